@@ -1,0 +1,1 @@
+"""phenoviews: which views make a self-supervised encoder keep the phenotype?"""

@@ -1,0 +1,51 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from phenoviews.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` at success, remove it at failure.
+
+    A full disk or a missing permission is a `UserError` that names the file.
+    """
+    path = Path(path)
+    # The suffix is kept, since writers such as numpy and matplotlib choose by it.
+    partial = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise UserError(f"{path}: no space left to write it; free some space or move `results/`") from error
+        if error.errno in (errno.EACCES, errno.EROFS):
+            raise UserError(f"{path}: may not be written ({error.strerror}); check the folder's permissions") from error
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    with atomic(path) as partial:
+        partial.write_text(text)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as JSON; NaN and infinities are refused, since JSON has none."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    return json.loads(Path(path).read_text())
