@@ -1,0 +1,21 @@
+# phenoviews: which views make a self-supervised encoder keep the phenotype?
+#
+#   snakemake                              everything, at demo scale: minutes on a laptop
+#   snakemake no_free_lunch_table1         one panel, and only what it needs
+#   snakemake -n --config scale=paper      what the papers' own scale would take
+#   snakemake --profile slurm              the papers' own scale, on a cluster
+#   snakemake --list-target-rules          the panels
+
+from snakemake.utils import min_version
+
+min_version("9.9")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/measures.smk"
+include: "workflow/rules/panels.smk"

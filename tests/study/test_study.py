@@ -1,0 +1,259 @@
+"""The study: what config.yaml means, and what it refuses."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from phenoviews.errors import UserError
+from phenoviews.study import Run, Study, merge
+
+
+@pytest.fixture(scope="module")
+def config(root):
+    return yaml.safe_load((root / "config.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def paper(config):
+    return Study({**config, "scale": "paper"})
+
+
+@pytest.fixture(scope="module")
+def demo(config):
+    return Study(config)
+
+
+def changed(config, *path_and_value):
+    *path, last, value = path_and_value
+    config = copy.deepcopy(config)
+    place = config
+    for key in path:
+        place = place[key]
+    place[last] = value
+    return config
+
+
+# ------------------------------------------------------------------------------------------------------ the papers' grid
+def test_paper_scale_trains_what_the_paper_trained(paper):
+    """Tables 1 and 7 share MoCo v2+ on VGG11 with the second set: 25 + 30 - 5."""
+    count = {name: len(paper.runs(panel)) for name, panel in paper.panels.items()}
+    assert count["no_free_lunch_table1"] == 25
+    assert count["no_free_lunch_table7"] == 30
+    assert len(paper.all_runs()) == 50
+    assert {run.seed for run in paper.all_runs()} == {5, 6, 7, 8, 9}
+
+
+def test_figures_need_no_training_of_their_own(paper):
+    tables = {
+        run for name in ("no_free_lunch_table1", "no_free_lunch_table7") for run in paper.runs(paper.panels[name])
+    }
+    for name in ("no_free_lunch_figure1", "no_free_lunch_figure9"):
+        assert set(paper.runs(paper.panels[name])) <= tables
+
+
+def test_mnist_is_trained_as_in_section_d2(paper):
+    moco = paper.resolve(Run("mnist", "mnist_first", "moco", "vgg11", 5))
+    assert {key: moco["training"][key] for key in ("epochs", "batch_size", "optimizer", "lr", "weight_decay")} == {
+        "epochs": 250,
+        "batch_size": 32,
+        "optimizer": "adam",
+        "lr": 1e-3,
+        "weight_decay": 1e-4,
+    }
+    assert (moco["method"]["queue"], moco["method"]["temperature"], moco["method"]["projector"]["out"]) == (
+        1024,
+        0.07,
+        128,
+    )
+    assert moco["backbone"]["width"] == 1.0
+    byol = paper.resolve(Run("mnist", "mnist_second", "byol", "resnet18", 5))
+    assert (byol["training"]["lr"], byol["training"]["weight_decay"], byol["method"]["projector"]["out"]) == (
+        0.01,
+        1e-5,
+        256,
+    )
+    assert paper.load(Run("mnist", "mnist_first", "moco", "vgg11", 5))["steps"] == 468_750
+
+
+@pytest.mark.parametrize(
+    ("method", "lr", "weight_decay", "batch"),
+    [
+        ("simclr", 0.4, 1e-5, 512),
+        ("moco", 0.3, 1e-4, 512),
+        ("byol", 1.0, 1e-5, 512),
+        ("vicreg", 0.3, 1e-4, 256),
+    ],
+)
+def test_cifar_is_trained_as_in_section_d1(paper, method, lr, weight_decay, batch):
+    training = paper.resolve(Run("cifar10", "cifar", method, "resnet18", 5))["training"]
+    assert (training["lr"], training["weight_decay"], training["batch_size"]) == (lr, weight_decay, batch)
+    assert (training["epochs"], training["optimizer"], training["warmup_epochs"]) == (1000, "sgd", 10)
+
+
+def test_demo_changes_only_what_its_patch_says(config, demo, paper):
+    patched = merge({key: value for key, value in config.items() if key != "scale"}, config["scales"]["demo"])
+    for section in ("transforms", "measures", "panels"):
+        for name, entry in patched[section].items():
+            assert merge(entry, demo.config[section][name]) == demo.config[section][name]
+    assert demo.config["transforms"] == paper.config["transforms"]
+    assert {run.dataset for run in demo.all_runs()} == {"digits"}
+    assert "not comparable" in demo.note
+    assert paper.note == ""
+
+
+# -------------------------------------------------------------------------------------------------------------- names
+def test_override_reaches_the_leaf(paper):
+    pipeline = paper.sets("cifar+hue=0.25+color_jitter.p=0.5+scale.0=0.2")[0]["views"][0]
+    assert pipeline[1]["color_jitter"]["hue"] == 0.25
+    assert pipeline[1]["color_jitter"]["p"] == 0.5
+    assert pipeline[0]["random_resized_crop"]["scale"] == [0.2, 1.0]
+    assert paper.config["transforms"]["cifar"][1]["color_jitter"]["hue"] == 0.1
+
+
+def test_override_takes_an_operation_out(paper):
+    full, without = (paper.sets(name)[0]["views"][0] for name in ("mnist_first", "mnist_first+pad=off"))
+    assert without == [step for step in full if "pad" not in step]
+
+
+def test_override_of_training_and_method(paper):
+    run = paper.spelled(Run("cifar10", "cifar", "simclr+temperature=5e-2+batch_size=64", "resnet50+init=imagenet", 5))
+    assert run.method == "simclr+batch_size=64+temperature=0.05"
+    resolved = paper.resolve(run)
+    assert (resolved["method"]["temperature"], resolved["training"]["batch_size"]) == (0.05, 64)
+    assert resolved["backbone"]["init"] == "imagenet"
+
+
+@pytest.mark.parametrize("same", ["cifar+hue=0.1", "cifar+color_jitter.p=0.8", "cifar+hue=1e-1"])
+def test_a_name_has_one_spelling(paper, same):
+    """An override that changes nothing goes, so that sweeps share the point where they meet."""
+    assert paper.spelled(Run("cifar10", same, "simclr", "resnet18", 5)).transform == "cifar"
+    with pytest.raises(UserError, match="one spelling is"):
+        paper.resolve(Run("cifar10", same, "simclr", "resnet18", 5))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("cifar+huee=1", "did you mean hue"),
+        ("cifar+p=1", "may be any of color_jitter.p, random_grayscale.p, random_horizontal_flip.p"),
+        ("cifar+hue=2", "greater than the maximum"),
+        ("cifr+hue=0.2", "did you mean cifar"),
+        ("cifar+hue", "no override"),
+        ("cifar+hue=0.1+hue=0.2", "set twice"),
+    ],
+)
+def test_a_bad_name_is_refused(paper, name, says):
+    with pytest.raises(UserError, match=says):
+        paper.sets(name)
+
+
+def test_sum_of_transforms(config):
+    """The weighted sum of two losses: each set keeps its own transform and weight."""
+    terms = [
+        {"weight": 0.4, "transform": "mnist_first"},
+        {"weight": 1.0, "transform": "mnist_second+random_erasing=off"},
+    ]
+    study = Study(changed(config, "transforms", "dual", {"sum": terms}))
+    sets = study.sets("dual")
+    assert [one["weight"] for one in sets] == [0.4, 1.0]
+    assert sets[0]["views"] == study.sets("mnist_first")[0]["views"]
+    assert sets[1]["views"] == study.sets("mnist_second+random_erasing=off")[0]["views"]
+
+
+def test_each_view_may_have_its_own_pipeline(config):
+    study = Study(
+        changed(
+            config,
+            "transforms",
+            "mixed",
+            {"first": [{"random_invert": {}}, {"normalize": {}}], "second": [{"normalize": {}}]},
+        )
+    )
+    first, second = study.sets("mixed")[0]["views"]
+    assert first == [{"random_invert": {"p": 0.5}}, {"normalize": {}}]
+    assert second == [{"normalize": {}}]
+
+
+# ----------------------------------------------------------------------------------------------------------- refusals
+REFUSED = {
+    "unknown operation": (
+        ("transforms", "mnist_first", [{"padd": {}}, {"normalize": {}}]),
+        "unknown operation 'padd'; did you mean pad",
+    ),
+    "no normalize": (("transforms", "mnist_first", [{"random_invert": {}}]), "mnist_first.*normalize"),
+    "negative epochs": (("recipes", "mnist", "training", "epochs", -1), "recipes.mnist.training.epochs: -1"),
+    "misspelt key": (
+        ("recipes", "mnist", "training", "epoch", 3),
+        "unknown key 'epoch'; did you mean epochs",
+    ),
+    "misspelt top key": (("seedz", [5]), "unknown key 'seedz'; did you mean seeds"),
+    "unknown kind": (("methods", "moco", "kind", "mocco"), "unknown value 'mocco'; did you mean moco"),
+    "key of another method": (("methods", "simclr", "queue", 5), "methods.simclr: unknown key 'queue'"),
+    "recipe of no method": (
+        ("recipes", "mnist", "methods", "mocco", {}),
+        "unknown method 'mocco'; did you mean moco",
+    ),
+    "misspelt in a recipe's method": (
+        ("recipes", "mnist", "methods", "moco", "queu", 3),
+        "unknown key 'queu'; did you mean queue",
+    ),
+    "panel of no method": (
+        ("panels", "no_free_lunch", "table1", "runs", "method", "mocco"),
+        "table1.*did you mean moco",
+    ),
+    "panel of no transform": (
+        ("panels", "no_free_lunch", "table1", "runs", "transform", "mnist_frst"),
+        "did you mean mnist_first",
+    ),
+    "panel without rows": (
+        (
+            "panels",
+            "no_free_lunch",
+            "extra",
+            {
+                "title": "t",
+                "runs": {"dataset": "mnist", "transform": "plain", "method": "moco", "backbone": "vgg11"},
+                "metrics": ["top1"],
+                "columns": ["method"],
+            },
+        ),
+        "`rows` is missing",
+    ),
+    "unknown scale": (("scale", "papr"), "did you mean paper"),
+    "bad key inside a scale": (("scales", "paper", {"seedz": [1]}), "unknown key 'seedz'.*scales.paper"),
+    "unknown recipe": (("datasets", "mnist", "recipe", "mnst"), "did you mean mnist"),
+    "probability above one": (
+        ("transforms", "mnist_first", [{"random_invert": {"p": 1.5}}, {"normalize": {}}]),
+        "greater than the maximum",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_is_refused_in_one_line(config, case):
+    change, says = REFUSED[case]
+    with pytest.raises(UserError, match=says) as caught:
+        Study(changed(config, *change))
+    assert "\n" not in str(caught.value)
+
+
+# --------------------------------------------------------------------------------------------------------------- load
+def test_time_and_memory_grow_with_the_run(paper):
+    small, large = (
+        paper.load(paper.spelled(Run("cifar10", "cifar", "simclr", backbone, 5)))
+        for backbone in ("resnet18", "resnet50")
+    )
+    assert small["minutes"] < large["minutes"]
+    longer = paper.load(Run("cifar10", "cifar", "simclr+epochs=2000", "resnet18", 5))
+    assert longer["steps"] == 2 * small["steps"]
+
+
+def test_the_study_needs_no_torch(root):
+    """Every job of a cluster parses the Snakefile again."""
+    probe = "import sys; import phenoviews.study; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", probe], cwd=root / "workflow/scripts", check=False).returncode == 0

@@ -1,0 +1,23 @@
+"""K-means clusters of the test embeddings, and how well they agree with the classes."""
+
+import numpy as np
+import pandas as pd
+
+from phenoviews.errors import reported
+from phenoviews.files import atomic, write_json
+from phenoviews.measures.clusters import clusters
+
+with reported(snakemake.log[0]):
+    index = pd.read_parquet(snakemake.input.index)
+    test = index[index["split"] == "test"]
+    numbers, table = clusters(
+        np.load(snakemake.input.embeddings, allow_pickle=False),
+        test["label"].to_numpy(),
+        k=int(snakemake.wildcards.k),
+        n_init=snakemake.params.n_init,
+        seed=snakemake.params.seed,
+        rows=test.index.to_numpy(),
+    )
+    write_json(snakemake.output.numbers, numbers)
+    with atomic(snakemake.output.table) as partial:
+        table.to_parquet(partial)

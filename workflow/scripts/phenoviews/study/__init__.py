@@ -1,0 +1,332 @@
+"""The study: config.yaml → runs, their resolved settings, their paths. Pure, and quick to import: no torch.
+
+Everything that a stage does is decided here and handed to it as plain data.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from phenoviews.errors import UserError
+from phenoviews.study import names
+from phenoviews.study.schema import complete, nearest, part, schema, validate
+
+# What a panel may show of a run, and the file under `measures/` and the key in it that hold it.
+METRICS = {
+    "silhouette": ("clusters", "silhouette"),
+    "ami": ("clusters", "ami"),
+    "hungarian_accuracy": ("clusters", "hungarian_accuracy"),
+    "top1": ("probe", "top1"),
+    "lpips": ("lpips", "lpips"),
+}
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """dataset × transform × method × backbone × seed: one training. Its path is its name."""
+
+    dataset: str
+    transform: str
+    method: str
+    backbone: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}/{self.transform}/{self.method}/{self.backbone}/seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A table or figure of a paper: its name (`no_free_lunch_table1`) and what config.yaml declares of it."""
+
+    paper: str
+    item: str
+    declared: dict
+
+    @property
+    def name(self) -> str:
+        return f"{self.paper}_{self.item}"
+
+    @property
+    def is_table(self) -> bool:
+        return "plot" not in self.declared
+
+
+def merge(below: Any, above: Any) -> Any:
+    """`above` laid over `below`: mappings key by key, everything else replaced. Neither is changed."""
+    if isinstance(below, dict) and isinstance(above, dict):
+        merged = {**below, **{key: merge(below.get(key), value) for key, value in above.items()}}
+        return copy.deepcopy(merged)
+    return copy.deepcopy(above)
+
+
+class Study:
+    """A validated config document at one of its scales. Raises `UserError` for anything in it that cannot be."""
+
+    def __init__(self, config: dict):
+        config = copy.deepcopy(dict(config))
+        validate(config)
+        self.scale: str = config["scale"]
+        if self.scale not in config["scales"]:
+            raise UserError(f"config: scale: unknown scale '{self.scale}'{nearest(self.scale, config['scales'])}")
+        for scale, patch in config["scales"].items():
+            at_scale = merge(config, patch)
+            try:
+                validate(at_scale)
+            except UserError as error:
+                raise UserError(f"{error} (at scale {scale}; look under `scales.{scale}` too)") from None
+            if scale == self.scale:
+                self.config = complete(at_scale, schema())
+        self._check()
+
+    # ------------------------------------------------------------------------------------------------------- entries
+    def entry(self, section: str, name: str) -> dict:
+        """The entry that `name` (with overrides) stands for in `section`, complete with defaults. For methods see
+        `method`."""
+        return self._overridden(section, name)[0]
+
+    def _base(self, section: str, name: str) -> Any:
+        base = names.parse(name)[0]
+        if base not in self.config[section]:
+            kind = section.removesuffix("s")
+            raise UserError(f"config: unknown {kind} '{base}'{nearest(base, self.config[section])}")
+        return self.config[section][base]
+
+    def _overridden(self, section: str, name: str) -> tuple[Any, str]:
+        changed, spelling = names.override(self._base(section, name), name)
+        validate(changed, [section, name], part(section.removesuffix("s")))
+        return changed, spelling
+
+    def _method(self, name: str, recipe: str) -> tuple[dict, str]:
+        """A method with its training, as the recipe of a dataset has it → (entry, the name's one spelling)."""
+        base = self._base("methods", name)
+        for_dataset = self.config["recipes"][recipe]
+        entry = merge(base, for_dataset["methods"].get(names.parse(name)[0], {}))
+        defaults = {
+            key: value["default"] for key, value in schema()["$defs"]["training_defaults"]["properties"].items()
+        }
+        # A method's own training stands for CIFAR's recipe; another recipe's comes above it.
+        own = entry.pop("training", {})
+        entry["training"] = merge(merge(defaults, for_dataset["training"]), own)
+        entry = complete(entry, part("method"))
+        changed, spelling = names.override(entry, name)
+        validate(changed, ["methods", name], part("method"))
+        validate(changed["training"], ["recipes", recipe, "training"], part("training_complete"))
+        return changed, spelling
+
+    def sets(self, name: str) -> list[dict]:
+        """A transform as `[{"weight": w, "views": [pipeline, pipeline]}, …]`; one set unless it is a sum."""
+        entry = self.entry("transforms", name)
+        if isinstance(entry, dict) and "sum" in entry:
+            return [
+                {**inner, "weight": term["weight"]} for term in entry["sum"] for inner in self.sets(term["transform"])
+            ]
+        views = [entry, entry] if isinstance(entry, list) else [entry["first"], entry["second"]]
+        for pipeline in views:
+            if [operation for step in pipeline for operation in step].count("normalize") != 1:
+                raise UserError(
+                    f"config: transforms.{name}: needs `normalize: {{}}` exactly once, at its end as a rule"
+                )
+        return [{"weight": 1.0, "views": views}]
+
+    # ---------------------------------------------------------------------------------------------------------- runs
+    def spelled(self, run: Run) -> Run:
+        """The run under the one spelling of its names."""
+        recipe = self.entry("datasets", run.dataset)["recipe"]
+        return Run(
+            self._overridden("datasets", run.dataset)[1],
+            self._overridden("transforms", run.transform)[1],
+            self._method(run.method, recipe)[1],
+            self._overridden("backbones", run.backbone)[1],
+            run.seed,
+        )
+
+    def resolve(self, run: Run) -> dict:
+        """Everything that a training is given, as plain data: dataset, transform, method, training, backbone, probe,
+        seed."""
+        spelled = self.spelled(run)
+        if spelled != run:
+            raise UserError(f"run '{run.name}': its one spelling is '{spelled.name}'; ask for that")
+        dataset = self.entry("datasets", run.dataset)
+        method, _ = self._method(run.method, dataset["recipe"])
+        training = method.pop("training")
+        probe = dict(self.config["recipes"][dataset["recipe"]]["probe"])
+        (probe_set,) = self.sets(probe["transform"])
+        probe["transform"] = probe_set["views"][0]
+        return {
+            "name": run.name,
+            "scale": self.scale,
+            "dataset": {"name": run.dataset, **self.seen(run.dataset)},
+            "transform": {"name": run.transform, "sets": self.sets(run.transform)},
+            "method": {"name": run.method, **_without(method, "label")},
+            "training": training,
+            "backbone": {
+                "name": run.backbone,
+                **_without(self.entry("backbones", run.backbone), "label", "gmacs"),
+            },
+            "probe": probe,
+            "evaluate": self.config["measures"]["evaluate"],
+            "seed": run.seed,
+        }
+
+    def data(self, name: str) -> dict:
+        """What the arrays of a dataset depend on: not its mirrors, not how it is shown to a network."""
+        unused = ("label", "images", "size", "mean", "std", "recipe", "mirrors")
+        return _without(self.entry("datasets", name), *unused)
+
+    def seen(self, name: str) -> dict:
+        """How a dataset is shown to a network: size in pixels, mean and std of values in [0, 1]."""
+        entry = self.entry("datasets", name)
+        return {key: entry[key] for key in ("size", "mean", "std")}
+
+    def torchvision_name(self, name: str) -> str:
+        """What torchvision calls a backbone: `vgg11_bn` for a VGG11 with batch normalisation."""
+        backbone = self.entry("backbones", name)
+        return backbone["kind"] + ("_bn" if backbone["kind"].startswith("vgg") and backbone["batch_norm"] else "")
+
+    def load(self, run: Run) -> dict[str, float]:
+        """What a training asks for: steps, PFLOP, minutes on one GPU and MB of memory, from its size."""
+        resolved, dataset = self.resolve(run), self.entry("datasets", run.dataset)
+        training, size = resolved["training"], dataset["size"]
+        batch = training["batch_size"]
+        steps = training["epochs"] * max(training["min_iters_per_epoch"], dataset["images"] // batch, 1)
+        sets = len(resolved["transform"]["sets"])
+        width = resolved["backbone"]["width"]
+        # Two views; forward and backward are three forwards, a momentum encoder's is a fourth.
+        passes = 2 * sets * (4 if "ema" in resolved["method"] else 3)
+        gmacs = self.entry("backbones", run.backbone)["gmacs"] * width**2 * (size / 32) ** 2
+        flop = steps * batch * passes * 2e9 * gmacs
+        plan = self.config["resources"]
+        seconds = max(flop / (plan["sustained_tflops"] * 1e12), steps * sets * plan["step_ms"] / 1e3)
+        data_mb = dataset["images"] * 3 * size**2 / 1e6
+        return {
+            "steps": steps,
+            "pflop": flop / 1e15,
+            # Half as much again, and the start-up and the probe.
+            "minutes": int(20 + 1.5 * seconds / 60),
+            "mem_mb": int(6000 + 3 * data_mb),
+        }
+
+    # -------------------------------------------------------------------------------------------------------- panels
+    @cached_property
+    def panels(self) -> dict[str, Panel]:
+        """Every panel by its name."""
+        panels = (
+            Panel(paper, item, declared)
+            for paper, items in self.config["panels"].items()
+            for item, declared in items.items()
+        )
+        return {panel.name: panel for panel in panels}
+
+    def runs(self, panel: Panel) -> list[Run]:
+        """The runs that a panel shows, each once, in the order in which it declares them."""
+        declared = panel.declared["runs"]
+        axes = [_listed(declared[axis]) for axis in ("dataset", "transform", "method", "backbone")]
+        axes[0] = [self.config["stand_ins"].get(dataset, dataset) for dataset in axes[0]]
+        seeds = self.config["seeds"][: declared.get("seeds")]
+        # Spelled once per combination, not once per seed.
+        spelled = (self.spelled(Run(*names_, seed=0)) for names_ in itertools.product(*axes))
+        runs = (Run(run.dataset, run.transform, run.method, run.backbone, seed) for run in spelled for seed in seeds)
+        return list(dict.fromkeys(runs))
+
+    def all_runs(self) -> list[Run]:
+        """Every training of the study, each once."""
+        return list(dict.fromkeys(run for panel in self.panels.values() for run in self.runs(panel)))
+
+    def label(self, section: str, name: str, panel: Panel | None = None) -> str:
+        """What a person calls it: the panel's label, the entry's, or the name itself."""
+        if panel and name in panel.declared["labels"]:
+            return panel.declared["labels"][name]
+        entry = self.config[section].get(name)
+        return entry.get("label", name) if isinstance(entry, dict) else name
+
+    def declaration(self, panel: Panel) -> dict:
+        """What a panel's script needs besides the measures: the declaration with every label, and the scale's note."""
+        runs = self.runs(panel)
+        labels = {
+            name: self.label(section, name, panel)
+            for section, axis in (
+                ("datasets", "dataset"),
+                ("transforms", "transform"),
+                ("methods", "method"),
+                ("backbones", "backbone"),
+            )
+            for name in dict.fromkeys(getattr(run, axis) for run in runs)
+        }
+        return {
+            **panel.declared,
+            "paper": panel.paper,
+            "item": panel.item,
+            "labels": labels,
+            "runs": [[run.dataset, run.transform, run.method, run.backbone, run.seed] for run in runs],
+            "scale": self.scale,
+            "note": self.note,
+            "stand_ins": self.config["stand_ins"],
+            "ami": self.config["measures"]["clusters"]["ami"],
+        }
+
+    @property
+    def note(self) -> str:
+        """One sentence on what the scale changes, for every panel; empty where the panels run as declared."""
+        if self.scale == "paper":
+            return ""
+        stand_ins = ", ".join(
+            f"{self.label('datasets', b)} in place of {self.label('datasets', a)}"
+            for a, b in self.config["stand_ins"].items()
+        )
+        seeds = f"{len(self.config['seeds'])} seeds"
+        return f"{self.scale.capitalize()} scale ({', '.join(filter(None, [stand_ins, 'reduced training', seeds]))}): not comparable with the published values."
+
+    # -------------------------------------------------------------------------------------------------------- checks
+    def _check(self) -> None:
+        """What no schema can say: that every name means something."""
+        config = self.config
+        for name in config["datasets"]:
+            recipe = config["datasets"][name]["recipe"]
+            if recipe not in config["recipes"]:
+                raise UserError(
+                    f"config: datasets.{name}.recipe: unknown recipe '{recipe}'{nearest(recipe, config['recipes'])}"
+                )
+        for name in config["transforms"]:
+            self.sets(name)
+        for recipe, entry in config["recipes"].items():
+            self.sets(entry["probe"]["transform"])
+            for method in entry["methods"]:
+                self._base("methods", method)
+            for method in config["methods"]:
+                self._method(method, recipe)
+        for dataset, other in config["stand_ins"].items():
+            self._base("datasets", dataset), self._base("datasets", other)
+        for panel in self.panels.values():
+            where = f"config: panels.{panel.paper}.{panel.item}"
+            for missing in _missing(panel):
+                raise UserError(f"{where}: `{missing}` is missing; add it")
+            try:
+                self.runs(panel)
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from None
+
+
+def _missing(panel: Panel) -> Iterator[str]:
+    declared = panel.declared
+    if panel.is_table:
+        yield from (key for key in ("metrics", "rows", "columns") if key not in declared)
+    clustered = not panel.is_table or any(METRICS[metric][0] == "clusters" for metric in declared.get("metrics", []))
+    if clustered and "clusters" not in declared:
+        yield "clusters"
+    if declared.get("plot") == "nearest" and "images" not in declared:
+        yield "images"
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _without(entry: dict, *keys: str) -> dict:
+    return {key: value for key, value in entry.items() if key not in keys}

@@ -1,0 +1,115 @@
+"""Names with overrides: `cifar+hue=0.25+color_jitter.p=0.5`, for any leaf of the entry that they name.
+
+A name has one spelling: overrides sorted, numbers in their shortest form, those that change nothing left out. So two
+sweeps that meet in a point share the training there.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import yaml
+
+from phenoviews.errors import UserError
+from phenoviews.study.schema import nearest
+
+
+def parse(name: str) -> tuple[str, dict[str, Any]]:
+    """`base+key=value+…` → (base, {key: value})."""
+    base, *overrides = name.split("+")
+    parsed: dict[str, Any] = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not (key and equals and text):
+            raise UserError(f"name '{name}': '{override}' is no override; write it as key=value")
+        if key in parsed:
+            raise UserError(f"name '{name}': `{key}` is set twice; keep one")
+        parsed[key] = _value(text)
+    return base, parsed
+
+
+def _value(text: str) -> Any:
+    for number in (int, float):  # YAML 1.1 reads 1e-3 as a word
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return yaml.safe_load(text)
+
+
+def spell(value: Any) -> str:
+    """A value as it stands in a name."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return f"[{','.join(map(spell, value))}]"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def override(entry: Any, name: str) -> tuple[Any, str]:
+    """Apply the overrides of `name` to its base's `entry` → (the changed copy, the name's one spelling)."""
+    base, overrides = parse(name)
+    entry = copy.deepcopy(entry)
+    kept = {}
+    for key, value in overrides.items():
+        leaves = _leaves(entry)
+        path = _find(key, leaves, name)
+        if value is False and isinstance(_get(entry, path), dict):
+            _remove(entry, path)
+            kept[key] = value
+        elif _get(entry, path) != value:
+            _set(entry, path, value)
+            kept[key] = value
+    return entry, "+".join([base, *(f"{key}={spell(kept[key])}" for key in sorted(kept))])
+
+
+def _leaves(entry: Any, path: tuple = (), words: tuple[str, ...] = ()) -> dict[tuple, tuple[str, ...]]:
+    """{path of keys and indices: the words that name it}. An operation's place in its list is not among the words."""
+    found: dict[tuple, tuple[str, ...]] = {}
+    if isinstance(entry, dict):
+        for key, value in entry.items():
+            found.update(_leaves(value, (*path, key), (*words, str(key))))
+    elif isinstance(entry, list):
+        for place, value in enumerate(entry):
+            if isinstance(value, dict):
+                if len(value) == 1:
+                    found[(*path, place, *value)] = (*words, *value)  # the operation itself, to be taken out
+                found.update(_leaves(value, (*path, place), words))
+            else:
+                found[(*path, place)] = (*words, str(place))
+    if (
+        path
+        and not isinstance(entry, dict)
+        and not (isinstance(entry, list) and any(isinstance(v, dict) for v in entry))
+    ):
+        found[path] = words
+    return found
+
+
+def _find(key: str, leaves: dict[tuple, tuple[str, ...]], name: str) -> tuple:
+    words = tuple(key.split("."))
+    hits = [path for path, leaf in leaves.items() if leaf[-len(words) :] == words]
+    if not hits:
+        # Words first, so that a slip in the last word finds its neighbour.
+        valid = {leaf[-1] for leaf in leaves.values()} | {".".join(leaf[-2:]) for leaf in leaves.values()}
+        raise UserError(f"name '{name}': nothing is called `{key}`{nearest(key, valid)}")
+    if len(hits) > 1:
+        choices = ", ".join(".".join(leaves[path]) for path in hits)
+        raise UserError(f"name '{name}': `{key}` may be any of {choices}; write more of its path")
+    return hits[0]
+
+
+def _get(entry: Any, path: tuple) -> Any:
+    for key in path:
+        entry = entry[key]
+    return entry
+
+
+def _set(entry: Any, path: tuple, value: Any) -> None:
+    _get(entry, path[:-1])[path[-1]] = value
+
+
+def _remove(entry: Any, path: tuple) -> None:
+    *above, place, _operation = path
+    del _get(entry, tuple(above))[place]

@@ -1,0 +1,17 @@
+"""One training."""
+
+from pathlib import Path
+
+from phenoviews.errors import reported
+from phenoviews.models.weights import located
+from phenoviews.training.loop import pretrain
+
+with reported(snakemake.log[0]):
+    pretrain(
+        snakemake.params.run,
+        data=Path(snakemake.input.images).parent,
+        outputs={name: Path(file) for name, file in snakemake.output.items()},
+        checkpoint=Path(snakemake.params.checkpoint),
+        weights=located(snakemake.input.weights),
+        threads=snakemake.threads,
+    )

@@ -1,0 +1,9 @@
+"""ImageNet weights, or the reason why there are none."""
+
+from pathlib import Path
+
+from phenoviews.errors import reported
+from phenoviews.models.weights import download
+
+with reported(snakemake.log[0]):
+    download(snakemake.wildcards.weights, Path(snakemake.output[0]))
