@@ -1,0 +1,61 @@
+"""MoCo v2+: MoCo v2 (Chen et al. 2020) with a symmetric loss, in solo-learn's form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from phenoviews.methods.base import Method
+from phenoviews.methods.losses import info_nce, unit
+from phenoviews.methods.parts import Momentum, Queue, mlp
+
+
+class MoCo(Method):
+    """Each view finds the momentum copy's key of the other view among a queue of earlier keys; mean of both
+    directions. There is one queue for the first views' keys and one for the second views'.
+
+    `temperature`; `queue`: keys kept per view; `ema`: [base, final] of the momentum; `projector`: {hidden,
+    out, batch_norm} of `mlp`; `queue_per_set`: where the losses of several sets of transformations are
+    summed, whether each set has queues of its own, or all share those that the first set's keys fill (No Free
+    Lunch, D.4; A-27).
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        temperature: float,
+        queue: int,
+        ema: Sequence[float],
+        projector: dict,
+        queue_per_set: bool,
+        sets: int = 1,
+    ):
+        super().__init__(encoder, mlp(encoder.dim, **projector))
+        self.temperature = temperature
+        self.momentum = Momentum((self.encoder, self.projector), ema)
+        self.queues = nn.ModuleList(
+            nn.ModuleList(Queue(queue, projector["out"]) for _ in range(2)) for _ in range(sets if queue_per_set else 1)
+        )
+        self._keys: dict[int, list[Tensor]] = {}
+
+    def pair_loss(self, first: Tensor, second: Tensor, branch: int) -> Tensor:
+        queries = [self.projector(self.encode(view)) for view in (first, second)]
+        keys = [unit(self.momentum(view)) for view in (first, second)]
+        shared = len(self.queues) == 1
+        queues = self.queues[0 if shared else branch]
+        if branch < len(self.queues):
+            self._keys[branch] = keys
+        return (
+            info_nce(queries[0], keys[1], queues[1].entries, self.temperature)
+            + info_nce(queries[1], keys[0], queues[0].entries, self.temperature)
+        ) / 2
+
+    def after_step(self, progress: float) -> None:
+        self.momentum.update((self.encoder, self.projector), progress)
+        # Only now: a queue shared by several sets must not offer an image's key of this step as its own
+        # negative, and the gradient needs the entries as they were.
+        for branch, keys in self._keys.items():
+            for queue, fresh in zip(self.queues[branch], keys, strict=True):
+                queue.enqueue(fresh)
+        self._keys = {}

@@ -1,0 +1,142 @@
+"""Build a backbone: images (n, 3, H, W) → features (n, dim).
+
+The layers are torchvision's own, and so are the names in `state_dict()`; only the classifier's last linear
+layer (VGG: its three) is gone. Sources: No Free Lunch, D.1 and D.2; solo-learn for the stems; the recipes as
+read in the specification, section 3.1 and ambiguity A-21.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+from torchvision.models import VGG, ConvNeXt, MobileNetV2, ResNet
+from torchvision.models.convnext import CNBlockConfig
+from torchvision.models.resnet import BasicBlock, Bottleneck
+from torchvision.models.vgg import cfgs, make_layers
+
+from phenoviews.errors import UserError
+from phenoviews.models.weights import load_into, load_state
+
+_VGGS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}
+_RESNETS = {
+    "resnet18": (BasicBlock, [2, 2, 2, 2]),
+    "resnet34": (BasicBlock, [3, 4, 6, 3]),
+    "resnet50": (Bottleneck, [3, 4, 6, 3]),
+    "resnet101": (Bottleneck, [3, 4, 23, 3]),
+    "resnet152": (Bottleneck, [3, 8, 36, 3]),
+}
+KINDS = (*_VGGS, *_RESNETS, "convnext_tiny", "mobilenet_v2")
+STEMS = ("small", "standard")
+
+
+def build(backbone: dict, weights: Path | None = None) -> nn.Module:
+    """The backbone that a config entry describes; its attribute `dim` is the length of a feature vector.
+
+    `backbone`: kind; stem (`small`: the papers' form for 32 x 32 images, of ResNet only: first convolution
+    3 x 3, stride 1, padding 2, no max-pooling; VGG has no stem, ConvNeXt and MobileNetV2 keep theirs); width
+    (times the channels of every layer); batch_norm (VGG only); init (`random`, `imagenet` or the path of a
+    local file). `weights`: the file to start from where init is not `random`; default: the path in init.
+
+    A random start draws from torch's global generator. Raises `UserError` for a kind or stem that does not
+    exist and for weights that do not fit.
+    """
+    kind, stem, width = backbone["kind"], backbone["stem"], backbone["width"]
+    if stem not in STEMS:
+        raise UserError(f"backbone stem: {stem!r} is none of {', '.join(STEMS)}")
+    if not width > 0:
+        raise UserError(f"backbone width: {width!r} is not a positive number")
+    if kind in _VGGS:
+        model, dim = _vgg(_VGGS[kind], width, backbone["batch_norm"])
+    elif kind in _RESNETS:
+        model, dim = _resnet(*_RESNETS[kind], width, small=stem == "small")
+    elif kind == "convnext_tiny":
+        model, dim = _convnext_tiny(width)
+    elif kind == "mobilenet_v2":
+        model, dim = _mobilenet_v2(width)
+    else:
+        raise UserError(f"backbone kind: {kind!r} is none of {', '.join(KINDS)}")
+    model.dim = dim
+    if backbone["init"] != "random":
+        _start_from(model, backbone, weights)
+    return model
+
+
+def channels(full: int, width: float) -> int:
+    """`width` times `full` channels in multiples of 8 (for tensor cores), at least 8; `full` at width 1."""
+    return full if width == 1 else max(8, round(full * width / 8) * 8)
+
+
+def _start_from(model: nn.Module, backbone: dict, weights: Path | None) -> None:
+    if weights is None:
+        if backbone["init"] == "imagenet":
+            raise UserError("backbone init: imagenet needs its weights file, and none was given")
+        weights = Path(backbone["init"])
+    if backbone["init"] == "imagenet" and backbone["width"] != 1:
+        raise UserError(f"backbone width: {backbone['width']} does not go with init: imagenet; set 1.0")
+    state = load_state(weights)
+    small = isinstance(model, ResNet) and backbone["stem"] == "small"
+    if small and "conv1.weight" in state and state["conv1.weight"].shape[-1] == 7:
+        raise UserError(f"{weights}: these weights are of the standard 7 x 7 stem; set the backbone's stem: standard")
+    load_into(model, state, str(weights))
+
+
+def _vgg(config: str, width: float, batch_norm: bool) -> tuple[nn.Module, int]:
+    layers = [v if v == "M" else channels(v, width) for v in cfgs[config]]
+    # The classifier is not wanted, and has 120 million parameters: on the meta device it costs nothing.
+    with torch.device("meta"):
+        model = VGG(nn.Sequential(), init_weights=False)
+    model.features = make_layers(layers, batch_norm=batch_norm)
+    model.avgpool = nn.AdaptiveAvgPool2d(1)
+    model.classifier = nn.Identity()
+    _initialise(model)
+    return model, layers[-2]
+
+
+def _resnet(block: type, depths: list[int], width: float, small: bool) -> tuple[nn.Module, int]:
+    # torchvision's constructor fixes the channels: keep its frame, make the layers again by its own method.
+    with torch.device("meta"):
+        model = ResNet(block, depths)
+    model.inplanes = channels(64, width)
+    if small:
+        model.conv1 = nn.Conv2d(3, model.inplanes, kernel_size=3, stride=1, padding=2, bias=False)
+        model.maxpool = nn.Identity()
+    else:
+        model.conv1 = nn.Conv2d(3, model.inplanes, kernel_size=7, stride=2, padding=3, bias=False)
+    model.bn1 = nn.BatchNorm2d(model.inplanes)
+    model.layer1 = model._make_layer(block, channels(64, width), depths[0])
+    model.layer2 = model._make_layer(block, channels(128, width), depths[1], stride=2)
+    model.layer3 = model._make_layer(block, channels(256, width), depths[2], stride=2)
+    model.layer4 = model._make_layer(block, channels(512, width), depths[3], stride=2)
+    model.fc = nn.Identity()
+    _initialise(model)
+    return model, model.inplanes
+
+
+def _convnext_tiny(width: float) -> tuple[nn.Module, int]:
+    sizes = [channels(c, width) for c in (96, 192, 384, 768)]
+    stages = [
+        CNBlockConfig(size, following, depth)
+        for size, following, depth in zip(sizes, [*sizes[1:], None], [3, 3, 9, 3], strict=True)
+    ]
+    model = ConvNeXt(stages, stochastic_depth_prob=0.0)
+    # Its last LayerNorm, classifier.0, belongs to the features, as in timm's and the authors' ConvNeXt.
+    model.classifier = model.classifier[:2]
+    return model, sizes[-1]
+
+
+def _mobilenet_v2(width: float) -> tuple[nn.Module, int]:
+    # Its last convolution keeps 1280 channels below width 1, by the paper's and torchvision's rule.
+    model = MobileNetV2(width_mult=width)
+    model.classifier = nn.Identity()
+    return model, model.last_channel
+
+
+def _initialise(model: nn.Module) -> None:
+    """torchvision's random start of VGG and ResNet (normalisation layers start at 1 and 0 by themselves)."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
