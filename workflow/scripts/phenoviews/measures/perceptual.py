@@ -1,0 +1,100 @@
+"""LPIPS: how different two images look to a network fitted to human judgements (Zhang et al., CVPR 2018)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import lpips
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from phenoviews.errors import UserError
+
+SIDE = 64  # pixels; AlexNet's five layers need more than the 32 of MNIST and CIFAR
+
+
+def network(alexnet: dict[str, Tensor]) -> lpips.LPIPS:
+    """LPIPS v0.1 on AlexNet with the given ImageNet weights; nothing is downloaded.
+
+    The package ships the calibrated linear heads only; AlexNet comes from outside.
+
+    Args:
+        alexnet: state dict under torchvision's names (`features.0.weight`, …); `classifier.*` is not needed.
+
+    Raises:
+        UserError: the state dict is not AlexNet's.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # lpips calls torchvision by an argument that it has renamed since
+        model = lpips.LPIPS(net="alex", version="0.1", pretrained=False, pnet_rand=True, verbose=False)
+    heads = torch.load(Path(lpips.__file__).parent / "weights/v0.1/alex.pth", map_location="cpu", weights_only=True)
+    # lpips cuts AlexNet's `features` into five slices and keeps each layer's number as its name.
+    trunk = {name: f"features.{name.split('.', 2)[2]}" for name in model.state_dict() if name.startswith("net.slice")}
+    missing = sorted(set(trunk.values()) - set(alexnet))
+    if missing:
+        raise UserError(
+            f"the weights given for LPIPS are not torchvision's AlexNet: {missing[0]} is missing; "
+            "see config key `lpips`"
+        )
+    lins = {name.replace("lin", "lins.", 1): value for name, value in heads.items()}
+    weights = {name: alexnet[source] for name, source in trunk.items()}
+    scaling = {name: value for name, value in model.state_dict().items() if name.startswith("scaling_layer.")}
+    try:
+        model.load_state_dict({**heads, **lins, **weights, **scaling}, strict=True)
+    except RuntimeError as error:
+        raise UserError(f"the weights given for LPIPS are not torchvision's AlexNet: {error}") from error
+    return model.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def distance(
+    pairs: Iterable[tuple[Tensor, Tensor]],
+    alexnet: dict[str, Tensor],
+    device: str | torch.device = "cpu",
+    batches: int | None = None,
+) -> dict[str, Any]:
+    """Mean LPIPS between the images of each pair, both upsampled to 64 by 64 pixels (bilinear).
+
+    Args:
+        pairs: batches (first, second), each (n, 3, H, W) float in [-1, 1]; see `signed`.
+        alexnet: AlexNet's state dict, see `network`.
+        device: where to compute.
+        batches: number of batches, for the progress bar.
+
+    Returns:
+        lpips: the mean over all images; sd: their sample standard deviation; n: their number; reason: None.
+
+    Raises:
+        UserError: no images, or a value that is not finite.
+    """
+    model = network(alexnet).to(device)
+    values: list[Tensor] = []
+    for first, second in tqdm(pairs, total=batches, desc="LPIPS", unit="batch"):
+        values.append(model(*(_upsampled(x, device) for x in (first, second))).flatten())
+    if not values:
+        raise UserError("LPIPS: there are no images to compare; is the test split empty?")
+    each = torch.cat(values).double().cpu().numpy()
+    if not np.isfinite(each).all():
+        raise UserError("LPIPS: a value is not finite; check the images and the AlexNet weights")
+    return {
+        "lpips": float(each.mean()),
+        "sd": float(each.std(ddof=1)) if len(each) > 1 else None,
+        "n": len(each),
+        "reason": None,
+    }
+
+
+def signed(images: Tensor, mean: Iterable[float], std: Iterable[float]) -> Tensor:
+    """Views (n, 3, H, W) normalised with `mean` and `std` → the same images in [-1, 1]."""
+    mean, std = (torch.tensor(list(x), device=images.device).view(1, -1, 1, 1) for x in (mean, std))
+    return ((images.float() * std + mean) * 2 - 1).clamp(-1, 1)
+
+
+def _upsampled(images: Tensor, device: str | torch.device) -> Tensor:
+    images = images.to(device).float()
+    return torch.nn.functional.interpolate(images, size=(SIDE, SIDE), mode="bilinear", align_corners=False)

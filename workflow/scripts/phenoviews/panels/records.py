@@ -1,0 +1,68 @@
+"""From measure files to records: one line per run and metric, with the file it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from phenoviews.errors import UserError
+from phenoviews.files import read_json
+
+RUN = ["dataset", "transform", "method", "backbone", "seed"]
+COLUMNS = [*RUN, "metric", "value", "reason", "source"]
+
+
+def read(runs: Iterable[dict[str, Any]], metrics: list[str]) -> pd.DataFrame:
+    """Look up each metric in the measure files of each run.
+
+    Args:
+        runs: dicts with the keys of `RUN` and `files`, the run's measure files (JSON objects).
+        metrics: keys of those objects, such as "ami" or "top1". A null value is kept as missing, with the
+            object's `reason`.
+
+    Returns:
+        `COLUMNS`; value is NaN and reason a text where there is no number; source is the file.
+
+    Raises:
+        UserError: a metric that none of a run's files has, a number that is none, a broken file.
+    """
+    lines = []
+    for run in runs:
+        measures = {str(path): _object(path) for path in run["files"]}
+        for metric in metrics:
+            source = next((path for path, measure in measures.items() if metric in measure), None)
+            if source is None:
+                raise UserError(
+                    f"no measure '{metric}' in {', '.join(measures) or 'no file'}; see the panel's `metrics`"
+                )
+            value, reason = measures[source][metric], measures[source].get("reason")
+            if value is None:
+                value, reason = float("nan"), reason or "not measured"
+            elif not isinstance(value, int | float):
+                raise UserError(f"{source}: '{metric}' is not a number; delete the file to have it measured again")
+            lines.append([*(run[key] for key in RUN), metric, float(value), reason, source])
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def published(path: str | Path, panel: str) -> pd.DataFrame:
+    """The published values of one panel, by its full name such as `no_free_lunch_table1`; none is fine.
+
+    The file is `resources/published/{paper}.csv`, whose columns are told in `resources/published/README.md`.
+    """
+    text = ["paper", "panel", "dataset", "transform", "method", "backbone", "metric", "unit", "note"]
+    table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values={"n_seeds": [""]})
+    table = table[table["paper"] + "_" + table["panel"] == panel]
+    return table.astype({"value": float, "n_seeds": float}).reset_index(drop=True)
+
+
+def _object(path: str | Path) -> dict[str, Any]:
+    try:
+        value = read_json(path)
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON ({error}); delete it to have it measured again") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: not a JSON object; delete it to have it measured again")
+    return value
