@@ -1,0 +1,145 @@
+"""A prepared data set on disk: `images.npy` (memory-mapped) and `index.parquet` (one row per image)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from phenoviews.errors import UserError
+from phenoviews.files import atomic
+
+if TYPE_CHECKING:
+    import torch
+
+SPLITS = ("train", "val", "test")
+COLUMNS = ("split", "label", "class", "source")
+CHUNK = 4096  # images copied at a time: bounds the host memory that a copy takes
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """`array` (N, H, W, C) uint8 or uint16, memory-mapped; `index`, one row per image in the same order, with the
+    columns `split`, `label`, `class`, `source` and any `Metadata_*`; `classes`, the names in label order."""
+
+    folder: Path
+    array: np.ndarray
+    index: pd.DataFrame
+    classes: list[str]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Images:
+        """Open `folder/images.npy` and `folder/index.parquet`; `UserError` where they are broken or disagree."""
+        folder = Path(folder)
+        images, index = folder / "images.npy", folder / "index.parquet"
+        try:
+            array = np.load(images, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(f"{images}: cannot be opened ({error}); delete it and prepare the data again") from error
+        try:
+            table = pd.read_parquet(index)
+        except (OSError, ValueError) as error:  # pyarrow's errors derive from both
+            raise UserError(f"{index}: cannot be opened ({error}); delete it and prepare the data again") from error
+        try:
+            classes = _checked(array, table)
+        except ValueError as error:
+            raise UserError(f"{folder}: {error}; delete the folder and prepare the data again") from error
+        return cls(folder, array, table, classes)
+
+    def rows(self, split: str) -> np.ndarray:
+        """Row numbers (int64, ascending) of `split`; `UserError` naming the splits that there are."""
+        rows = np.flatnonzero(self.index["split"].to_numpy() == split).astype(np.int64)
+        if not len(rows):
+            there = ", ".join(s for s in SPLITS if (self.index["split"] == s).any())
+            raise UserError(f"{self.folder}: has no split {split!r}; it has {there}")
+        return rows
+
+    def labels(self, split: str) -> np.ndarray:
+        """Labels (int64) of `split`, in the order of `rows(split)`."""
+        return self.index["label"].to_numpy(np.int64)[self.rows(split)]
+
+    def tensor(self, split: str, device: torch.device | str = "cpu") -> torch.Tensor:
+        """The images of `split` as one contiguous tensor (n, C, H, W), uint8 or uint16, on `device`.
+
+        Index it with `take`: torch indexes uint16 on some devices and versions only.
+        """
+        import torch  # here, so that preparing data does not pay for it
+
+        rows = self.rows(split)
+        _, height, width, channels = self.array.shape
+        dtype = {"uint8": torch.uint8, "uint16": torch.uint16}[self.array.dtype.name]
+        out = torch.empty((len(rows), channels, height, width), dtype=dtype, device=device)
+        for start in range(0, len(rows), CHUNK):
+            chunk = self.array[rows[start : start + CHUNK]].transpose(0, 3, 1, 2)
+            out[start : start + CHUNK] = torch.from_numpy(np.ascontiguousarray(chunk))
+        return out
+
+
+def take(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """`images[rows]` along the first axis for every dtype of `Images.tensor`, on every device.
+
+    torch.uint16 is a type with few kernels: indexing it is missing on CUDA in part of the versions that we support.
+    Its bits are therefore gathered as int16, a reinterpretation that copies nothing and is exact.
+    """
+    import torch
+
+    if images.dtype == torch.uint16:
+        return images.view(torch.int16)[rows].view(torch.uint16)
+    return images[rows]
+
+
+def write(images_path: Path, index_path: Path, images: np.ndarray, index: pd.DataFrame) -> None:
+    """Write `images` (N, H, W, C) uint8 or uint16 and its `index`; both files appear, or neither."""
+    chunks = (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
+    write_chunks(images_path, index_path, chunks, images.shape, images.dtype, index)
+
+
+def write_chunks(
+    images_path: Path,
+    index_path: Path,
+    chunks: Iterable[np.ndarray],
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    index: pd.DataFrame,
+) -> None:
+    """As `write`, for an array that comes in consecutive pieces along its first axis and need not fit in memory."""
+    dtype = np.dtype(dtype).newbyteorder("=")
+    try:
+        _checked(np.broadcast_to(np.zeros((), dtype), shape), index)
+    except ValueError as error:
+        raise UserError(f"{images_path}: cannot be made: {error}") from error
+    with atomic(images_path) as images, atomic(index_path) as table:
+        # Plain writes, neither a memory map, on which a full disk is a SIGBUS, nor numpy's tofile, whose error for a
+        # full disk has no errno.
+        with images.open("wb") as stream:
+            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
+            np.lib.format.write_array_header_1_0(stream, header)
+            written = 0
+            for chunk in chunks:
+                if chunk.shape[1:] != tuple(shape[1:]):
+                    raise ValueError(f"a chunk of shape {chunk.shape} in an array of shape {shape}")
+                stream.write(np.ascontiguousarray(chunk, dtype=dtype).data)
+                written += len(chunk)
+            if written != shape[0]:
+                raise ValueError(f"{written} images in an array of shape {shape}")
+        index.to_parquet(table, index=False)
+
+
+def _checked(array: np.ndarray, index: pd.DataFrame) -> list[str]:
+    """The class names in the order of the labels; ValueError where array and index are not a data set."""
+    if array.ndim != 4 or array.dtype not in (np.uint8, np.uint16) or 0 in array.shape:
+        raise ValueError(f"images must be (N, H, W, C) uint8 or uint16, not {array.shape} {array.dtype}")
+    if missing := [column for column in COLUMNS if column not in index]:
+        raise ValueError(f"the index lacks the column {missing[0]!r}")
+    if len(array) != len(index):
+        raise ValueError(f"{len(array)} images but {len(index)} rows in the index")
+    if unknown := sorted(set(index["split"]) - set(SPLITS)):
+        raise ValueError(f"the index has the split {unknown[0]!r}; the splits are {', '.join(SPLITS)}")
+    names = index[["label", "class"]].drop_duplicates().sort_values("label")
+    if list(names["label"]) != list(range(len(names))) or names["class"].duplicated().any():
+        raise ValueError("the labels must be 0, 1, …, each with one class name of its own")
+    return [str(name) for name in names["class"]]
