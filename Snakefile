@@ -2,9 +2,9 @@
 #
 #   snakemake                              everything, at demo scale: minutes on a laptop
 #   snakemake no_free_lunch_table1         one panel, and only what it needs
+#   snakemake --list-target-rules          the panels
 #   snakemake -n --config scale=paper      what the papers' own scale would take
 #   snakemake --profile slurm              the papers' own scale, on a cluster
-#   snakemake --list-target-rules          the panels
 
 from snakemake.utils import min_version
 
@@ -15,6 +15,14 @@ configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+
+
+rule all:
+    input:
+        panel_files(study.config["panels"]),
+    localrule: True
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/measures.smk"

@@ -1,4 +1,5 @@
-# The study, validated before anything else; paths; input and resource functions that several stages share.
+# The study, validated before anything else; the paths; the functions that tell rules their inputs, resources and
+# parameters. What they decide is decided in phenoviews/study: here it is handed to Snakemake.
 
 import hashlib
 import json
@@ -24,15 +25,10 @@ def told(function, *arguments):
 
 study = told(Study, config)
 
+
 # A local machine counts its GPUs; a scheduler gives one to each job that asks.
 resource_scopes:
     gpu="local",
-
-
-DATA = "results/data/{dataset}"
-RESULTS = f"results/{study.scale}"
-RUN = RESULTS + "/runs/{dataset}/{transform}/{method}/{backbone}/seed{seed}"
-ENVIRONMENT = "../../envs/phenoviews.yaml"
 
 
 wildcard_constraints:
@@ -44,46 +40,167 @@ wildcard_constraints:
     k=r"\d+",
 
 
-def run_of(wildcards) -> Run:
-    return Run(
-        wildcards.dataset,
-        wildcards.transform,
-        wildcards.method,
-        wildcards.backbone,
-        int(wildcards.seed),
-    )
+# -------------------------------------------------------------------------------------------------------------- paths
+ENVIRONMENT = "../../envs/phenoviews.yaml"
+DOWNLOAD = "results/downloads/{dataset}/{file}"
+IMAGES = "results/data/{dataset}/images.npy"
+INDEX = "results/data/{dataset}/index.parquet"
+WEIGHTS = "results/weights/{weights}.json"
+RESULTS = f"results/{study.scale}"
+VIEWS = f"{RESULTS}/views/{{dataset}}/{{transform}}/seed{{seed}}"
+RUN = f"{RESULTS}/runs/{{dataset}}/{{transform}}/{{method}}/{{backbone}}/seed{{seed}}"
+CLUSTERS = f"{RUN}/measures/clusters-k{{k}}.json"
+CLUSTER_TABLE = f"{RUN}/measures/clusters-k{{k}}.parquet"
+TSNE = f"{RUN}/measures/tsne-k{{k}}.parquet"
+PROBE = f"{RUN}/measures/probe.json"
+LPIPS = f"{VIEWS}/lpips.json"
 
 
-def resolved(wildcards, *sections) -> dict:
-    """The named sections of the resolved run: a rule states what it uses, so that nothing else makes it run again."""
-    run = told(study.resolve, run_of(wildcards))
-    return {key: run[key] for key in sections}
-
-
-def path(pattern: str, run: Run, **more) -> str:
+def path(pattern, run, **more) -> str:
     """The file of a run."""
-    return pattern.format(
-        dataset=run.dataset,
-        transform=run.transform,
-        method=run.method,
-        backbone=run.backbone,
-        seed=run.seed,
-        **more,
-    )
+    return pattern.format(**vars(run), **more)
 
 
-def minutes(wildcards, attempt) -> int:
-    """A retry resumes where the first try ended, and has more time."""
-    return int(told(study.load, run_of(wildcards))["minutes"]) * attempt
+def run_of(wildcards) -> Run:
+    axes = ("dataset", "transform", "method", "backbone")
+    return Run(*(getattr(wildcards, axis) for axis in axes), seed=int(wildcards.seed))
 
 
-def memory(wildcards, attempt) -> int:
-    return int(told(study.load, run_of(wildcards))["mem_mb"]) * attempt
+# --------------------------------------------------------------------------------------------------------------- data
+def downloads(wildcards) -> list[str]:
+    """The files that a dataset is made of: its downloads, or what the user brings."""
+    dataset = told(study.entry, "datasets", wildcards.dataset)
+    if "path" in dataset:
+        return [dataset["path"]]
+    files = dataset.get("files", {}).values()
+    return [
+        DOWNLOAD.format(dataset=wildcards.dataset, file=file["name"]) for file in files
+    ]
+
+
+def declared_file(wildcards) -> dict:
+    """What config.yaml says of one file of a dataset: its name and checksum. Not its mirrors: bytes with the right
+    checksum are the same from anywhere."""
+    files = told(study.entry, "datasets", wildcards.dataset).get("files", {}).values()
+    return next(file for file in files if file["name"] == wildcards.file)
 
 
 def weights_of(wildcards) -> list[str]:
     """The weights that the run's encoder starts from: ImageNet's, a file of the user's, or none."""
     init = told(study.entry, "backbones", wildcards.backbone)["init"]
-    if init == "random":
-        return []
-    return [f"results/weights/{study.torchvision_name(wildcards.backbone)}.json"] if init == "imagenet" else [init]
+    imagenet = WEIGHTS.format(weights=told(study.torchvision_name, wildcards.backbone))
+    return {"random": [], "imagenet": [imagenet]}.get(init, [init])
+
+
+def lpips_weights(wildcards) -> list[str]:
+    """AlexNet's ImageNet weights: what the download said, a file of the user's, or none."""
+    weights = study.config["measures"]["lpips"]["weights"]
+    return {"none": [], "download": [WEIGHTS.format(weights="alexnet")]}.get(
+        weights, [weights]
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------- training
+# What a rule uses of the resolved run; nothing else makes it run again.
+PRETRAINED = (
+    "name",
+    "scale",
+    "dataset",
+    "transform",
+    "method",
+    "training",
+    "backbone",
+    "seed",
+)
+EMBEDDED = ("name", "dataset", "method", "backbone", "evaluate")
+PROBED = ("name", "dataset", "backbone", "probe", "seed")
+ENCODER_CODE = (
+    "phenoviews/data/images.py",
+    "phenoviews/views/*.py",
+    "phenoviews/models/*.py",
+)
+
+
+def resolved(wildcards, sections) -> dict:
+    run = told(study.resolve, run_of(wildcards))
+    return {section: run[section] for section in sections}
+
+
+def training_code(wildcards) -> str:
+    """The code of a training: another method's is not among it."""
+    kind = told(study.entry, "methods", wildcards.method.split("+")[0])["kind"]
+    methods = (
+        f"phenoviews/methods/{module}.py"
+        for module in ("base", "parts", "losses", kind)
+    )
+    loop = (
+        f"phenoviews/training/{module}.py" for module in ("loop", "optim", "checkpoint")
+    )
+    return code_hash(*ENCODER_CODE, *methods, *loop)
+
+
+def checkpoint_of(wildcards) -> str:
+    """Outside the declared outputs, which Snakemake deletes when a job fails; named by what is trained."""
+    identity = json.dumps(
+        [resolved(wildcards, PRETRAINED), training_code(wildcards)], sort_keys=True
+    )
+    return (
+        f"{RESULTS}/checkpoints/{hashlib.sha256(identity.encode()).hexdigest()[:20]}.pt"
+    )
+
+
+def minutes(wildcards, attempt) -> int:
+    """A retry resumes where the first try ended, and has more time."""
+    return told(study.load, run_of(wildcards))["minutes"] * attempt
+
+
+def memory(wildcards, attempt) -> int:
+    """MB; a retry has more."""
+    return told(study.load, run_of(wildcards))["mem_mb"] * attempt
+
+
+# ------------------------------------------------------------------------------------------------------------- panels
+def panel_file(panel, suffix) -> str:
+    return f"{RESULTS}/panels/{panel.paper}/{panel.item}.{suffix}"
+
+
+def panel_files(papers) -> list[str]:
+    """The file of every panel of these papers that people look at first."""
+    panels = [panel for panel in study.panels.values() if panel.paper in papers]
+    return [panel_file(panel, "md" if panel.is_table else "png") for panel in panels]
+
+
+def in_report(panel, form) -> dict:
+    """Where a panel stands in `snakemake --report`."""
+    return {
+        "caption": f"../report/{panel.name}.rst",
+        "category": panel.paper.replace("_", " ").capitalize(),
+        "subcategory": panel.item,
+        "labels": {"panel": panel.item, "form": form},
+    }
+
+
+def table_inputs(panel) -> dict[str, list[str]]:
+    """One file per run for every kind of measure that the table shows, in the order of its runs."""
+    kinds = dict.fromkeys(
+        METRICS[metric]["measure"] for metric in panel.declared["metrics"]
+    )
+    patterns = {"clusters": CLUSTERS, "probe": PROBE, "lpips": LPIPS}
+    k = panel.declared.get("clusters")
+    return {
+        kind: [path(patterns[kind], run, k=k) for run in study.runs(panel)]
+        for kind in kinds
+    }
+
+
+def figure_inputs(panel) -> dict[str, list[str]]:
+    """Files of each run, in the order of the figure's runs."""
+    patterns = {
+        "tsne": {"index": INDEX, "tsne": TSNE, "numbers": CLUSTERS},
+        "nearest": {"index": INDEX, "images": IMAGES, "clusters": CLUSTER_TABLE},
+    }[panel.declared["plot"]]
+    runs, k = study.runs(panel), panel.declared["clusters"]
+    return {
+        name: [path(pattern, run, k=k) for run in runs]
+        for name, pattern in patterns.items()
+    }

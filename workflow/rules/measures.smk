@@ -3,11 +3,11 @@
 
 rule clusters:
     input:
-        index=f"{DATA}/index.parquet",
+        index=INDEX,
         embeddings=f"{RUN}/embeddings/test.npy",
     output:
-        numbers=f"{RUN}/measures/clusters-k{{k}}.json",
-        table=f"{RUN}/measures/clusters-k{{k}}.parquet",
+        numbers=CLUSTERS,
+        table=CLUSTER_TABLE,
     log:
         f"{RUN}/logs/clusters-k{{k}}.log",
     conda:
@@ -16,7 +16,7 @@ rule clusters:
         runtime=30,
         mem_mb=4000,
     params:
-        **{key: study.config["measures"]["clusters"][key] for key in ("n_init", "seed")},
+        **study.config["measures"]["clusters"],
         code=code_hash("phenoviews/measures/clusters.py"),
     script:
         "../scripts/clusters.py"
@@ -24,12 +24,12 @@ rule clusters:
 
 rule tsne:
     input:
-        index=f"{DATA}/index.parquet",
+        clusters=CLUSTER_TABLE,
         embeddings=f"{RUN}/embeddings/test.npy",
     output:
-        f"{RUN}/measures/tsne.parquet",
+        TSNE,
     log:
-        f"{RUN}/logs/tsne.log",
+        f"{RUN}/logs/tsne-k{{k}}.log",
     conda:
         ENVIRONMENT
     resources:
@@ -42,22 +42,16 @@ rule tsne:
         "../scripts/tsne.py"
 
 
-def lpips_weights(wildcards) -> list[str]:
-    """AlexNet's ImageNet weights: what the download said, a file of the user's, or none."""
-    weights = study.config["measures"]["lpips"]["weights"]
-    return {"download": ["results/weights/alexnet.json"], "none": []}.get(weights, [weights])
-
-
 # How far apart two views are that a transform makes, whatever is then trained on them.
 rule lpips:
     input:
-        images=f"{DATA}/images.npy",
-        index=f"{DATA}/index.parquet",
+        images=IMAGES,
+        index=INDEX,
         weights=lpips_weights,
     output:
-        RESULTS + "/views/{dataset}/{transform}/seed{seed}/lpips.json",
+        LPIPS,
     log:
-        RESULTS + "/views/{dataset}/{transform}/seed{seed}/lpips.log",
+        f"{VIEWS}/lpips.log",
     conda:
         ENVIRONMENT
     resources:
@@ -65,9 +59,13 @@ rule lpips:
         runtime=60,
         mem_mb=8000,
     params:
-        dataset=lambda wildcards: study.seen(wildcards.dataset),
+        dataset=lambda wildcards: told(study.seen, wildcards.dataset),
         sets=lambda wildcards: told(study.sets, wildcards.transform),
         pair=study.config["measures"]["lpips"]["pair"],
-        code=code_hash("phenoviews/data/images.py", "phenoviews/views/*.py", "phenoviews/measures/perceptual.py"),
+        code=code_hash(
+            "phenoviews/data/images.py",
+            "phenoviews/views/*.py",
+            "phenoviews/measures/perceptual.py",
+        ),
     script:
         "../scripts/lpips.py"

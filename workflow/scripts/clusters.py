@@ -13,10 +13,10 @@ with reported(snakemake.log[0]):
     numbers, table = clusters(
         np.load(snakemake.input.embeddings, allow_pickle=False),
         test["label"].to_numpy(),
-        k=int(snakemake.wildcards.k),
-        n_init=snakemake.params.n_init,
-        seed=snakemake.params.seed,
         rows=test.index.to_numpy(),
+        k=int(snakemake.wildcards.k),
+        seed=snakemake.params.seed,
+        n_init=snakemake.params.n_init,
     )
     write_json(snakemake.output.numbers, numbers)
     with atomic(snakemake.output.table) as partial:

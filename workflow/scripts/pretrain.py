@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from phenoviews.errors import reported
-from phenoviews.models.weights import located
+from phenoviews.models.imagenet import required
 from phenoviews.training.loop import pretrain
 
 with reported(snakemake.log[0]):
@@ -12,6 +12,6 @@ with reported(snakemake.log[0]):
         data=Path(snakemake.input.images).parent,
         outputs={name: Path(file) for name, file in snakemake.output.items()},
         checkpoint=Path(snakemake.params.checkpoint),
-        weights=located(snakemake.input.weights),
+        weights=required(snakemake.input.weights),
         threads=snakemake.threads,
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from phenoviews.errors import reported
-from phenoviews.models.weights import download
+from phenoviews.models.imagenet import download
 
 with reported(snakemake.log[0]):
     download(snakemake.wildcards.weights, Path(snakemake.output[0]))

@@ -66,3 +66,15 @@ def _object(path: str | Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{path}: not a JSON object; delete it to have it measured again")
     return value
+
+
+def titles(panel: dict[str, Any]) -> list[str]:
+    """What each run of a panel is called in it: the labels of what differs between its runs, without the seed."""
+    varied = [axis for axis, names in panel["runs"].items() if len(names) > 1]
+    return [" · ".join(panel["labels"][run[axis]] for axis in varied) for run in panel["each"]]
+
+
+def class_names(index: str | Path) -> list[str]:
+    """The name of each label, from a dataset's `index.parquet`."""
+    classes = pd.read_parquet(index, columns=["label", "class"]).drop_duplicates().sort_values("label")
+    return classes["class"].tolist()

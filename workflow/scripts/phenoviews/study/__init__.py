@@ -6,9 +6,10 @@ Everything that a stage does is decided here and handed to it as plain data.
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,13 +17,14 @@ from phenoviews.errors import UserError
 from phenoviews.study import names
 from phenoviews.study.schema import complete, nearest, part, schema, validate
 
-# What a panel may show of a run, and the file under `measures/` and the key in it that hold it.
+# What a table may show of a run: the kind of measure that holds it, and how it is printed.
 METRICS = {
-    "silhouette": ("clusters", "silhouette"),
-    "ami": ("clusters", "ami"),
-    "hungarian_accuracy": ("clusters", "hungarian_accuracy"),
-    "top1": ("probe", "top1"),
-    "lpips": ("lpips", "lpips"),
+    "silhouette": {"measure": "clusters", "label": "Silhouette", "unit": "", "digits": 2},
+    "ami": {"measure": "clusters", "label": "AMI", "unit": "", "digits": 2},
+    "ami_arithmetic": {"measure": "clusters", "label": "AMI (arithmetic)", "unit": "", "digits": 2},
+    "hungarian_accuracy": {"measure": "clusters", "label": "Cluster accuracy", "unit": "", "digits": 2},
+    "top1": {"measure": "probe", "label": "Top-1", "unit": "%", "digits": 1},
+    "lpips": {"measure": "lpips", "label": "LPIPS", "unit": "", "digits": 2},
 }
 
 
@@ -89,7 +91,7 @@ class Study:
     def entry(self, section: str, name: str) -> dict:
         """The entry that `name` (with overrides) stands for in `section`, complete with defaults. For methods see
         `method`."""
-        return self._overridden(section, name)[0]
+        return copy.deepcopy(self._overridden(section, name)[0])
 
     def _base(self, section: str, name: str) -> Any:
         base = names.parse(name)[0]
@@ -98,11 +100,13 @@ class Study:
             raise UserError(f"config: unknown {kind} '{base}'{nearest(base, self.config[section])}")
         return self.config[section][base]
 
+    @functools.cache  # noqa: B019  (one study lives as long as its process)
     def _overridden(self, section: str, name: str) -> tuple[Any, str]:
         changed, spelling = names.override(self._base(section, name), name)
         validate(changed, [section, name], part(section.removesuffix("s")))
         return changed, spelling
 
+    @functools.cache  # noqa: B019
     def _method(self, name: str, recipe: str) -> tuple[dict, str]:
         """A method with its training, as the recipe of a dataset has it → (entry, the name's one spelling)."""
         base = self._base("methods", name)
@@ -154,7 +158,7 @@ class Study:
         if spelled != run:
             raise UserError(f"run '{run.name}': its one spelling is '{spelled.name}'; ask for that")
         dataset = self.entry("datasets", run.dataset)
-        method, _ = self._method(run.method, dataset["recipe"])
+        method = copy.deepcopy(self._method(run.method, dataset["recipe"])[0])
         training = method.pop("training")
         probe = dict(self.config["recipes"][dataset["recipe"]]["probe"])
         (probe_set,) = self.sets(probe["transform"])
@@ -247,28 +251,18 @@ class Study:
         return entry.get("label", name) if isinstance(entry, dict) else name
 
     def declaration(self, panel: Panel) -> dict:
-        """What a panel's script needs besides the measures: the declaration with every label, and the scale's note."""
+        """What a panel's script needs besides the measures: its grid, its metrics, every label, the scale's note."""
         runs = self.runs(panel)
-        labels = {
-            name: self.label(section, name, panel)
-            for section, axis in (
-                ("datasets", "dataset"),
-                ("transforms", "transform"),
-                ("methods", "method"),
-                ("backbones", "backbone"),
-            )
-            for name in dict.fromkeys(getattr(run, axis) for run in runs)
-        }
+        axes = {"dataset": "datasets", "transform": "transforms", "method": "methods", "backbone": "backbones"}
+        grid = {axis: list(dict.fromkeys(getattr(run, axis) for run in runs)) for axis in axes}
         return {
             **panel.declared,
-            "paper": panel.paper,
-            "item": panel.item,
-            "labels": labels,
-            "runs": [[run.dataset, run.transform, run.method, run.backbone, run.seed] for run in runs],
-            "scale": self.scale,
-            "note": self.note,
-            "stand_ins": self.config["stand_ins"],
-            "ami": self.config["measures"]["clusters"]["ami"],
+            "name": panel.name,
+            "each": [asdict(run) for run in runs],
+            "runs": grid,
+            "metrics": [{"name": name, **METRICS[name]} for name in panel.declared.get("metrics", [])],
+            "labels": {name: self.label(axes[axis], name, panel) for axis in axes for name in grid[axis]},
+            "scale": {"name": self.scale, "note": self.note, "stand_ins": self.config["stand_ins"]},
         }
 
     @property
@@ -280,8 +274,9 @@ class Study:
             f"{self.label('datasets', b)} in place of {self.label('datasets', a)}"
             for a, b in self.config["stand_ins"].items()
         )
-        seeds = f"{len(self.config['seeds'])} seeds"
-        return f"{self.scale.capitalize()} scale ({', '.join(filter(None, [stand_ins, 'reduced training', seeds]))}): not comparable with the published values."
+        changes = [stand_ins, "reduced training", f"{len(self.config['seeds'])} seeds"]
+        scale = f"{self.scale.capitalize()} scale ({', '.join(filter(None, changes))})"
+        return f"{scale}: not comparable with the published values."
 
     # -------------------------------------------------------------------------------------------------------- checks
     def _check(self) -> None:
@@ -317,11 +312,13 @@ def _missing(panel: Panel) -> Iterator[str]:
     declared = panel.declared
     if panel.is_table:
         yield from (key for key in ("metrics", "rows", "columns") if key not in declared)
-    clustered = not panel.is_table or any(METRICS[metric][0] == "clusters" for metric in declared.get("metrics", []))
+    clustered = not panel.is_table or any(
+        METRICS[metric]["measure"] == "clusters" for metric in declared.get("metrics", [])
+    )
     if clustered and "clusters" not in declared:
         yield "clusters"
-    if declared.get("plot") == "nearest" and "images" not in declared:
-        yield "images"
+    if declared.get("plot") == "nearest":
+        yield from (key for key in ("images", "columns") if key not in declared)
 
 
 def _listed(value: str | list[str]) -> list[str]:
