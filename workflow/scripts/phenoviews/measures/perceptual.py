@@ -39,7 +39,7 @@ def network(alexnet: dict[str, Tensor]) -> lpips.LPIPS:
     if missing:
         raise UserError(
             f"the weights given for LPIPS are not torchvision's AlexNet: {missing[0]} is missing; "
-            "see config key `lpips`"
+            "see config key measures.lpips.weights"
         )
     lins = {name.replace("lin", "lins.", 1): value for name, value in heads.items()}
     weights = {name: alexnet[source] for name, source in trunk.items()}

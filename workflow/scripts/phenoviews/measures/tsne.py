@@ -11,17 +11,20 @@ from phenoviews.errors import UserError
 from phenoviews.measures.clusters import check_finite
 
 
-def tsne(embeddings: np.ndarray, points: pd.DataFrame, limit: int = 5000, seed: int = 0) -> pd.DataFrame:
-    """t-SNE (PCA initialisation; perplexity 30, or a third of the points if less) of at most `limit` points.
+def tsne(
+    embeddings: np.ndarray, rows: np.ndarray, perplexity: float = 30, points: int = 5000, seed: int = 0
+) -> pd.DataFrame:
+    """t-SNE, initialised with PCA.
 
     Args:
         embeddings: (n, d) float.
-        points: n lines in the same order, such as the table of `clusters.clusters`; its columns are kept.
-        limit: where n is larger, that many points are drawn at random without replacement, and stay in order.
+        rows: (n,) int, the row of each point in its data set's `images.npy`.
+        perplexity: lowered to a third of the points where there are few.
+        points: where n is larger, that many are drawn at random without replacement, and stay in order.
         seed: of that draw and of t-SNE.
 
     Returns:
-        The lines of `points` that were mapped, with x and y (arbitrary units) after `row`.
+        row, x, y (arbitrary units) of the points that were mapped.
 
     Raises:
         UserError: fewer than four points, NaN or infinite embeddings.
@@ -30,15 +33,10 @@ def tsne(embeddings: np.ndarray, points: pd.DataFrame, limit: int = 5000, seed: 
     if len(embeddings) < 4:
         raise UserError(f"{len(embeddings)} embeddings are too few for a t-SNE map, which needs 4; use more images")
     keep = np.arange(len(embeddings))
-    if len(keep) > limit:
-        keep = np.sort(np.random.default_rng(seed).choice(keep, limit, replace=False))
-    perplexity = min(30.0, (len(keep) - 1) / 3)
+    if len(keep) > points:
+        keep = np.sort(np.random.default_rng(seed).choice(keep, points, replace=False))
     # One thread: t-SNE amplifies the order in which threads add up, and the map has to be reproducible.
     with threadpool_limits(1):
-        xy = TSNE(2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed).fit_transform(
-            embeddings[keep]
-        )
-    table = points.iloc[keep].reset_index(drop=True)
-    table.insert(1, "x", xy[:, 0].astype(np.float64))
-    table.insert(2, "y", xy[:, 1].astype(np.float64))
-    return table
+        model = TSNE(2, perplexity=min(perplexity, (len(keep) - 1) / 3), init="pca", random_state=seed)
+        xy = model.fit_transform(embeddings[keep]).astype(np.float64)
+    return pd.DataFrame({"row": np.asarray(rows, np.int64)[keep], "x": xy[:, 0], "y": xy[:, 1]})

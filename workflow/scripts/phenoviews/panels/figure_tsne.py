@@ -23,8 +23,8 @@ def figure(
     """Draw the maps side by side, each twice.
 
     Args:
-        maps: one dict per column: title; points, a table with x, y, cluster and label; numbers, with ami and
-            silhouette of that clustering (over all points, not only those on the map).
+        maps: one dict per column: title; map, a table with row, x and y; clusters, a table with row, cluster and
+            label; numbers, with ami and silhouette of that clustering (over all points, not only those mapped).
         classes: name of each label; names of one character are drawn as the points themselves.
         class_word: what a class is called, such as "digit".
         note: see `style.label_scale`.
@@ -37,7 +37,7 @@ def figure(
         axes = fig.subplots(2, len(maps), squeeze=False, sharex="col", sharey="col")
         colours = []
         for number, entry in enumerate(maps):
-            points, numbers = entry["points"], entry["numbers"]
+            points, numbers = entry["map"].merge(entry["clusters"], on="row"), entry["numbers"]
             above, below = axes[:, number]
             scores = f"AMI {numbers['ami']:.2f}, silhouette {numbers['silhouette']:.2f}"
             above.set_title(f"{'abcdefghij'[number]}  {entry['title']}: {scores}", loc="left")
@@ -51,13 +51,8 @@ def figure(
                 ax.set_box_aspect(1)
                 ax.tick_params(length=0, labelbottom=False, labelleft=False)
         others = [f"other {number + 1}" for number in range(max(colours) + 1 - len(classes))]
-        _legend(
-            axes[0, -1],
-            f"K-means cluster,\nby the {class_word} it\nis matched to",
-            [*classes, *others],
-            False,
-        )
-        _legend(axes[1, -1], class_word, list(classes), True)
+        _legend(axes[0, -1], f"K-means cluster,\nby the {class_word} it\nis matched to", [*classes, *others])
+        _legend(axes[1, -1], class_word, classes)
         label_scale(fig, note)
         return fig
 
@@ -81,20 +76,16 @@ def _draw_classes(ax: Axes, points: pd.DataFrame, classes: Sequence[str]) -> Non
     ax.scatter(dots["x"], dots["y"], s=_area(points), c=colours[~shown], alpha=0.5 if glyphs else 1, linewidths=0)
     for label, name in enumerate(classes):
         of = points[shown & (points["label"] == label).to_numpy()]
-        ax.scatter(of["x"], of["y"], s=22, c=colour(label), marker=f"${name}$", linewidths=0.2)
+        ax.scatter(of["x"], of["y"], s=18, c=colour(label), marker=f"${name}$", linewidths=0.25)
 
 
-def _legend(ax: Axes, title: str, names: Sequence[str], glyphs: bool) -> None:
-    handles = [Line2D([], [], ls="", mew=0, color=colour(number), label=name) for number, name in enumerate(names)]
-    for handle, name in zip(handles, names, strict=True):
-        handle.set(marker=f"${name}$" if glyphs and len(name) == 1 else "o", markersize=4)
+def _legend(ax: Axes, title: str, names: Sequence[str]) -> None:
+    handles = [
+        Line2D([], [], ls="", marker="o", markersize=4, mew=0, color=colour(number), label=name)
+        for number, name in enumerate(names)
+    ]
     ax.legend(
-        handles=handles,
-        title=title,
-        title_fontsize=SMALL,
-        loc="center left",
-        bbox_to_anchor=(1, 0.5),
-        frameon=False,
+        handles=handles, title=title, title_fontsize=SMALL, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False
     )
 
 

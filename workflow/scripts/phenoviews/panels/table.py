@@ -1,14 +1,18 @@
 """Tables of a paper: one generic pivot over records, with the published value beside every number.
 
-A panel declares its layout:
+A panel declares its layout (`Study.declaration` makes it of config.yaml):
 
+    name: no_free_lunch_table1
     title: what the table shows
     runs: {dataset: [...], transform: [...], method: [...], backbone: [...]}     the grid, in printed order
-    metrics: [{name: ami, label: AMI, digits: 2, unit: score}, …]
+    metrics: [{name: ami, label: AMI, unit: "", digits: 2}, ...]
     rows: [transform]            keys that go down
     columns: [metric]            keys that go across; "metric" is a key like the others
+    labels: {mnist_first: First set, ...}                        the printed form of names; default: the name
+    scale: {name: demo, note: what a reader has to know of it, stand_ins: {mnist: digits}}
 
-Keys in neither have one value each, which the caption names.
+Keys in neither rows nor columns have one value each, which the caption names. `stand_ins` tells which name is used in
+the place of a published one.
 """
 
 from __future__ import annotations
@@ -16,47 +20,36 @@ from __future__ import annotations
 import itertools
 import string
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from phenoviews.errors import UserError
+from phenoviews.files import write_text
 
 GRID = ["dataset", "transform", "method", "backbone"]
 KEYS = [*GRID, "metric"]
-EMPTY = "—"
+EMPTY = "\N{EM DASH}"
 
 
-@dataclass(frozen=True)
-class Scale:
-    """At which scale the numbers were made.
-
-    name: "demo" or "paper". note: what a reader has to know about it, printed with every table and figure.
-    stand_ins: published name → the name used in its place, such as {"mnist": "digits"}.
-    """
-
-    name: str
-    note: str = ""
-    stand_ins: Mapping[str, str] = field(default_factory=dict)
-
-
-def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFrame, scale: Scale) -> pd.DataFrame:
+def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFrame) -> pd.DataFrame:
     """One line per cell of the panel's grid and metric, in the declared order, cells without runs included.
 
     Args:
         records: as from `records.read`.
         panel: the declaration above.
         published: as from `records.published`.
-        scale: see `Scale`.
 
     Returns:
         `KEYS`, unit, mean, sd (sample standard deviation; NaN for one run), n (runs with a number),
         published, published_n, difference (mean - published), scale, note, reason (why a number or a run is
         missing), seeds and sources (both joined by spaces; of the runs with a number).
     """
-    used = published.replace({key: dict(scale.stand_ins) for key in GRID})
+    scale = panel["scale"]
+    used = published.replace({key: dict(scale["stand_ins"]) for key in GRID})
     groups = dict(list(records.groupby(KEYS, sort=False))) if len(records) else {}
     lines = []
     for *cell, metric in itertools.product(*(panel["runs"][key] for key in GRID), panel["metrics"]):
@@ -80,8 +73,8 @@ def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFram
                 "published": known,
                 "published_n": match["n_seeds"].iloc[0] if len(match) else np.nan,
                 "difference": mean - known,
-                "scale": scale.name,
-                "note": scale.note,
+                "scale": scale["name"],
+                "note": scale["note"],
                 "reason": "; ".join(reasons),
                 "seeds": " ".join(map(str, valued["seed"])),
                 "sources": " ".join(valued["source"]),
@@ -92,71 +85,72 @@ def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFram
 
 @dataclass(frozen=True)
 class Layout:
-    """A table as plain text, before Markdown or LaTeX: cells are (text, footnote mark or "")."""
+    """A table as plain text, before Markdown or LaTeX. A cell is a text and a footnote's mark, or ""."""
 
-    caption: list[str]
+    note: str  # on the scale, or ""
+    caption: str
     stub: list[str]  # headings of the columns that name the rows
-    heads: list[tuple[str, list[str]]]  # heading and its sub-headings
-    body: list[tuple[list[str], list[tuple[str, str]]]]  # names of a row, its cells
-    footnotes: dict[str, str]  # mark → reason
-    demo: bool
+    heads: list[tuple[str, list[str]]]  # a heading across, and the sub-headings below it
+    body: list[tuple[list[str], list[tuple[str, str]]]]  # the names of a row, its cells
+    footnotes: dict[str, str]  # mark: reason
 
 
-def layout(table: pd.DataFrame, panel: Mapping[str, Any], scale: Scale, labels: Mapping[str, str]) -> Layout:
-    """Pivot the long table as the panel declares it; `labels` gives the printed form of a name, if another."""
-    labels = {
-        **labels,
-        **{metric["name"]: metric.get("label", metric["name"]) for metric in panel["metrics"]},
-    }
-    digits = {metric["name"]: metric.get("digits", 2) for metric in panel["metrics"]}
+def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
+    """Pivot the table of `long` as the panel declares it: "mean ± sd (n)" with the published value beside it.
+
+    A cell without a number is a dash with the reason as its footnote; one run has no sd.
+
+    Raises:
+        UserError: a key has several values but is in neither `rows` nor `columns`.
+    """
     rows, columns = list(panel["rows"]), list(panel["columns"])
-    order = {**panel["runs"], "metric": [metric["name"] for metric in panel["metrics"]]}
+    metrics = {metric["name"]: metric for metric in panel["metrics"]}
+    order = {**panel["runs"], "metric": list(metrics)}
     fixed = [key for key in KEYS if key not in rows + columns]
     for key in fixed:
         if len(order[key]) != 1:
             raise UserError(
-                f"the panel '{panel['title']}' has {len(order[key])} values of '{key}', which is in neither "
-                "`rows` nor `columns`; put it into one of them"
+                f"panel {panel['name']}: {len(order[key])} values of '{key}', which is in neither `rows` nor "
+                "`columns`; put it into one of them"
             )
 
     def name(key: str) -> str:
-        return labels.get(key, key)
+        if key in metrics:
+            unit = metrics[key].get("unit")
+            return metrics[key]["label"] + (f" ({unit})" if unit else "")
+        return panel["labels"].get(key, key)
 
     cells = {tuple(line[key] for key in rows + columns): line for line in table.to_dict("records")}
+    down = list(itertools.product(*(order[key] for key in rows)))
     across = list(itertools.product(*(order[key] for key in columns)))
-    compared = {at for at in across if any(not _missing(cells[(*r, *at)]["published"]) for r in _product(order, rows))}
+    compared = {at for at in across if any(not _missing(cells[(*row, *at)]["published"]) for row in down)}
     marks: dict[str, str] = {}
 
     def mark(reason: str) -> str:
         return marks.setdefault(reason, _letters(len(marks))) if reason else ""
 
     body = []
-    for down in _product(order, rows):
+    for row in down:
         line = []
         for at in across:
-            cell = cells[(*down, *at)]
-            decimals = digits[cell["metric"]]
-            line.append((_number(cell, decimals), mark(cell["reason"])))
-            if at in compared:
-                absent = _missing(cell["published"])
-                text = EMPTY if absent else f"{cell['published']:.{decimals}f}"
-                line.append((text, mark("not in the paper") if absent else ""))
-        body.append(([name(key) for key in down], line))
+            cell = cells[(*row, *at)]
+            digits = metrics[cell["metric"]]["digits"]
+            line.append((_number(cell, digits), mark(cell["reason"])))
+            if at in compared and _missing(cell["published"]):
+                line.append((EMPTY, mark("not in the paper")))
+            elif at in compared:
+                line.append((f"{cell['published']:.{digits}f}", ""))
+        body.append(([name(key) for key in row], line))
 
-    ours = "demo" if scale.name == "demo" else "this run"
-    heads = [(" · ".join(map(name, at)), [ours, "published"] if at in compared else [ours]) for at in across]
-    where = "; ".join(f"{name(key)}: {name(order[key][0])}" for key in fixed)
-    caption = [panel["title"].rstrip(".") + (f" ({where})." if where else ".")]
-    caption.append(f"{_averaged(table)}{_origin(table)}")
-    if scale.note:
-        caption.append(scale.note.rstrip(".") + ".")
+    ours = "reproduced" if panel["scale"]["name"] == "paper" else panel["scale"]["name"]
+    where = "; ".join(f"{key}: {name(order[key][0])}" for key in fixed)
     return Layout(
-        caption=caption,
-        stub=[name(key).capitalize() for key in rows],
-        heads=heads,
+        note=panel["scale"]["note"],
+        caption=f"{panel['title'].rstrip('.')}{f' ({where})' if where else ''}. {_averaged(table)}{_origin(table)}",
+        stub=[key.capitalize() for key in rows],
+        heads=[(", ".join(map(name, at)), [ours, "published"] if at in compared else [ours]) for at in across],
         body=body,
         footnotes={mark: reason for reason, mark in marks.items()},
-        demo=scale.name == "demo",
     )
 
 
@@ -164,16 +158,20 @@ def markdown(view: Layout) -> str:
     """The layout as a GitHub-flavoured Markdown table under its caption."""
 
     def cell(text: str, mark: str) -> str:
-        return f"{_md(text)}<sup>{mark}</sup>" if mark else _md(text)
+        return plain_markdown(text) + (f"<sup>{mark}</sup>" if mark else "")
 
-    head = [_md(text) for text in view.stub]
-    for title, subs in view.heads:
-        head += [_md(f"{title}, {sub}") if sub == "published" else _md(f"{title}") for sub in subs]
-    lines = [_md(" ".join(_labelled(view))), "", _row(head)]
-    lines.append(_row(["---"] * len(view.stub) + ["---:"] * (len(head) - len(view.stub))))
-    lines += [_row([*map(_md, names), *(cell(*entry) for entry in entries)]) for names, entries in view.body]
+    head = view.stub + [f"{title}, {sub}" for title, subs in view.heads for sub in subs]
+    rule = ["---"] * len(view.stub) + ["---:"] * (len(head) - len(view.stub))
+    lines = [f"**{plain_markdown(view.note)}** " * bool(view.note) + plain_markdown(view.caption), ""]
+    lines += [markdown_row(map(plain_markdown, head)), markdown_row(rule)]
+    lines += [
+        markdown_row([*map(plain_markdown, names), *(cell(*entry) for entry in cells)]) for names, cells in view.body
+    ]
     if view.footnotes:
-        lines += ["", *(f"<sup>{mark}</sup> {_md(reason)}  " for mark, reason in view.footnotes.items())]
+        lines += [
+            "",
+            "<br>".join(f"<sup>{mark}</sup> {plain_markdown(reason)}" for mark, reason in view.footnotes.items()),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -189,31 +187,46 @@ def latex(view: Layout) -> str:
         top.append(rf"\multicolumn{{{len(subs)}}}{{c}}{{{_tex(title)}}}")
         rules.append(rf"\cmidrule(lr){{{width + 1}-{width + len(subs)}}}")
         width += len(subs)
-        second += [_tex(sub) for sub in subs]
+        second += [_tex(sub.replace("published", "publ.")) for sub in subs]
+    # Long names of rows are wrapped, so that the numbers find room on the page.
+    wrapped = [max(map(len, names)) > 20 for names in zip(*(names for names, _ in view.body), strict=True)]
+    stub = "".join(rf"p{{{0.22 / len(view.stub):.2f}\linewidth}}" if wrap else "l" for wrap in wrapped)
+
+    def named(names: list[str]) -> list[str]:
+        return [r"\raggedright " * wrap + _tex(text) for wrap, text in zip(wrapped, names, strict=True)]
+
+    note = rf"\textbf{{{_tex(view.note)}}} " if view.note else ""
     lines = [
         r"% Needs \usepackage{booktabs}.",
         r"\begin{table}",
         r"\centering",
-        r"\small",
-        r"\setlength{\tabcolsep}{4pt}",
-        rf"\caption{{{' '.join(_tex(text) for text in _labelled(view))}}}",
-        rf"\begin{{tabular}}{{{'l' * len(view.stub)}{'r' * (width - len(view.stub))}}}",
+        r"\footnotesize" if width < 8 else r"\scriptsize",
+        r"\setlength{\tabcolsep}{3pt}",
+        rf"\caption{{{note}{_tex(view.caption)}}}",
+        rf"\begin{{tabular}}{{{stub}{'r' * (width - len(view.stub))}}}",
         r"\toprule",
-        " & ".join(top) + r" \\",
+        _tex_row(top),
         " ".join(rules),
-        " & ".join(second) + r" \\",
+        _tex_row(second),
         r"\midrule",
-        *(
-            " & ".join([*map(_tex, names), *(cell(*entry) for entry in entries)]) + r" \\"
-            for names, entries in view.body
-        ),
+        *(_tex_row([*named(names), *(cell(*entry) for entry in cells)]) for names, cells in view.body),
         r"\bottomrule",
         r"\end{tabular}",
     ]
     if view.footnotes:
         notes = [rf"\textsuperscript{{{mark}}}~{_tex(reason)}." for mark, reason in view.footnotes.items()]
-        lines += ["", r"\smallskip", rf"{{\footnotesize {' '.join(notes)}\par}}"]
+        lines += ["", r"\smallskip", rf"{{\scriptsize {' '.join(notes)}\par}}"]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def write(
+    table: pd.DataFrame, panel: Mapping[str, Any], csv: str | Path, md: str | Path, tex: str | Path, below: str = ""
+) -> None:
+    """Write the table of `long` as CSV, and pivoted as Markdown (with the text `below` it) and LaTeX."""
+    view = layout(table, panel)
+    write_text(csv, table.to_csv(index=False))
+    write_text(md, markdown(view) + ("\n" + below if below else ""))
+    write_text(tex, latex(view))
 
 
 def _number(cell: Mapping[str, Any], digits: int) -> str:
@@ -241,14 +254,6 @@ def _origin(table: pd.DataFrame) -> str:
     return f" Published: the value printed in the paper{over}."
 
 
-def _labelled(view: Layout) -> list[str]:
-    return ["DEMO SCALE.", *view.caption] if view.demo else view.caption
-
-
-def _product(order: Mapping[str, list[str]], keys: Iterable[str]) -> list[tuple[str, ...]]:
-    return list(itertools.product(*(order[key] for key in keys)))
-
-
 def _missing(value: Any) -> bool:
     return value is None or value != value
 
@@ -257,11 +262,15 @@ def _letters(number: int) -> str:
     return string.ascii_lowercase[number] if number < 26 else _letters(number // 26 - 1) + _letters(number % 26)
 
 
-def _row(cells: Iterable[str]) -> str:
+def markdown_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _md(text: str) -> str:
+def _tex_row(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def plain_markdown(text: str) -> str:
     for character in "\\|*_<`":
         text = text.replace(character, "\\" + character)
     return text
