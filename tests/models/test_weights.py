@@ -1,0 +1,152 @@
+"""Weights: where ImageNet's are, what is read from a file, what does not fit."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image
+
+from phenoviews.errors import UserError
+from phenoviews.models import KINDS, build, imagenet_source, load_into, load_state
+
+RESNET = {"kind": "resnet18", "stem": "standard", "width": 1.0, "batch_norm": True, "init": "random"}
+NARROW = RESNET | {"width": 0.125, "stem": "small"}
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_imagenet_sources_are_torchvisions(kind, batch_norm):
+    source = imagenet_source(kind, batch_norm)
+    assert source["url"] == f"https://download.pytorch.org/models/{source['name']}"
+    assert source["name"].split("-")[0] == kind + "_bn" * (batch_norm and kind.startswith("vgg"))
+    assert source["name"].endswith(f"-{source['sha256_prefix']}.pth")
+    assert len(source["sha256_prefix"]) == 8
+
+
+def test_imagenet_weights_are_the_first_version():
+    assert imagenet_source("resnet50")["name"] == "resnet50-0676ba61.pth"  # the second is resnet50-11ad3fa6.pth
+
+
+def test_a_full_torchvision_model_loads_without_its_classifier(tmp_path):
+    full = torchvision.models.resnet18()
+    torch.save(full.state_dict(), tmp_path / "resnet18.pth")
+    model = build(RESNET | {"init": "imagenet"}, weights=tmp_path / "resnet18.pth").eval()
+    full.fc, images = torch.nn.Identity(), torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(model(images), full.eval()(images))
+
+
+def test_a_pretrained_encoder_is_a_local_file(tmp_path):
+    encoder = build(NARROW)
+    torch.save(encoder.state_dict(), tmp_path / "encoder.pt")
+    again = build(NARROW | {"init": str(tmp_path / "encoder.pt")})
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value)
+
+
+@pytest.mark.parametrize(("animal", "words"), [("cat", "cat"), ("bird", "chickadee")])
+def test_real_imagenet_features(shared_data, animal, words):
+    """A real network from an .npz: with its own classifier on our features, a cat is a cat."""
+    file = shared_data / "weights" / "mobilenet_v2_imagenet_torchvision_names.npz"
+    model = build({"kind": "mobilenet_v2", "stem": "standard", "width": 1.0, "init": str(file)}).eval()
+    image = Image.open(shared_data / "weights" / f"{animal}.bmp").convert("RGB").resize((224, 224))
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 127.5 - 1
+    state = load_state(file)
+    with torch.no_grad():
+        logits = model(pixels) @ state["classifier.1.weight"].T + state["classifier.1.bias"]
+    labels = (shared_data / "weights" / "imagenet_labels.txt").read_text().splitlines()
+    assert words in labels[1 + logits.argmax().item()]  # label 0 is "background", which the network has not
+
+
+def _hostile() -> bytes:
+    class Hostile:
+        def __reduce__(self):
+            return (Path("harmed").touch, ())
+
+    return pickle.dumps({"conv1.weight": Hostile()}, protocol=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("absent.pt", None, "no such weights file"),
+        ("weights.h5", b"HDF", ".pt, .pth and .npz"),
+        ("noise.pth", b"not weights at all", "not a readable state dict"),
+        ("empty.pt", b"", "not a readable state dict"),
+        ("noise.npz", b"not weights at all", "not a readable state dict"),
+        ("hostile.pt", _hostile(), "not a readable state dict"),
+        ("list.pt", [torch.zeros(1)], "of type list"),
+        ("nothing.pt", {}, "without entries"),
+        ("checkpoint.pt", {"state_dict": {"conv1.weight": torch.zeros(1)}, "epoch": 3}, r"state_dict \(dict\)"),
+    ],
+)
+def test_what_is_not_a_state_dict_is_refused(tmp_path, monkeypatch, name, content, said):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / name
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(UserError, match=said) as error:
+        load_state(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_an_npz_of_objects_is_refused(tmp_path):
+    np.savez(tmp_path / "objects.npz", **{"conv1.weight": np.array([{}], dtype=object)})
+    with pytest.raises(UserError, match=r"objects\.npz.*not a readable state dict"):
+        load_state(tmp_path / "objects.npz")
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    torch.save(build(NARROW).state_dict(), tmp_path / "whole.pt")
+    content = (tmp_path / "whole.pt").read_bytes()
+    (tmp_path / "half.pt").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"half\.pt"):
+        load_state(tmp_path / "half.pt")
+
+
+def test_what_does_not_fit_is_named():
+    model = build(NARROW)
+    state = model.state_dict()
+    before = {k: v.clone() for k, v in state.items()}
+    wrong = {k: v + 1 for k, v in state.items() if k != "bn1.weight"}
+    wrong |= {"stem.weight": torch.zeros(1), "conv1.weight": torch.zeros(8, 3, 7, 7), "fc.bias": torch.zeros(10)}
+    with pytest.raises(UserError) as error:
+        load_into(model, wrong, "some.pt")
+    said = str(error.value)
+    assert said.startswith("some.pt: ")
+    assert "missing: bn1.weight;" in said
+    assert "unexpected: stem.weight;" in said
+    assert "of another shape: conv1.weight (8, 3, 7, 7) for (8, 3, 3, 3);" in said
+    assert "fc.bias" not in said
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())  # nothing half-loaded
+
+
+def test_a_long_list_of_misfits_is_cut():
+    with pytest.raises(UserError, match="and 97 more"):
+        load_into(build(NARROW), {"fc.weight": torch.zeros(1)}, "some.pt")
+
+
+def test_batch_norm_counters_may_be_missing():
+    model = build(NARROW)
+    state = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    load_into(model, state, "old.pth")
+
+
+def test_standard_weights_do_not_go_with_the_small_stem(tmp_path):
+    torch.save(build(RESNET).state_dict(), tmp_path / "resnet18.pth")
+    with pytest.raises(UserError, match=r"resnet18\.pth.*stem: standard"):
+        build(RESNET | {"stem": "small", "init": "imagenet"}, weights=tmp_path / "resnet18.pth")
+
+
+def test_imagenet_weights_do_not_go_with_another_width(tmp_path):
+    with pytest.raises(UserError, match=r"width: 0\.5.*imagenet"):
+        build(RESNET | {"width": 0.5, "init": "imagenet"}, weights=tmp_path / "any.pth")
