@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
@@ -102,10 +103,11 @@ def _verify(path: Path, file: Mapping[str, str]) -> None:
 
 def _obtain(url: str, part: Path, file: Mapping[str, str]) -> None:
     """Leave the right bytes in `part` or raise `_MirrorFailed`; wrong bytes are deleted."""
-    scheme = urllib.parse.urlsplit(url).scheme
-    if scheme not in ("http", "https", "file"):
-        raise _MirrorFailed("not an http://, https:// or file:// address")
-    get = _copy if scheme == "file" else _download
+    getters = {"http": _download, "https": _download, "file": _copy}
+    try:
+        get = getters[urllib.parse.urlsplit(url).scheme]
+    except (KeyError, ValueError) as error:
+        raise _MirrorFailed("not an http://, https:// or file:// address") from error
     resumed = get is _download and part.exists()
     get(url, part)
     try:
@@ -174,12 +176,13 @@ def _receive(url: str, part: Path, bar: tqdm) -> None:
         length = response.headers.get("Content-Length")
         bar.total, bar.n = (start + int(length) if length else None), start
         # The bytes as they are stored: some servers label a .gz as content that a client would decompress.
-        with part.open("ab" if start else "wb") as stream:
+        with part.open("ab" if start else "wb") as stream, contextlib.suppress(urllib3.exceptions.ProtocolError):
             while chunk := response.raw.read(CHUNK, decode_content=False):
                 stream.write(chunk)
                 bar.update(len(chunk))
-    if bar.total is not None and _size(part) < bar.total:
-        raise ConnectionError(f"cut after {_size(part)} of {bar.total} bytes")
+            if length is None or stream.tell() == bar.total:
+                return
+    raise ConnectionError(f"cut after {_size(part)} bytes" + (f" of {bar.total}" if length else ""))
 
 
 def _size(path: Path) -> int:

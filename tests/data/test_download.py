@@ -1,0 +1,257 @@
+"""`fetch` against a real server: ranges, cuts, wrong bytes, passing and lasting errors, file:// and a full disk."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from phenoviews.data.download import fetch
+from phenoviews.errors import UserError
+
+DATA = np.random.default_rng(0).integers(0, 256, 1_000_000, dtype=np.uint8).tobytes()
+FILE = {"name": "data.bin", "sha256": hashlib.sha256(DATA).hexdigest()}
+
+
+def only_child(folder: Path) -> str:
+    (child,) = folder.iterdir()
+    return child.name
+
+
+def test_whole_file(server, tmp_path):
+    resource = server.offer("/a/data.bin", DATA)
+    fetch([server.url + "/a/"], FILE, tmp_path / "new" / "data.bin")
+    assert (tmp_path / "new" / "data.bin").read_bytes() == DATA
+    assert resource.asked == [None]
+    assert only_child(tmp_path / "new") == "data.bin"
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_mirror_with_and_without_final_slash(server, tmp_path, slash):
+    server.offer("/a/data.bin", DATA)
+    fetch([server.url + "/a" + slash], FILE, tmp_path / "out")
+
+
+def test_cut_connections_resume_by_range(server, tmp_path):
+    """More cuts than attempts: what counts is whether new bytes come."""
+    resource = server.offer("/data.bin", DATA, cuts=[100_000] * 8)
+    fetch([server.url], FILE, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == DATA
+    assert len(resource.asked) == 9
+    starts = [int(asked.removeprefix("bytes=").removesuffix("-")) for asked in resource.asked[1:]]
+    assert starts == sorted(starts)
+    # Nothing that arrived is asked for again, but for less than a chunk per cut.
+    assert all(start > 100_000 * n - 65536 * n for n, start in enumerate(starts, 1))
+
+
+def interrupted(server, tmp_path: Path, after: int) -> tuple[Path, object]:
+    """A download that got `after` bytes before the server went away: its .part and the resource."""
+    resource = server.offer("/data.bin", DATA, cuts=[after, 0, 0, 0])
+    with pytest.raises(UserError, match=r"cut after .* \(4 attempts\)"):
+        fetch([server.url], FILE, tmp_path / "out")
+    (part,) = tmp_path.iterdir()
+    resource.asked.clear()
+    return part, resource
+
+
+def test_resume_in_a_later_process(server, tmp_path):
+    part, resource = interrupted(server, tmp_path, 600_000)
+    kept = part.stat().st_size
+    assert 600_000 - 65536 < kept <= 600_000
+    assert DATA.startswith(part.read_bytes())
+    fetch([server.url], FILE, tmp_path / "out")
+    assert resource.asked == [f"bytes={kept}-"]
+    assert (tmp_path / "out").read_bytes() == DATA
+    assert only_child(tmp_path) == "out"
+
+
+def test_complete_part_is_not_downloaded_again(server, tmp_path):
+    part, resource = interrupted(server, tmp_path, 1)
+    part.write_bytes(DATA)
+    fetch([server.url], FILE, tmp_path / "out")
+    assert resource.asked == [f"bytes={len(DATA)}-"]
+    assert (tmp_path / "out").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("stale", [b"\0" * 5000, DATA + b"more", b"\0" * len(DATA)], ids=["wrong", "longer", "as long"])
+def test_stale_part_is_thrown_away(server, tmp_path, stale):
+    part, _ = interrupted(server, tmp_path, 1)
+    part.write_bytes(stale)
+    fetch([server.url], FILE, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == DATA
+    assert only_child(tmp_path) == "out"
+
+
+def test_server_without_ranges_starts_over(server, tmp_path):
+    resource = server.offer("/data.bin", DATA, ranges=False, cuts=[300_000, 400_000])
+    fetch([server.url], FILE, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == DATA
+    assert len(resource.asked) == 3
+
+
+def test_server_without_ranges_that_always_cuts_ends(server, tmp_path):
+    resource = server.offer("/data.bin", DATA, ranges=False, cuts=[300_000] * 50)
+    with pytest.raises(UserError, match="4 attempts"):
+        fetch([server.url], FILE, tmp_path / "out")
+    assert len(resource.asked) <= 5
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_passing_errors_are_tried_again(server, tmp_path, status):
+    resource = server.offer("/data.bin", DATA, statuses=[status] * 3)
+    fetch([server.url], FILE, tmp_path / "out")
+    assert len(resource.asked) == 4
+
+
+def test_lasting_error_goes_to_the_next_mirror_at_once(server, tmp_path):
+    server.offer("/b/data.bin", DATA)
+    forbidden = server.offer("/c/data.bin", DATA, statuses=[403] * 9)
+    fetch([server.url + "/a", server.url + "/c", server.url + "/b"], FILE, tmp_path / "out")
+    assert len(forbidden.asked) == 1
+    assert only_child(tmp_path) == "out"
+
+
+def test_wrong_bytes_are_deleted_and_the_next_mirror_is_tried(server, tmp_path):
+    server.offer("/a/data.bin", DATA[:-1] + b"?")
+    server.offer("/b/data.bin", DATA)
+    fetch([server.url + "/a", server.url + "/b"], FILE, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == DATA
+    assert only_child(tmp_path) == "out"
+
+
+def test_every_mirror_is_named_with_its_reason(server, tmp_path):
+    server.offer("/wrong/data.bin", b"<html>log in to the network</html>")
+    with contextlib.closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: a connection is refused
+        refused = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        mirrors = [
+            server.url + "/none",
+            server.url + "/wrong",
+            refused,
+            f"file://{tmp_path}/nowhere",
+            "file://relative/folder",
+            "ftp://example.org/",
+            "http://[",
+        ]
+        with pytest.raises(UserError) as caught:
+            fetch(mirrors, FILE, tmp_path / "out")
+    message = str(caught.value)
+    for mirror in mirrors:
+        assert mirror.rstrip("/") + "/data.bin: " in message
+    for reason in (
+        "HTTP 404 Not Found",
+        "wrong bytes, sha256 is",
+        "Connection refused (4 attempts)",
+        "No such file or directory",
+        "three slashes",
+        "not an http://",
+    ):
+        assert reason in message
+    assert "\n" not in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_host(tmp_path, monkeypatch):
+    monkeypatch.setattr("phenoviews.data.download.BACKOFF", 0.0)
+    with pytest.raises(UserError, match=r"data\.bin: no mirror gave it .*no-such-host\.invalid"):
+        fetch(["http://no-such-host.invalid/"], FILE, tmp_path / "out")
+
+
+def test_redirects_are_followed(server, tmp_path):
+    server.offer("/new/data.bin", DATA)
+    server.offer("/old/data.bin", b"", moved="/new/data.bin")
+    server.offer("/round/data.bin", b"", moved="/round/data.bin")
+    fetch([server.url + "/round", server.url + "/old"], FILE, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("level", [1, 9])
+def test_checksum_of_the_content_whatever_the_compression(server, tmp_path, level):
+    """The .gz stays as the mirror has it, also where the server says that it is compressed on the way."""
+    packed = gzip.compress(DATA, level)
+    server.offer("/data.gz", packed, headers={"Content-Encoding": "gzip"})
+    file = {"name": "data.gz", "md5": hashlib.md5(DATA).hexdigest(), "content": "gzip"}
+    fetch([server.url], file, tmp_path / "data.gz")
+    assert (tmp_path / "data.gz").read_bytes() == packed
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (gzip.compress(DATA)[:-100], "not a whole gzip file"),
+        (b"plain", "not a whole gzip file"),
+        (gzip.compress(DATA)[:5000] + b"\0" * 50 + gzip.compress(DATA)[5050:], "not a whole gzip file|wrong bytes"),
+        (gzip.compress(b"other"), "wrong bytes, md5 of the content is"),
+    ],
+)
+def test_broken_gzip(server, tmp_path, data, reason):
+    server.offer("/data.gz", data)
+    file = {"name": "data.gz", "md5": hashlib.md5(DATA).hexdigest(), "content": "gzip"}
+    with pytest.raises(UserError, match=reason):
+        fetch([server.url], file, tmp_path / "data.gz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sha256_prefix(server, tmp_path):
+    server.offer("/w.pth", DATA)
+    digest = hashlib.sha256(DATA).hexdigest()
+    fetch([server.url], {"name": "w.pth", "sha256_prefix": digest[:8].upper()}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match="wrong bytes, sha256 is"):
+        fetch([server.url], {"name": "w.pth", "sha256_prefix": digest[1:9]}, tmp_path / "w2.pth")
+
+
+@pytest.mark.parametrize(
+    "checksum",
+    [{}, {"md5": "0" * 31}, {"sha256": "z" * 64}, {"sha256_prefix": "1234567"}, {"md5": "0" * 32, "sha256": "0" * 64}],
+)
+def test_checksum_is_required_and_checked_for_form(tmp_path, checksum):
+    with pytest.raises(UserError, match="exactly one checksum"):
+        fetch(["file:///"], {"name": "data.bin", **checksum}, tmp_path / "out")
+
+
+def test_file_mirror(tmp_path):
+    source = tmp_path / "a folder" / "data.bin"
+    source.parent.mkdir()
+    source.write_bytes(DATA)
+    fetch([source.parent.as_uri()], FILE, tmp_path / "out")
+    fetch([f"file://{source.parent}/"], FILE, tmp_path / "out2")  # blanks as they are typed
+    assert (tmp_path / "out").read_bytes() == (tmp_path / "out2").read_bytes() == DATA
+    assert source.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_file_mirror_that_is_no_file(tmp_path, make):
+    """A FIFO would wait for ever, a device such as /dev/zero would never end."""
+    make(tmp_path / "data.bin")
+    with pytest.raises(UserError, match="not a regular file"):
+        fetch([tmp_path.as_uri()], FILE, tmp_path / "out")
+    with pytest.raises(UserError, match="not a regular file"):
+        fetch(["file:///dev"], FILE | {"name": "zero"}, tmp_path / "out")
+
+
+def test_full_disk(server, small_disk):
+    """The error is about the disk, no other mirror is tried, and freeing space lets the download go on."""
+    server.offer("/a/data.bin", DATA)
+    second = server.offer("/b/data.bin", DATA)
+    for mirrors in ([server.url + "/a", server.url + "/b"], [f"file://{small_disk.parent}"]):
+        (small_disk.parent / "data.bin").write_bytes(DATA)
+        with pytest.raises(UserError, match="no space left"):
+            fetch(mirrors, FILE, small_disk / "data.bin")
+        assert not (small_disk / "data.bin").exists()
+        for part in small_disk.iterdir():
+            part.unlink()
+    assert second.asked == []
+
+
+def test_progress_bar(server, tmp_path, capsys):
+    server.offer("/data.bin", DATA)
+    fetch([server.url], FILE, tmp_path / "out")
+    shown = capsys.readouterr().err
+    assert "data.bin" in shown
+    assert "1.00M/1.00M" in shown
