@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from phenoviews.panels.style import SMALL, WIDTH, label_scale, style
+from phenoviews.panels.style import SMALL, WIDTH, label_scale, style, wrapped
 
 
 def figure(
@@ -35,42 +35,48 @@ def figure(
     Beside each row stand the cluster's most frequent class, the share of the cluster that is of it, and the
     number of images in it. Rows are ordered by that class.
     """
+    rows = [summary(entry["clusters"]) for entry in panels]
+    k = max(map(len, rows))
     lines = -(-len(panels) // columns)
+    # Everything in inches: images are square, and the page's width is what there is to share.
+    words = [_words(of, classes) for of in rows]
+    text = 0.05 * max(len(part) for of in words for word in of for part in word.split("\n")) + 0.05
+    above = len(wrapped(note).splitlines())
+    top, between, bottom = 0.05 + 0.15 * above, 0.1, 0.2
+    title = 0.1 + 0.12 * max(entry["title"].count("\n") + 1 for entry in panels)
+    cell = WIDTH / columns
+    side = (cell - text - 0.05) / nearest
+    height = top + lines * (title + k * side) + (lines - 1) * between + bottom
     with style():
-        heights = [max(entry["clusters"]["cluster"].nunique() for entry in panels)] * lines
-        text = 0.62  # inches for the words beside a row
-        side = (WIDTH / columns - text - 0.08) / nearest  # inches of one image
-        fig = Figure(figsize=(WIDTH, 0.3 + sum(k * side + 0.42 for k in heights)), layout="constrained")
-        axes = fig.subplots(lines, columns, squeeze=False)
-        for ax in axes.flat[len(panels) :]:
-            ax.remove()
-        for ax, entry in zip(axes.flat, panels, strict=False):
-            rows = summary(entry["clusters"])
-            picture = mosaic(entry["images"], entry["clusters"], rows["cluster"], nearest)
-            ax.imshow(
-                picture,
-                cmap="gray",
-                vmin=0,
-                vmax=1,
-                interpolation="nearest",
-                extent=(0, nearest, len(rows), 0),
-            )
-            ax.set_title(entry["title"], loc="left")
-            names = [
-                f"{classes[line.label]} · {line.purity:.0%} · {line.size}" for line in rows.itertuples(index=False)
-            ]
-            ax.set_yticks(np.arange(len(rows)) + 0.5, names)
+        fig = Figure(figsize=(WIDTH, height))
+        for number, (entry, of, names) in enumerate(zip(panels, rows, words, strict=True)):
+            down, across = divmod(number, columns)
+            left, upper = across * cell, height - top - down * (title + k * side + between)
+            low = upper - title - len(of) * side
+            box = (left + text, low, nearest * side, len(of) * side)
+            ax = fig.add_axes([box[0] / WIDTH, box[1] / height, box[2] / WIDTH, box[3] / height])
+            picture = mosaic(entry["images"], entry["clusters"], of["cluster"], nearest)
+            ax.imshow(picture, interpolation="nearest", extent=(0, nearest, len(of), 0), aspect="auto")
+            ax.set_yticks(np.arange(len(of)) + 0.5, names, linespacing=0.95)
             ax.set_xticks([])
             ax.tick_params(length=0, pad=2)
-            for spine in ax.spines.values():
-                spine.set_visible(False)
-        fig.supxlabel(
-            f"one row per cluster: most frequent {class_word} · its share of the cluster · images in it; "
-            f"then the {nearest} images nearest the centroid, the nearest first",
+            ax.spines[:].set_visible(False)
+            ax.set_title(entry["title"], loc="left", x=-text / box[2] + 0.02, pad=3)
+        fig.text(
+            0.01,
+            0.06 / height,
+            f"Beside each cluster: most frequent {class_word}, its share of the cluster, images in it. "
+            f"From the left: the {nearest} images nearest the centroid.",
             fontsize=SMALL,
         )
         label_scale(fig, note)
         return fig
+
+
+def _words(rows: pd.DataFrame, classes: Sequence[str]) -> list[str]:
+    """What stands beside each row: on one line where the class names are short, as digits are."""
+    link = "\n" if max(map(len, classes)) > 2 else " · "
+    return [f"{classes[row.label]}{link}{row.purity:.0%} · {row.size:,}" for row in rows.itertuples(index=False)]
 
 
 def summary(clusters: pd.DataFrame) -> pd.DataFrame:
@@ -89,8 +95,8 @@ def summary(clusters: pd.DataFrame) -> pd.DataFrame:
 def mosaic(images: np.ndarray, clusters: pd.DataFrame, order: Sequence[int], nearest: int) -> np.ndarray:
     """The `nearest` images of each cluster in `order`, as one picture with white gaps.
 
-    Returns (rows, columns, 3) float in [0, 1]; a cluster with fewer images leaves white. 16-bit images are
-    scaled by the brightest value shown.
+    Returns (rows, columns, 3) float in [0, 1]; a cluster with fewer images leaves white. 8-bit images are shown as they
+    are; of 16-bit ones each channel is stretched to its 99.5th percentile among the pixels shown.
     """
     _, height, width, channels = images.shape
     gap = max(1, round(0.06 * width))
@@ -99,10 +105,12 @@ def mosaic(images: np.ndarray, clusters: pd.DataFrame, order: Sequence[int], nea
         clusters[clusters["cluster"] == cluster].sort_values(["distance", "row"])["row"].to_numpy()[:nearest]
         for cluster in order
     ]
-    top = 255 if images.dtype == np.uint8 else max(1, max(int(images[rows].max()) for rows in chosen))
+    shown = np.concatenate([images[rows] for rows in chosen]).astype(float)
+    bright = 255 if images.dtype == np.uint8 else np.percentile(shown, 99.5, axis=(0, 1, 2)).clip(1)
+    each = iter((shown / bright).clip(0, 1))
     for down, rows in enumerate(chosen):
-        for across, row in enumerate(rows):
-            image = np.asarray(images[row], dtype=float) / top
+        for across in range(len(rows)):
             y, x = down * (height + gap), across * (width + gap)
+            image = next(each)
             picture[y : y + height, x : x + width] = image if channels == 3 else image[..., :1]
     return picture

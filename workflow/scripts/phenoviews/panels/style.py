@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -51,9 +52,14 @@ def style() -> AbstractContextManager:
 
 
 def label_scale(figure: Figure, note: str) -> None:
-    """Print what a reader has to know about the scale (such as "demo scale: …") above everything else."""
+    """Print what a reader has to know about the scale (such as "Demo scale: ...") above everything else."""
     if note:
-        figure.suptitle(note, x=0.01, ha="left", fontsize=7, color=WARNING, fontweight="bold")
+        figure.suptitle(wrapped(note), x=0.01, ha="left", fontsize=7, color=WARNING, fontweight="bold")
+
+
+def wrapped(note: str) -> str:
+    """The note in lines that a figure is wide enough for."""
+    return textwrap.fill(note, 120)
 
 
 def colour(number: int) -> str:
