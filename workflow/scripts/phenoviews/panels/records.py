@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +56,6 @@ def published(path: str | Path, panel: str) -> pd.DataFrame:
     table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values={"n_seeds": [""]})
     table = table[table["paper"] + "_" + table["panel"] == panel]
     return table.astype({"value": float, "n_seeds": float}).reset_index(drop=True)
-
-
-def titles(panel: Mapping[str, Any]) -> list[str]:
-    """A title for each run of a figure's panel (`panel["each"]`): the printed names of what differs between them."""
-    keys = [key for key in RUN if len({run[key] for run in panel["each"]}) > 1]
-    labels = panel["labels"]
-    return [" · ".join(labels.get(run[key], str(run[key])) for key in keys) for run in panel["each"]]
-
-
-def class_names(index: str | Path) -> list[str]:
-    """The names of a data set's classes, in the order of their labels, from its `index.parquet`."""
-    table = pd.read_parquet(index, columns=["label", "class"])
-    return table.drop_duplicates("label").sort_values("label")["class"].tolist()
 
 
 def _object(path: str | Path) -> dict[str, Any]:
