@@ -1,0 +1,98 @@
+"""What a run can go on from after it was stopped or killed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from phenoviews.data.images import Images
+from phenoviews.errors import UserError
+from phenoviews.files import atomic
+
+# Settings that a training's weights do not depend on: changing them must not throw a half-trained model away.
+_INDIFFERENT = ("checkpoint_minutes", "min_spread")
+
+
+def data_identity(images: Images) -> dict[str, Any]:
+    """Which data a run saw: number and form of the images, and a SHA-256 over the index and 1,000 evenly spaced
+    images (all of them would take a minute of reading for the larger sets)."""
+    digest = hashlib.sha256()
+    for column in ("split", "label"):
+        digest.update("\n".join(map(str, images.index[column])).encode())
+    n = len(images.array)
+    for row in np.unique(np.linspace(0, n - 1, min(n, 1000)).astype(int)):
+        digest.update(np.ascontiguousarray(images.array[row]).tobytes())
+    return {
+        "images": n,
+        "shape": [int(s) for s in images.array.shape[1:]],
+        "dtype": str(images.array.dtype),
+        "sha256": digest.hexdigest(),
+    }
+
+
+def run_hash(run: dict, data: dict, weights: Path | None) -> str:
+    """A hash of all that decides a training's weights: two trainings with the same hash are the same training."""
+    decisive = {key: run[key] for key in ("dataset", "transform", "method", "backbone", "seed")}
+    decisive["training"] = {k: v for k, v in run["training"].items() if k not in _INDIFFERENT}
+    decisive["data"] = data
+    if weights is not None:
+        with Path(weights).open("rb") as stream:
+            decisive["weights"] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def save(path: Path, run_hash: str, state: dict) -> None:
+    with atomic(path) as partial:
+        torch.save({"run": run_hash, "state": state}, partial)
+
+
+def load(path: Path, run_hash: str) -> dict | None:
+    """The state in the checkpoint at `path`, None where there is none that this run can go on from.
+
+    A damaged file and another run's are reported and left to be overwritten: what they hold is of no use to this run,
+    and to stop for them would only ask for their removal by hand.
+    """
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        belongs, state = content["run"] == run_hash, content["state"]
+    except PermissionError as error:
+        raise UserError(f"{path}: this checkpoint may not be read; check its permissions") from error
+    except Exception as error:  # torch.load raises a dozen types on bytes that are not its own
+        return dismissed(path, f"is damaged ({type(error).__name__})")
+    return state if belongs else dismissed(path, "belongs to other settings or data")
+
+
+def discard(path: Path) -> None:
+    """Remove the checkpoint, and what a kill in the midst of writing one may have left beside it."""
+    for stale in (path, *path.parent.glob(f".{path.stem}.*.part{path.suffix}")):
+        stale.unlink(missing_ok=True)
+
+
+def dismissed(path: Path, reason: str) -> None:
+    print(f"phenoviews: the checkpoint {path} {reason}: starting from the beginning", file=sys.stderr, flush=True)
+
+
+class Termination:
+    """Within this context SIGTERM only sets `requested`, so that the loop can finish its step and save."""
+
+    requested = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGTERM, self._request)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True

@@ -1,0 +1,120 @@
+"""Where a job computes: which GPU is its own, in which precision, and how repeatably."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import torch
+
+from phenoviews.errors import UserError
+
+# Held open until the process ends, and with them the locks.
+_held: list[IO] = []
+
+
+@functools.cache
+def claim() -> torch.device:
+    """The device of this process: the GPU that a scheduler assigned (CUDA_VISIBLE_DEVICES), else one that no other
+    process of ours has claimed on this machine, waiting for it if need be, else the CPU.
+
+    No context is made on the other GPUs. A second call returns the same device.
+    """
+    assigned = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = torch.cuda.device_count()
+    if count == 0:
+        if assigned:
+            print(f"phenoviews: CUDA_VISIBLE_DEVICES={assigned}, but there is no CUDA here: using the CPU",
+                  file=sys.stderr, flush=True)  # fmt: skip
+        return torch.device("cpu")
+    if assigned is not None or count == 1:
+        return torch.device("cuda", 0)
+    lock, index = acquire(count, Path(tempfile.gettempdir()) / f"phenoviews-{os.getuid()}")
+    _held.append(lock)
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
+
+
+def acquire(count: int, folder: Path, poll: float = 1.0) -> tuple[IO, int]:
+    """Lock one of `count` GPUs by a file in `folder`; wait, looking every `poll` seconds, while all are taken.
+
+    Returns the lock, which lasts as long as the file object is open and ends with the process however it ends, and
+    the GPU's number.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    waiting = False
+    while True:
+        for index in range(count):
+            lock = (folder / f"gpu{index}.lock").open("w")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return lock, index
+            except BlockingIOError:
+                lock.close()
+        if not waiting:
+            print(f"phenoviews: all {count} GPUs are taken; waiting for one", file=sys.stderr, flush=True)
+            waiting = True
+        time.sleep(poll)
+
+
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """What autocast computes in, None for float32 throughout. `auto`: bfloat16 where the hardware multiplies
+    matrices in it (tensor cores from Ampere on; AMX), where a step takes about half the time."""
+    match precision:
+        case "fp32":
+            return None
+        case "bf16":
+            return torch.bfloat16
+        case "fp16":
+            if device.type != "cuda":
+                raise UserError("training.precision: fp16 needs a GPU; use auto, bf16 or fp32")
+            return torch.float16
+        case "auto" if device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else None
+        case "auto":
+            return torch.bfloat16 if _has_amx() else None
+    raise UserError(f"training.precision: {precision!r} is none of auto, bf16, fp16, fp32")
+
+
+def _has_amx() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.is_file() and " amx_bf16 " in cpuinfo.read_text()
+
+
+@contextlib.contextmanager
+def settled(device: torch.device, threads: int | None = None) -> Iterator[None]:
+    """torch's global switches for the time of a job: on the CPU deterministic algorithms, so that the seed (and the
+    number of threads) decides every bit; on the GPU cuDNN's search for the fastest kernels. Then as they were."""
+    before = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,
+        torch.backends.cudnn.benchmark,
+    )
+    try:
+        if threads:
+            torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(device.type == "cpu")
+        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.backends.cudnn.benchmark = device.type == "cuda"
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = before[2]
+        torch.backends.cudnn.benchmark = before[3]
+
+
+def describe(device: torch.device) -> str:
+    """The device's name, for records."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads)"

@@ -1,0 +1,89 @@
+"""Linear evaluation: how well a linear classifier does on the frozen encoder (*No Free Lunch*, D.1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from phenoviews.data.images import Images
+from phenoviews.errors import UserError
+from phenoviews.files import write_json
+from phenoviews.measures.probe import probe_scores
+from phenoviews.training.devices import claim, settled
+from phenoviews.training.embed import evaluation_view, features, load
+from phenoviews.training.optim import peak_lr
+from phenoviews.views import Transform
+
+
+def probe(run: dict, data: Path, encoder: Path, projector: Path, out: Path, threads: int | None = None) -> None:
+    """Train a linear classifier on the embeddings of the `train` split and write its scores on `test` as JSON: those
+    of `probe_scores`, and train_loss (cross-entropy, mean over the last epoch).
+
+    Settings in `run["probe"]`. The features go in as they are, the encoder is in evaluation mode, every epoch sees
+    all training images in a new order and under the probe's transform (where that is not random, the embeddings are
+    computed once). The run's seed decides everything.
+
+    Raises UserError where the classifier's loss is not finite.
+    """
+    images, device = Images.open(data), claim()
+    settings, dataset = run["probe"], run["dataset"]
+    with settled(device, threads):
+        network = load(run, encoder, projector, device)
+        transform = Transform(settings["transform"], dataset["size"], dataset["mean"], dataset["std"])
+        train, generator = images.tensor("train", device), torch.Generator(device)
+        cached = None if transform.random else features(network, train, transform)
+
+        def inputs(epoch: int) -> Tensor:
+            if cached is not None:
+                return cached
+            generator.manual_seed(run["seed"] * 100_003 + epoch)
+            return features(network, train, transform, generator)
+
+        labels = torch.from_numpy(images.labels("train")).to(device)
+        torch.manual_seed(run["seed"])
+        classifier, loss = fit(inputs, labels, len(images.classes), settings)
+        if not math.isfinite(loss):
+            raise UserError(
+                f"probe of {run['name']}: the classifier's loss is {loss}; lower probe.lr ({settings['lr']:g})"
+            )
+        test = features(network, images.tensor("test", device), evaluation_view(run))
+        with torch.no_grad():
+            predictions = classifier(test).argmax(dim=1).cpu().numpy()
+    scores = probe_scores(images.labels("test"), predictions, images.classes)
+    write_json(out, {**scores, "train_loss": loss})
+
+
+def fit(inputs: Callable[[int], Tensor], labels: Tensor, classes: int, settings: dict) -> tuple[nn.Linear, float]:
+    """A linear classifier trained by SGD on cross-entropy, and its mean loss over the last epoch.
+
+    `inputs`: epoch → features (n, d) of all training images; `labels`: int64 (n,), on the same device. Draws from
+    torch's global generator: the start and the order of every epoch.
+    """
+    found = inputs(0)
+    classifier = nn.Linear(found.shape[1], classes).to(found.device)
+    optimizer = torch.optim.SGD(
+        classifier.parameters(),
+        lr=peak_lr(settings),
+        momentum=settings["momentum"],
+        weight_decay=settings["weight_decay"],
+        fused=True,
+    )
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, settings["milestones"], settings["gamma"])
+    loss_sum = torch.zeros((), device=found.device)
+    for epoch in range(settings["epochs"]):
+        found = inputs(epoch) if epoch else found
+        loss_sum.zero_()
+        order = torch.randperm(len(found)).to(found.device)
+        for rows in order.split(settings["batch_size"]):
+            loss = F.cross_entropy(classifier(found[rows]), labels[rows])
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            loss_sum += loss.detach() * len(rows)
+        schedule.step()
+    return classifier, loss_sum.item() / len(labels)
