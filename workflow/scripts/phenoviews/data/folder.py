@@ -169,8 +169,8 @@ def _prepare_npz(path: Path, dataset: Mapping[str, Any], images: Path, index: Pa
         or 0 in array.shape
     ):
         raise UserError(
-            f"{path}: `images` is {array.shape} {array.dtype}; it must be (n, H, W), (n, H, W, 1) or (n, H, W, 3) "
-            "of uint8 or uint16"
+            f"{path}: `images` is {arrays['images'].shape} {array.dtype}; it must be (n, H, W), (n, H, W, 1) "
+            "or (n, H, W, 3) of uint8 or uint16"
         )
     for name, values in arrays.items():
         if name != "images" and values.shape != (len(array),):
