@@ -18,13 +18,11 @@ RESNET = {"kind": "resnet18", "stem": "standard", "width": 1.0, "batch_norm": Tr
 NARROW = RESNET | {"width": 0.125, "stem": "small"}
 
 
-@pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
-def test_imagenet_sources_are_torchvisions(kind, batch_norm):
-    source = imagenet_source(kind, batch_norm)
+@pytest.mark.parametrize("name", [*KINDS, "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "alexnet"])
+def test_imagenet_sources_are_torchvisions(name):
+    source = imagenet_source(name)
     assert source["url"] == f"https://download.pytorch.org/models/{source['name']}"
-    assert source["name"].split("-")[0] == kind + "_bn" * (batch_norm and kind.startswith("vgg"))
-    assert source["name"].endswith(f"-{source['sha256_prefix']}.pth")
+    assert source["name"] == f"{name}-{source['sha256_prefix']}.pth".replace("alexnet", "alexnet-owt")
     assert len(source["sha256_prefix"]) == 8
 
 

@@ -13,14 +13,12 @@ from torchvision.models import get_model_weights
 from phenoviews.errors import UserError
 
 
-def imagenet_source(kind: str, batch_norm: bool = False) -> dict[str, str]:
-    """`{"url", "name", "sha256_prefix"}` of torchvision's ImageNet weights for a backbone kind.
+def imagenet_source(name: str) -> dict[str, str]:
+    """`{"url", "name", "sha256_prefix"}` of torchvision's ImageNet weights of its model `name` (`vgg11_bn`).
 
     IMAGENET1K_V1, which `pretrained=True` meant when the papers were written. `sha256_prefix`: the first
-    eight hex digits of the file's SHA-256, which torchvision writes into the file's name. `batch_norm` counts
-    for VGG only.
+    eight hex digits of the file's SHA-256, which torchvision writes into the file's name.
     """
-    name = f"{kind}_bn" if kind.startswith("vgg") and batch_norm else kind
     url = get_model_weights(name).IMAGENET1K_V1.url
     file = url.rsplit("/", 1)[-1]
     return {"url": url, "name": file, "sha256_prefix": re.search(r"-([0-9a-f]{8})\.pth$", file)[1]}
