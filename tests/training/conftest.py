@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from phenoviews.data import write
+
+PIPELINE = [
+    {"pad": {"fraction": [0.1, 0.4]}},
+    {"random_rotation": {"degrees": 25}},
+    {"random_crop": {"fraction": [0.5, 0.9]}},
+    {"random_invert": {"p": 0.5}},
+    {"normalize": {}},
+]
+MOCO = {
+    "name": "moco",
+    "kind": "moco",
+    "temperature": 0.07,
+    "queue": 64,
+    "ema": [0.99, 1.0],
+    "projector": {"hidden": [32], "out": 16, "batch_norm": False},
+    "queue_per_set": False,
+}
+RUN = {
+    "name": "digits/first/moco/tiny/seed5",
+    "scale": "demo",
+    "dataset": {"name": "digits", "size": 32, "mean": [0.5] * 3, "std": [0.5] * 3},
+    "transform": {"name": "first", "sets": [{"weight": 1.0, "views": [PIPELINE, PIPELINE]}]},
+    "method": MOCO,
+    "training": {
+        "epochs": 2,
+        "batch_size": 32,
+        "optimizer": "adam",
+        "lr": 1e-3,
+        "lr_scaling": False,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "schedule": "cosine",
+        "warmup_epochs": 0,
+        "warmup_lr": 3e-5,
+        "min_lr": 0.0,
+        "min_iters_per_epoch": 0,
+        "precision": "auto",
+        "checkpoint_minutes": 3,
+        "min_spread": 0.001,
+        "keep": "last",
+    },
+    "backbone": {
+        "name": "tiny",
+        "kind": "vgg11",
+        "stem": "small",
+        "width": 0.125,
+        "batch_norm": True,
+        "init": "random",
+    },
+    "probe": {
+        "epochs": 100,
+        "batch_size": 256,
+        "lr": 0.1,
+        "lr_scaling": True,
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+        "milestones": [60, 80],
+        "gamma": 0.1,
+        "transform": [{"normalize": {}}],
+    },
+    "evaluate": "encoder",
+    "seed": 5,
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small networks gain nothing from more, and other jobs on the machine cost them much."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def make_run() -> Callable[..., dict]:
+    """The small run, with some entries replaced: make_run(seed=6, training={"epochs": 1})."""
+
+    def make(**changes: object) -> dict:
+        run = copy.deepcopy(RUN)
+        for key, value in changes.items():
+            run[key] = {**run[key], **value} if isinstance(value, dict) and key != "method" else value
+        return run
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of 8 × 8 handwritten digits: 300 to train with, 150 to test with."""
+    folder = tmp_path_factory.mktemp("digits")
+    found = load_digits()
+    images = (found.images[:450, :, :, None] * 255 / 16).astype(np.uint8)
+    labels = found.target[:450]
+    index = pd.DataFrame(
+        {"split": ["train"] * 300 + ["test"] * 150, "label": labels, "class": labels.astype(str), "source": "digits"}
+    )
+    write(folder / "images.npy", folder / "index.parquet", images, index)
+    return folder
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> dict[str, Path]:
+    names = {"encoder": "encoder.pt", "projector": "projector.pt", "history": "history.csv", "summary": "run.yaml"}
+    return {key: tmp_path / "run" / name for key, name in names.items()}

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+import torch
+
+from phenoviews.errors import UserError
+from phenoviews.training import devices
+
+
+@pytest.fixture(autouse=True)
+def _fresh_claim() -> Iterator[None]:
+    devices.claim.cache_clear()
+    yield
+    devices.claim.cache_clear()
+
+
+def hold(folder: Path, count: int, line: Connection) -> None:
+    """What a job does: claims a GPU, says which, and keeps it until told to end."""
+    lock, index = devices.acquire(count, folder, poll=0.05)
+    line.send(index)
+    line.recv()
+    lock.close()
+
+
+def test_jobs_get_a_gpu_each_and_wait_when_all_are_taken(tmp_path: Path):
+    context = multiprocessing.get_context("fork")  # the children do nothing but open files
+    jobs, lines = [], []
+    for _ in range(3):
+        here, there = context.Pipe()
+        jobs.append(context.Process(target=hold, args=(tmp_path / "locks", 2, there)))
+        lines.append(here)
+        jobs[-1].start()
+    try:
+        deadline = time.monotonic() + 20
+        while sum(line.poll() for line in lines) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        ready = [i for i, line in enumerate(lines) if line.poll()]
+        assert len(ready) == 2
+        assert {lines[i].recv() for i in ready} == {0, 1}
+        (waiting,) = {0, 1, 2} - set(ready)
+        jobs[ready[0]].kill()  # a job that is killed gives its GPU back
+        assert lines[waiting].poll(20)
+        assert lines[waiting].recv() in (0, 1)
+    finally:
+        for job in jobs:
+            job.kill()
+            job.join()
+
+
+def test_says_that_it_waits(tmp_path: Path, capsys: pytest.CaptureFixture):
+    lock, index = devices.acquire(1, tmp_path)
+    assert index == 0
+
+    def give_back(seconds: float) -> None:
+        lock.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(devices.time, "sleep", give_back)
+        assert devices.acquire(1, tmp_path)[1] == 0
+    assert capsys.readouterr().err == "phenoviews: all 1 GPUs are taken; waiting for one\n"
+
+
+def test_without_cuda_it_is_the_cpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert devices.claim() == torch.device("cpu")
+    assert capsys.readouterr().err == ""
+
+
+def test_an_assigned_gpu_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert devices.claim() == torch.device("cpu")
+    assert "CUDA_VISIBLE_DEVICES=1, but there is no CUDA here" in capsys.readouterr().err
+
+
+def test_an_assigned_gpu_is_taken_without_a_lock(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(devices, "acquire", lambda *_: pytest.fail("locked"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    assert devices.claim() == torch.device("cuda", 0)
+
+
+def test_one_of_several_gpus_is_claimed_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(devices, "_held", [])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert devices.claim() == devices.claim() == torch.device("cuda", 0)
+    assert len(devices._held) == 1
+
+
+def test_precision(monkeypatch: pytest.MonkeyPatch):
+    cpu, gpu = torch.device("cpu"), torch.device("cuda", 0)
+    assert devices.autocast_dtype("fp32", cpu) is None
+    assert devices.autocast_dtype("bf16", cpu) == torch.bfloat16
+    assert devices.autocast_dtype("fp16", gpu) == torch.float16
+    with pytest.raises(UserError, match="precision: fp16 needs a GPU"):
+        devices.autocast_dtype("fp16", cpu)
+    with pytest.raises(UserError, match="'half' is none of auto, bf16, fp16, fp32"):
+        devices.autocast_dtype("half", cpu)
+    for amx, dtype in ((True, torch.bfloat16), (False, None)):
+        monkeypatch.setattr(devices, "_has_amx", lambda amx=amx: amx)
+        assert devices.autocast_dtype("auto", cpu) == dtype
+    for capability, dtype in (((8, 0), torch.bfloat16), ((7, 5), None)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
+        assert devices.autocast_dtype("auto", gpu) == dtype
+
+
+def test_global_switches_are_put_back():
+    def state() -> tuple:
+        return (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark)
+
+    before = state()
+    job = devices.settled(torch.device("cpu"), threads=2)
+    job.__enter__()
+    assert state()[:2] == (2, True)
+    assert not job.__exit__(ValueError, ValueError("the job fails"), None)
+    assert state() == before
