@@ -21,6 +21,7 @@ class Resource:
     ranges: bool = True
     cuts: list[int] = dataclasses.field(default_factory=list)  # bytes after which successive answers break off
     statuses: list[int] = dataclasses.field(default_factory=list)  # answered first, one a request
+    stalls: list[int] = dataclasses.field(default_factory=list)  # as cuts, but the connection hangs
     moved: str | None = None  # answered with a redirect to this path
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     asked: list[str | None] = dataclasses.field(default_factory=list)  # the Range header of every request
@@ -52,7 +53,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(total - start))
         self.end_headers()
-        if resource.cuts:
+        if resource.stalls:
+            self.wfile.write(resource.data[start : start + resource.stalls.pop(0)])
+            self.wfile.flush()
+            self.server.closing.wait(10)
+            self.close_connection = True
+        elif resource.cuts:
             self.wfile.write(resource.data[start : start + resource.cuts.pop(0)])
             self.wfile.flush()
             self.close_connection = True
@@ -76,6 +82,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.resources: dict[str, Resource] = {}
+        self.closing = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def offer(self, path: str, data: bytes, **how: object) -> Resource:
@@ -91,6 +98,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         yield running
+        running.closing.set()
         running.shutdown()
         thread.join()
 

@@ -88,6 +88,22 @@ def test_stale_part_is_thrown_away(server, tmp_path, stale):
     assert only_child(tmp_path) == "out"
 
 
+def test_hanging_connection_times_out_and_resumes(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("phenoviews.data.download.TIMEOUT", (1, 0.2))
+    resource = server.offer("/data.bin", DATA, stalls=[65536, 131072])
+    fetch([server.url], FILE, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == DATA
+    assert resource.asked == [None, "bytes=65536-", "bytes=196608-"]
+
+
+def test_hanging_server_gives_way_to_the_next_mirror(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("phenoviews.data.download.TIMEOUT", (1, 0.1))
+    server.offer("/hangs/data.bin", DATA, stalls=[0] * 9)
+    server.offer("/data.bin", DATA)
+    fetch([server.url + "/hangs", server.url], FILE, tmp_path / "out")
+    assert only_child(tmp_path) == "out"
+
+
 def test_server_without_ranges_starts_over(server, tmp_path):
     resource = server.offer("/data.bin", DATA, ranges=False, cuts=[300_000, 400_000])
     fetch([server.url], FILE, tmp_path / "out")

@@ -140,6 +140,16 @@ def test_colour_tiffs_plane_by_plane_and_as_channels(tmp_path, dtype):
         np.testing.assert_array_equal(pixels.read(tmp_path / name), array)
 
 
+def test_a_plane_of_a_larger_ome_set(tmp_path):
+    """Microscopes write one file per plane, whose metadata tell of them all."""
+    planes = np.stack([picture(16, 20, 1) for _ in range(3)])
+    tiff(tmp_path / "whole.tif", planes, ome=True, metadata={"axes": "CYX"})
+    with tifffile.TiffFile(tmp_path / "whole.tif") as file:
+        description = file.pages[0].description
+    tiff(tmp_path / "plane.tif", planes[1], description=description.encode(), metadata=None)
+    np.testing.assert_array_equal(pixels.read(tmp_path / "plane.tif")[..., 0], planes[1])
+
+
 def test_tiff_with_zero_as_white_is_inverted(tmp_path):
     array = picture(8, 8, 1, np.uint16)
     tiff(tmp_path / "a.tif", array, photometric="miniswhite")

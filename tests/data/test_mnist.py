@@ -9,7 +9,8 @@ import struct
 import numpy as np
 import pytest
 
-from phenoviews.data import Images, fetch, prepare
+from phenoviews.data import Images, prepare
+from phenoviews.data.download import fetch
 from phenoviews.data.mnist import read_idx
 from phenoviews.errors import UserError
 

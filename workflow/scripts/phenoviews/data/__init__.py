@@ -5,24 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from phenoviews.data import cifar, digits, folder, mnist
-from phenoviews.data.download import fetch
 from phenoviews.data.images import Images, take, write
 from phenoviews.errors import UserError
 
-__all__ = ["KINDS", "Images", "fetch", "prepare", "take", "write"]
+__all__ = ["KINDS", "Images", "prepare", "take", "write"]
 
-# kind → function (dataset entry, downloads by their key in `files`, images.npy, index.parquet)
-KINDS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Path], Path, Path], None]] = {
-    "mnist": mnist.prepare,
-    "cifar": cifar.prepare,
-    "digits": digits.prepare,
-    "folder": folder.prepare,
-}
+# Each is a module of this package with `prepare(dataset, downloads, images, index)`.
+KINDS = ("cifar", "digits", "folder", "mnist")
 
 
 def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: Path, index: Path) -> None:
@@ -33,7 +27,9 @@ def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: P
     """
     kind = dataset.get("kind")
     if kind not in KINDS:
-        raise UserError(f"datasets: unknown kind {kind!r}; the kinds are {', '.join(sorted(KINDS))}")
+        raise UserError(f"datasets: unknown kind {kind!r}; the kinds are {', '.join(KINDS)}")
     if missing := sorted(set(dataset.get("files", {})) - set(downloads)):
         raise UserError(f"datasets: kind {kind} lacks the download of {', '.join(missing)}; see the key `files`")
-    KINDS[kind](dataset, {key: Path(path) for key, path in downloads.items()}, Path(images), Path(index))
+    # Only the reader that is asked for: whoever opens prepared data pays for none of them.
+    reader = importlib.import_module(f"phenoviews.data.{kind}")
+    reader.prepare(dataset, {key: Path(path) for key, path in downloads.items()}, Path(images), Path(index))

@@ -28,6 +28,7 @@ LAYOUTS = {
         "classes": {"": ("fine_labels", "fine_label_names"), "superclass": ("coarse_labels", "coarse_label_names")},
     },
 }
+NAMED = {*LAYOUTS, *(name for layout in LAYOUTS.values() for name, _ in layout["batches"])}
 LARGEST_MEMBER = 512 << 20  # bytes; the largest official one, CIFAR-100's `train`, has 155 MB
 
 
@@ -92,12 +93,12 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_members(archive: Path) -> dict[str, bytes]:
-    """The regular files of a .tar.gz by name, in memory: nothing is extracted, so no member can choose a path."""
+    """The members of a .tar.gz that LAYOUTS names, in memory: nothing is extracted, so no member chooses a path."""
     members = {}
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
-                if not member.isreg():
+                if member.name not in NAMED or not member.isreg():
                     continue
                 if member.size > LARGEST_MEMBER:
                     raise UserError(f"{archive}: member {member.name} has {member.size} bytes; not a CIFAR archive")
@@ -156,7 +157,7 @@ def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: P
                     table[f"Metadata_{column}"] = named
                 else:
                     table["label"], table["class"] = values, named
-        except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
+        except Exception as error:  # what a forged batch holds can be anything
             raise UserError(
                 f"{archive}: member {member} is not a batch ({type(error).__name__}: {error}); "
                 "download the archive again"

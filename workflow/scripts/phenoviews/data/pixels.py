@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +22,8 @@ def read(path: Path) -> np.ndarray:
     other depths, several pages or channels.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            data = path.read_bytes()
-            array = _tiff(data) if path.suffix.lower() in (".tif", ".tiff") else _pillow(data)
+        data = path.read_bytes()
+        return _tiff(data) if path.suffix.lower() in (".tif", ".tiff") else _pillow(data)
     except MemoryError:
         raise
     except Exception as error:  # decoders raise nearly anything for a broken file
@@ -34,7 +31,6 @@ def read(path: Path) -> np.ndarray:
         if "cannot identify image file" in reason:
             reason = "no PNG, JPEG or TIFF image, or broken in its first bytes"
         raise UserError(f"{path}: cannot be read ({reason}); repair, convert or remove it") from error
-    return array
 
 
 def _channels(array: np.ndarray) -> np.ndarray:
@@ -81,9 +77,9 @@ def _deep_png(data: bytes) -> np.ndarray:
 
 def _tiff(data: bytes) -> np.ndarray:
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        if len(tiff.series) != 1 or not tiff.pages:
-            raise ValueError(f"it has {len(tiff.series)} images")
-        page, series = tiff.pages[0], tiff.series[0]
+        if len(tiff.pages) == 0:
+            raise ValueError("it has no image")
+        page = tiff.pages[0]
         for each in tiff.pages:
             ends = [start + size for start, size in zip(each.dataoffsets, each.databytecounts, strict=True)]
             if not ends or max(ends) > len(data):
@@ -91,7 +87,11 @@ def _tiff(data: bytes) -> np.ndarray:
         plain = page.compression in (1, 8, 32946)  # none or zlib; tifffile needs a further package for others
         if not plain or page.photometric.name not in ("MINISBLACK", "MINISWHITE", "RGB"):
             return _pillow(data)
-        array, axes = series.asarray(), series.axes
+        # A lone page is the image, whatever the metadata say of a larger set that the file was part of.
+        if len(tiff.pages) > 1 and len(tiff.series) > 1:
+            raise ValueError(f"it has {len(tiff.series)} images")
+        image = page if len(tiff.pages) == 1 else tiff.series[0]
+        array, axes = image.asarray(), image.axes
     kept = [number for number, axis in enumerate(axes) if axis in "YXSC" or array.shape[number] > 1]
     array, axes = array.reshape([array.shape[number] for number in kept]), "".join(axes[number] for number in kept)
     if axes in ("SYX", "CYX"):
