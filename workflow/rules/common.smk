@@ -73,9 +73,7 @@ def downloads(wildcards) -> list[str]:
     if "path" in dataset:
         return [dataset["path"]]
     files = dataset.get("files", {}).values()
-    return [
-        DOWNLOAD.format(dataset=wildcards.dataset, file=file["name"]) for file in files
-    ]
+    return [DOWNLOAD.format(dataset=wildcards.dataset, file=file["name"]) for file in files]
 
 
 def declared_file(wildcards) -> dict:
@@ -95,9 +93,7 @@ def weights_of(wildcards) -> list[str]:
 def lpips_weights(wildcards) -> list[str]:
     """AlexNet's ImageNet weights: what the download said, a file of the user's, or none."""
     weights = study.config["measures"]["lpips"]["weights"]
-    return {"none": [], "download": [WEIGHTS.format(weights="alexnet")]}.get(
-        weights, [weights]
-    )
+    return {"none": [], "download": [WEIGHTS.format(weights="alexnet")]}.get(weights, [weights])
 
 
 # ----------------------------------------------------------------------------------------------------------- training
@@ -112,8 +108,8 @@ PRETRAINED = (
     "backbone",
     "seed",
 )
-EMBEDDED = ("name", "dataset", "method", "backbone", "evaluate")
-PROBED = ("name", "dataset", "backbone", "probe", "seed")
+EMBEDDED = ("name", "dataset", "transform", "method", "backbone", "evaluate")
+PROBED = (*EMBEDDED, "probe", "seed")
 ENCODER_CODE = (
     "phenoviews/data/images.py",
     "phenoviews/views/*.py",
@@ -129,24 +125,15 @@ def resolved(wildcards, sections) -> dict:
 def training_code(wildcards) -> str:
     """The code of a training: another method's is not among it."""
     kind = told(study.entry, "methods", wildcards.method.split("+")[0])["kind"]
-    methods = (
-        f"phenoviews/methods/{module}.py"
-        for module in ("base", "parts", "losses", kind)
-    )
-    loop = (
-        f"phenoviews/training/{module}.py" for module in ("loop", "optim", "checkpoint")
-    )
+    methods = (f"phenoviews/methods/{module}.py" for module in ("base", "parts", "losses", kind))
+    loop = (f"phenoviews/training/{module}.py" for module in ("loop", "optim", "checkpoint", "devices", "embed"))
     return code_hash(*ENCODER_CODE, *methods, *loop)
 
 
 def checkpoint_of(wildcards) -> str:
     """Outside the declared outputs, which Snakemake deletes when a job fails; named by what is trained."""
-    identity = json.dumps(
-        [resolved(wildcards, PRETRAINED), training_code(wildcards)], sort_keys=True
-    )
-    return (
-        f"{RESULTS}/checkpoints/{hashlib.sha256(identity.encode()).hexdigest()[:20]}.pt"
-    )
+    identity = json.dumps([resolved(wildcards, PRETRAINED), training_code(wildcards)], sort_keys=True)
+    return f"{RESULTS}/checkpoints/{hashlib.sha256(identity.encode()).hexdigest()[:20]}.pt"
 
 
 def minutes(wildcards, attempt) -> int:
@@ -170,10 +157,15 @@ def panel_files(papers) -> list[str]:
     return [panel_file(panel, "md" if panel.is_table else "png") for panel in panels]
 
 
+def if_there(file) -> list[str]:
+    """A file that the papers' panels have, and a panel of the user's need not."""
+    return [file] if Path(file).exists() else []
+
+
 def in_report(panel, form) -> dict:
     """Where a panel stands in `snakemake --report`."""
     return {
-        "caption": f"../report/{panel.name}.rst",
+        "caption": f"../report/{panel.name}.rst" if if_there(f"workflow/report/{panel.name}.rst") else None,
         "category": panel.paper.replace("_", " ").capitalize(),
         "subcategory": panel.item,
         "labels": {"panel": panel.item, "form": form},
@@ -182,15 +174,10 @@ def in_report(panel, form) -> dict:
 
 def table_inputs(panel) -> dict[str, list[str]]:
     """One file per run for every kind of measure that the table shows, in the order of its runs."""
-    kinds = dict.fromkeys(
-        METRICS[metric]["measure"] for metric in panel.declared["metrics"]
-    )
+    kinds = dict.fromkeys(METRICS[metric]["measure"] for metric in panel.declared["metrics"])
     patterns = {"clusters": CLUSTERS, "probe": PROBE, "lpips": LPIPS}
     k = panel.declared.get("clusters")
-    return {
-        kind: [path(patterns[kind], run, k=k) for run in study.runs(panel)]
-        for kind in kinds
-    }
+    return {kind: [path(patterns[kind], run, k=k) for run in study.runs(panel)] for kind in kinds}
 
 
 def figure_inputs(panel) -> dict[str, list[str]]:
@@ -200,7 +187,4 @@ def figure_inputs(panel) -> dict[str, list[str]]:
         "nearest": {"index": INDEX, "images": IMAGES, "clusters": CLUSTER_TABLE},
     }[panel.declared["plot"]]
     runs, k = study.runs(panel), panel.declared["clusters"]
-    return {
-        name: [path(pattern, run, k=k) for run in runs]
-        for name, pattern in patterns.items()
-    }
+    return {name: [path(pattern, run, k=k) for run in runs] for name, pattern in patterns.items()}

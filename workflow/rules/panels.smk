@@ -8,11 +8,13 @@ for panel in study.panels.values():
                 panel.name
             input:
                 **table_inputs(panel),
-                published=f"resources/published/{panel.paper}.csv",
+                published=if_there(f"resources/published/{panel.paper}.csv"),
+                claims=if_there(f"resources/claims/{panel.paper}.yaml"),
             output:
                 csv=report(panel_file(panel, "csv"), **in_report(panel, "CSV")),
                 md=panel_file(panel, "md"),
                 tex=panel_file(panel, "tex"),
+                claims=panel_file(panel, "claims.csv"),
             log:
                 panel_file(panel, "log"),
             localrule: True
@@ -21,7 +23,7 @@ for panel in study.panels.values():
             params:
                 panel=told(study.declaration, panel),
                 code=code_hash(
-                    "phenoviews/panels/records.py", "phenoviews/panels/table.py"
+                    "phenoviews/panels/records.py", "phenoviews/panels/table.py", "phenoviews/panels/claims.py"
                 ),
             script:
                 "../scripts/table.py"

@@ -63,6 +63,7 @@ rule probe:
         images=IMAGES,
         index=INDEX,
         encoder=f"{RUN}/encoder.pt",
+        projector=f"{RUN}/projector.pt",
     output:
         PROBE,
     log:

@@ -10,6 +10,7 @@ with reported(snakemake.log[0]):
         snakemake.params.run,
         data=Path(snakemake.input.images).parent,
         encoder=Path(snakemake.input.encoder),
+        projector=Path(snakemake.input.projector),
         out=Path(snakemake.output[0]),
         threads=snakemake.threads,
     )

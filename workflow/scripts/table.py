@@ -1,21 +1,20 @@
-"""A table of a paper: as a long CSV, in Markdown and in LaTeX."""
+"""A table of a paper: as a long CSV, in Markdown and in LaTeX, with the paper's claims and their verdicts."""
 
 from phenoviews.errors import reported
-from phenoviews.files import atomic, write_text
-from phenoviews.panels import records, table
+from phenoviews.panels import claims, records, table
 
 with reported(snakemake.log[0]):
-    panel, scale = snakemake.params.panel, table.Scale(**snakemake.params.panel["scale"])
-    measures = [files for kind, files in snakemake.input.items() if kind != "published"]
+    panel = snakemake.params.panel
+    measures = [files for kind, files in snakemake.input.items() if kind not in ("published", "claims")]
     runs = [{**run, "files": files} for run, *files in zip(panel["each"], *measures, strict=True)]
-    numbers = table.long(
-        records.read(runs, [metric["name"] for metric in panel["metrics"]]),
+    numbers = records.read(runs, [metric["name"] for metric in panel["metrics"]])
+    verdicts = claims.evaluate(claims.load(snakemake.input.claims, panel["name"]), numbers)
+    claims.write(verdicts, panel, snakemake.output.claims)
+    table.write(
+        table.long(numbers, panel, records.published(snakemake.input.published, panel["name"])),
         panel,
-        records.published(snakemake.input.published, panel["name"]),
-        scale,
+        snakemake.output.csv,
+        snakemake.output.md,
+        snakemake.output.tex,
+        below=claims.markdown(verdicts, panel),
     )
-    with atomic(snakemake.output.csv) as partial:
-        numbers.to_csv(partial, index=False)
-    view = table.layout(numbers, panel, scale, panel["labels"])
-    write_text(snakemake.output.md, table.markdown(view))
-    write_text(snakemake.output.tex, table.latex(view))

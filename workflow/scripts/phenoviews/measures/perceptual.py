@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from phenoviews.errors import UserError
+from phenoviews.views import Transform
 
 SIDE = 64  # pixels; AlexNet's five layers need more than the 32 of MNIST and CIFAR
 
@@ -93,6 +94,27 @@ def signed(images: Tensor, mean: Iterable[float], std: Iterable[float]) -> Tenso
     """Views (n, 3, H, W) normalised with `mean` and `std` → the same images in [-1, 1]."""
     mean, std = (torch.tensor(list(x), device=images.device).view(1, -1, 1, 1) for x in (mean, std))
     return ((images.float() * std + mean) * 2 - 1).clamp(-1, 1)
+
+
+def pairs(
+    images: Tensor, shown: dict[str, Any], sets: list[dict], pair: str, seed: int, batch: int = 256
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of two views of each image, both (n, 3, size, size) in [-1, 1].
+
+    Args:
+        images: (N, C, H, W) uint8, uint16 or float in [0, 1].
+        shown: the dataset's size, mean and std.
+        sets: a transform's sets, each with its `views`; all of them are gone through.
+        pair: "views": two independent views; "original_view": the image as it is and a view.
+        seed: of the draws.
+    """
+    generator = torch.Generator(images.device).manual_seed(seed)
+    for one in sets:
+        first, second = (Transform(view, shown["size"], shown["mean"], shown["std"]) for view in one["views"])
+        if pair == "original_view":
+            first = Transform([{"normalize": {}}], shown["size"], shown["mean"], shown["std"])
+        for some in images.split(batch):
+            yield tuple(signed(view(some, generator), shown["mean"], shown["std"]) for view in (first, second))
 
 
 def _upsampled(images: Tensor, device: str | torch.device) -> Tensor:

@@ -1,0 +1,79 @@
+"""A copy of the project in a folder of its own, and Snakemake as a user calls it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+# The least that goes the whole way: one seed, one epoch, two transforms, one backbone.
+TINY = {
+    "seeds": [5],
+    "backbones": {"vgg11": {"width": 0.125}},
+    "recipes": {"mnist": {"training": {"epochs": 1}, "probe": {"epochs": 5, "milestones": [3]}}},
+    "panels": {
+        "no_free_lunch": {
+            "table1": {"runs": {"transform": ["mnist_first", "mnist_second"]}},
+            "table7": {"runs": {"backbone": ["vgg11"]}},
+            "figure9": {"runs": {"backbone": ["vgg11"]}},
+        }
+    },
+}
+
+
+class Project:
+    """The project's files, as git has them or would, in `folder`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        files = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+        )
+        for name in files.stdout.split():
+            if (ROOT / name).exists():
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, target, follow_symlinks=False)
+
+    def lay_over(self, patch: dict) -> list[str]:
+        """Write `patch` as the demo scale's, and return the options that add it."""
+        (self.folder / "patch.yaml").write_text(yaml.safe_dump({"scales": {"demo": patch}}))
+        return ["--configfile", "patch.yaml", "--"]
+
+    def start(self, *arguments: str, **options) -> subprocess.Popen:
+        environment = {key: value for key, value in os.environ.items() if key != "CUDA_VISIBLE_DEVICES"}
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        process = self.start(*arguments)
+        output, _ = process.communicate(timeout=1200)
+        return subprocess.CompletedProcess(arguments, process.returncode, output)
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Jobs per rule of a dry run; nothing where there is nothing to do."""
+        done = self.snakemake("--dry-run", *arguments)
+        assert done.returncode == 0, done.stdout
+        stats = re.search(r"^Job stats:\n.*?\n-+ .*?\n(.*?)\n\n", done.stdout, re.DOTALL | re.MULTILINE)
+        counts = dict(line.split() for line in stats[1].splitlines()) if stats else {}
+        return {rule: int(count) for rule, count in counts.items() if rule != "total"}
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    return Project(tmp_path)

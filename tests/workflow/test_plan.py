@@ -1,0 +1,72 @@
+"""What Snakemake plans, and what it refuses before it plans anything."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+
+def test_the_papers_scale_plans_fifty_trainings_and_downloads_nothing(project):
+    plan = project.planned("--config", "scale=paper")
+    assert plan["pretrain"] == 50
+    assert plan["download"] == 4
+    assert not (project.folder / "results").exists()
+
+
+def test_the_demo_downloads_nothing(project):
+    plan = project.planned()
+    assert "download" not in plan
+    assert "weights" not in plan
+    assert {"no_free_lunch_table1", "no_free_lunch_table7", "no_free_lunch_figure1", "no_free_lunch_figure9"} <= set(plan)
+
+
+@pytest.mark.parametrize(
+    ("panel", "trainings", "not_needed"),
+    [
+        ("no_free_lunch_table1", 25, {"tsne"}),
+        ("no_free_lunch_table7", 30, {"tsne", "clusters", "lpips", "weights"}),
+        ("no_free_lunch_figure1", 2, {"probe", "lpips", "weights"}),
+        ("no_free_lunch_figure9", 6, {"probe", "lpips", "weights", "tsne"}),
+    ],
+)
+def test_a_panel_runs_only_what_it_needs(project, panel, trainings, not_needed):
+    plan = project.planned("--config", "scale=paper", "--", panel)
+    assert plan["pretrain"] == trainings
+    assert not set(plan) & not_needed
+
+
+def test_a_sweep_needs_no_new_rules(project):
+    panel = {
+        "title": "Rotation",
+        "runs": {
+            "dataset": "digits",
+            "transform": ["mnist_first", "mnist_first+degrees=45", "mnist_first+degrees=25"],
+            "method": "moco+temperature=0.5",
+            "backbone": "vgg11",
+        },
+        "metrics": ["ami"],
+        "clusters": 10,
+        "rows": ["transform"],
+        "columns": ["metric"],
+    }
+    (project.folder / "sweep.yaml").write_text(yaml.safe_dump({"panels": {"mine": {"rotation": panel}}}))
+    # degrees=25 is what mnist_first has: the same training.
+    assert project.planned("--configfile", "sweep.yaml", "--", "mine_rotation")["pretrain"] == 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("patch", "says"),
+    [
+        ({"transforms": {"mnist_first": [{"padd": {"fraction": [0.1, 0.4]}}]}}, "unknown operation 'padd'; did you mean pad?"),
+        ({"recipes": {"mnist": {"training": {"epochs": -1}}}}, "recipes.mnist.training.epochs: -1 is less than"),
+        ({"methods": {"moco": {"queu": 5}}}, "unknown key 'queu'; did you mean queue?"),
+    ],
+)
+def test_a_study_that_cannot_be_is_refused_in_one_line(project, patch, says):
+    (project.folder / "bad.yaml").write_text(yaml.safe_dump(patch))
+    done = project.snakemake("--dry-run", "--configfile", "bad.yaml")
+    assert done.returncode != 0
+    lines = [line for line in done.stdout.splitlines() if says in line]
+    assert len(lines) == 1
+    assert "Traceback" not in done.stdout
+    assert not (project.folder / "results").exists()

@@ -1,0 +1,23 @@
+"""How far apart the two views of an image are, by LPIPS; or why there is no number."""
+
+from pathlib import Path
+
+from phenoviews.data.images import Images
+from phenoviews.errors import reported
+from phenoviews.files import write_json
+from phenoviews.measures.perceptual import distance, pairs
+from phenoviews.models.imagenet import located
+from phenoviews.models.weights import load_state
+from phenoviews.training.devices import claim
+
+with reported(snakemake.log[0]):
+    weights, reason = located(snakemake.input.weights)
+    if weights is None:
+        none = "AlexNet's weights are not to be used (config: measures.lpips.weights is none)"
+        write_json(snakemake.output[0], {"lpips": None, "reason": reason or none})
+    else:
+        device = claim()
+        images = Images.open(Path(snakemake.input.images).parent).tensor("test", device)
+        shown, sets, seed = snakemake.params.dataset, snakemake.params.sets, int(snakemake.wildcards.seed)
+        views = pairs(images, shown, sets, snakemake.params.pair, seed)
+        write_json(snakemake.output[0], distance(views, load_state(weights), device))
