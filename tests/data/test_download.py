@@ -7,6 +7,9 @@ import gzip
 import hashlib
 import os
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +71,24 @@ def test_resume_in_a_later_process(server, tmp_path):
     fetch([server.url], FILE, tmp_path / "out")
     assert resource.asked == [f"bytes={kept}-"]
     assert (tmp_path / "out").read_bytes() == DATA
+    assert only_child(tmp_path) == "out"
+
+
+def test_killed_download_resumes(server, tmp_path, root):
+    resource = server.offer("/data.bin", DATA, stalls=[300_000])
+    code = f"from phenoviews.data.download import fetch; fetch([{server.url!r}], {FILE!r}, {str(tmp_path / 'out')!r})"
+    environment = os.environ | {"PYTHONPATH": str(root / "workflow" / "scripts")}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
+    for _ in range(1000):
+        sizes = [part.stat().st_size for part in tmp_path.glob("out.*.part")]
+        if sizes and sizes[0] >= 4 * 65536:
+            break
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    fetch([server.url], FILE, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == DATA
+    assert resource.asked == [None, f"bytes={sizes[0]}-"]
     assert only_child(tmp_path) == "out"
 
 
