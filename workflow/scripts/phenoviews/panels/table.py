@@ -58,7 +58,7 @@ def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFram
         valued = group[group["value"].notna()].sort_values("seed")
         values = valued["value"].to_numpy(float)
         reasons = list(dict.fromkeys(group.loc[group["value"].isna(), "reason"])) if len(group) else ["no runs"]
-        match = used[(used[KEYS] == keys).all(axis=1)]
+        match = used[(used[KEYS] == list(keys)).all(axis=1)]
         if len(match) > 1:
             raise UserError(f"published values: {len(match)} lines for {'/'.join(keys)}; keep one of them")
         known = match["value"].iloc[0] if len(match) else np.nan

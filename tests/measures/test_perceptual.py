@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+import torchvision
+
+import lpips
+from phenoviews.errors import UserError
+from phenoviews.measures.perceptual import distance, network, signed
+
+
+@pytest.fixture(scope="module")
+def alexnet():
+    torch.manual_seed(0)
+    return torchvision.models.alexnet(weights=None)
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a download was tried")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
+
+
+@pytest.fixture(scope="module")
+def images():
+    generator = torch.Generator().manual_seed(0)
+    return tuple(torch.rand(6, 3, 32, 32, generator=generator) * 2 - 1 for _ in range(2))
+
+
+def test_equals_the_package_with_the_same_alexnet(alexnet, images, monkeypatch):
+    """The package builds its own network on the same weights: trunk, calibrated heads and scaling are its doing."""
+    monkeypatch.setattr(lpips.pretrained_networks.tv, "alexnet", lambda pretrained: alexnet)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reference = lpips.LPIPS(net="alex", version="0.1", verbose=False)
+    upsampled = [torch.nn.functional.interpolate(x, (64, 64), mode="bilinear") for x in images]
+    with torch.no_grad():
+        each = reference(*upsampled).flatten()
+    monkeypatch.undo()
+    result = distance([tuple(x[:4] for x in images), tuple(x[4:] for x in images)], alexnet.state_dict())
+    assert result["lpips"] == pytest.approx(each.mean().item(), rel=1e-5)
+    assert result["sd"] == pytest.approx(each.std().item(), rel=1e-4)
+    assert (result["n"], result["reason"]) == (6, None)
+    assert result["lpips"] > 0
+
+
+def test_an_image_is_no_distance_from_itself_and_the_order_of_two_does_not_matter(alexnet, images):
+    state = alexnet.state_dict()
+    first, second = images
+    assert distance([(first, first)], state)["lpips"] == 0
+    assert distance([(first, second)], state) == pytest.approx(distance([(second, first)], state))
+    nearer = distance([(first, first + 0.3 * (second - first))], state)["lpips"]
+    assert nearer < distance([(first, second)], state)["lpips"]
+
+
+def test_nothing_is_printed_nor_warned_at_construction(alexnet, capfd, recwarn):
+    model = network(alexnet.state_dict())
+    assert capfd.readouterr() == ("", "")
+    assert not recwarn.list
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_the_classifier_is_not_needed(alexnet):
+    features = {name: value for name, value in alexnet.state_dict().items() if name.startswith("features.")}
+    network(features)
+
+
+@pytest.mark.parametrize("model", [torchvision.models.resnet18, torchvision.models.vgg11])
+def test_another_networks_weights_are_refused(model):
+    with pytest.raises(UserError, match="not torchvision's AlexNet"):
+        network(model(weights=None).state_dict())
+
+
+def test_no_images_and_nan_are_refused(alexnet):
+    state = alexnet.state_dict()
+    with pytest.raises(UserError, match="no images"):
+        distance([], state)
+    bad = torch.full((2, 3, 32, 32), torch.nan)
+    with pytest.raises(UserError, match="not finite"):
+        distance([(bad, bad)], state)
+
+
+def test_signed_undoes_the_normalisation():
+    mean, std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+    plain = torch.rand(2, 3, 8, 8)
+    normalised = torchvision.transforms.functional.normalize(plain, mean, std)
+    torch.testing.assert_close(signed(normalised, mean, std), plain * 2 - 1)

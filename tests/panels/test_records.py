@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from phenoviews.errors import UserError
+from phenoviews.panels.records import class_names, published, read, titles
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "clusters.json").write_text(json.dumps({"k": 10, "ami": 0.5, "silhouette": 0.25}))
+    (tmp_path / "probe.json").write_text(json.dumps({"top1": 97, "per_class": {}}))
+    (tmp_path / "lpips.json").write_text(json.dumps({"lpips": None, "reason": "no weights"}))
+    files = [tmp_path / f"{kind}.json" for kind in ("clusters", "probe", "lpips")]
+    return {"dataset": "d", "transform": "t", "method": "m", "backbone": "b", "seed": 5, "files": files}
+
+
+def test_each_metric_is_found_with_its_file(run):
+    table = read([run], ["ami", "top1", "lpips"]).set_index("metric")
+    assert table.loc["ami", "value"] == 0.5
+    assert table.loc["top1", "value"] == 97
+    assert math.isnan(table.loc["lpips", "value"])
+    assert table.loc["lpips", "reason"] == "no weights"
+    assert table.loc["ami", "source"].endswith("clusters.json")
+    assert table.loc["top1", "source"].endswith("probe.json")
+    assert list(table.loc["ami", ["dataset", "transform", "method", "backbone", "seed"]]) == ["d", "t", "m", "b", 5]
+
+
+def test_what_cannot_be_read_names_the_file(run):
+    with pytest.raises(UserError, match=r"no measure 'f1' in .*clusters\.json"):
+        read([run], ["f1"])
+    with pytest.raises(UserError, match=r"probe\.json: 'per_class' is not a number"):
+        read([run], ["per_class"])
+    run["files"][0].write_text('{"ami": 0.5')
+    with pytest.raises(UserError, match=r"clusters\.json: not JSON"):
+        read([run], ["ami"])
+    run["files"][0].write_text("[1]")
+    with pytest.raises(UserError, match=r"clusters\.json: not a JSON object"):
+        read([run], ["ami"])
+
+
+def test_published_values_of_one_panel(root):
+    file = root / "resources" / "published" / "no_free_lunch.csv"
+    table = published(file, "no_free_lunch_table7").set_index(["method", "backbone"])["value"]
+    expected = {
+        ("byol", "vgg11"): 61.3,
+        ("byol", "resnet18"): 62.5,
+        ("byol", "convnext_tiny"): 51.6,
+        ("moco", "vgg11"): 62.1,
+        ("moco", "resnet18"): 63.8,
+        ("moco", "convnext_tiny"): 58.7,
+    }
+    assert table.to_dict() == expected
+    one = published(file, "no_free_lunch_table1")
+    assert len(one) == 20
+    assert set(one["n_seeds"]) == {5}
+    assert len(published(file, "no_free_lunch_table2")) == 60
+    assert published(file, "no_free_lunch_figure1").empty
+
+
+def test_published_numbers_are_those_of_the_transcribed_tables(root, shared_data):
+    for number in range(1, 8):
+        source = shared_data.parent / "papers" / "published" / f"no-free-lunch.table{number}.csv"
+        if not source.is_file():
+            pytest.skip(f"no transcribed tables at {source.parent}")
+        ours = published(root / "resources" / "published" / "no_free_lunch.csv", f"no_free_lunch_table{number}")
+        assert sorted(ours["value"]) == sorted(pd.read_csv(source)["value"])
+        assert not ours.duplicated(["dataset", "transform", "method", "backbone", "metric"]).any()
+
+
+def test_titles_tell_what_differs():
+    panel = {
+        "runs": {"dataset": ["d"], "transform": ["t"], "method": ["moco", "byol"], "backbone": ["vgg11"]},
+        "each": [
+            {"dataset": "d", "transform": "t", "method": m, "backbone": "vgg11", "seed": 5} for m in ("moco", "byol")
+        ],
+        "labels": {"moco": "MoCo v2+", "byol": "BYOL", "vgg11": "VGG11", "d": "d", "t": "t"},
+    }
+    assert titles(panel) == ["MoCo v2+", "BYOL"]
+
+
+def test_class_names_in_the_order_of_labels(tmp_path):
+    pd.DataFrame({"label": [2, 0, 1, 0], "class": ["c", "a", "b", "a"]}).to_parquet(tmp_path / "index.parquet")
+    assert class_names(tmp_path / "index.parquet") == ["a", "b", "c"]
