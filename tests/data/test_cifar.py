@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import pickle
@@ -234,6 +235,7 @@ def test_hostile_pickle_is_refused_and_not_executed(tmp_path, members, member, h
         (python2({b"labels": [0, 1], b"data": np.zeros((1, 3072), np.uint8), b"filenames": [b"a"]}), "is not a batch"),
         (python2({b"labels": [0], b"data": [1, 2], b"filenames": [b"a"]}), "is not a batch"),
     ],
+    ids=itertools.count(),
 )
 def test_broken_batch_is_one_line_with_its_name(tmp_path, members, data, reason):
     members["cifar-10-batches-py/data_batch_2"] = data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import itertools
 import os
 import socket
 import subprocess
@@ -226,6 +227,7 @@ def test_checksum_of_the_content_whatever_the_compression(server, tmp_path, leve
         (gzip.compress(DATA)[:5000] + b"\0" * 50 + gzip.compress(DATA)[5050:], "not a whole gzip file|wrong bytes"),
         (gzip.compress(b"other"), "wrong bytes, md5 of the content is"),
     ],
+    ids=itertools.count(),
 )
 def test_broken_gzip(server, tmp_path, data, reason):
     server.offer("/data.gz", data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import struct
 
 import numpy as np
@@ -49,6 +50,7 @@ def test_read_idx(tmp_path, pack):
         (gzip.compress(idx(ARRAY))[:-5], "cannot be read"),
         (gzip.compress(idx(ARRAY))[:-1] + b"\x77", "cannot be read"),
     ],
+    ids=itertools.count(),
 )
 def test_broken_idx_is_one_line_with_its_name(tmp_path, data, reason):
     (tmp_path / "broken-idx3-ubyte").write_bytes(data)

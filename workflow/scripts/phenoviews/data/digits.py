@@ -15,16 +15,16 @@ from phenoviews.data.split import stratified
 
 
 def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: Path, index: Path) -> None:
-    """Grey values 0–16 become uint8 0–255; the split is stratified by `test_fraction`, `val_fraction`, `split_seed`."""
+    """Grey values 0–16 become uint8 0–255; the split is stratified, by `test_fraction` (0.3) and `split_seed` (0)."""
     digits = load_digits()
     pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
     classes = [str(name) for name in digits.target_names]
     split = stratified(
         digits.target,
         classes,
-        dataset.get("test_fraction", 0.3),
-        dataset.get("val_fraction", 0.0),
-        dataset.get("split_seed", 0),
+        test_fraction=dataset.get("test_fraction", 0.3),
+        val_fraction=0.0,
+        seed=dataset.get("split_seed", 0),
     )
     table = pd.DataFrame(
         {
