@@ -106,7 +106,7 @@ configure() {
 	SelectType=select/cons_tres
 	SelectTypeParameters=CR_Core_Memory
 	DefMemPerCPU=1000
-	KillWait=30
+	KillWait=10
 	GresTypes=gpu
 	AccountingStorageType=accounting_storage/slurmdbd
 	AccountingStorageHost=127.0.0.1

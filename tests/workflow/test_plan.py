@@ -17,7 +17,9 @@ def test_the_demo_downloads_nothing(project):
     plan = project.planned()
     assert "download" not in plan
     assert "weights" not in plan
-    assert {"no_free_lunch_table1", "no_free_lunch_table7", "no_free_lunch_figure1", "no_free_lunch_figure9"} <= set(plan)
+    assert {"no_free_lunch_table1", "no_free_lunch_table7", "no_free_lunch_figure1", "no_free_lunch_figure9"} <= set(
+        plan
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,10 @@ def test_a_sweep_needs_no_new_rules(project):
 @pytest.mark.parametrize(
     ("patch", "says"),
     [
-        ({"transforms": {"mnist_first": [{"padd": {"fraction": [0.1, 0.4]}}]}}, "unknown operation 'padd'; did you mean pad?"),
+        (
+            {"transforms": {"mnist_first": [{"padd": {"fraction": [0.1, 0.4]}}]}},
+            "unknown operation 'padd'; did you mean pad?",
+        ),
         ({"recipes": {"mnist": {"training": {"epochs": -1}}}}, "recipes.mnist.training.epochs: -1 is less than"),
         ({"methods": {"moco": {"queu": 5}}}, "unknown key 'queu'; did you mean queue?"),
     ],

@@ -13,6 +13,11 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 from phenoviews.errors import UserError
 from phenoviews.study import METRICS, Run, Study
 from phenoviews.study.code import code_hash
+from phenoviews.study.locks import clear_stale
+
+# Killed at any moment, the workflow goes on at the next call.
+if workflow.is_main_process and not workflow.dryrun:
+    alive = clear_stale(Path(".snakemake"))
 
 
 def told(function, *arguments):
