@@ -190,7 +190,7 @@ def latex(view: Layout) -> str:
         second += [_tex(sub.replace("published", "publ.")) for sub in subs]
     # Long names of rows are wrapped, so that the numbers find room on the page.
     wrapped = [max(map(len, names)) > 20 for names in zip(*(names for names, _ in view.body), strict=True)]
-    stub = "".join(rf"p{{{0.22 / len(view.stub):.2f}\linewidth}}" if wrap else "l" for wrap in wrapped)
+    stub = "".join(rf"p{{{0.18 / len(view.stub):.2f}\linewidth}}" if wrap else "l" for wrap in wrapped)
 
     def named(names: list[str]) -> list[str]:
         return [r"\raggedright " * wrap + _tex(text) for wrap, text in zip(wrapped, names, strict=True)]
@@ -201,7 +201,7 @@ def latex(view: Layout) -> str:
         r"\begin{table}",
         r"\centering",
         r"\footnotesize" if width < 8 else r"\scriptsize",
-        r"\setlength{\tabcolsep}{3pt}",
+        r"\setlength{\tabcolsep}{2.5pt}",
         rf"\caption{{{note}{_tex(view.caption)}}}",
         rf"\begin{{tabular}}{{{stub}{'r' * (width - len(view.stub))}}}",
         r"\toprule",
