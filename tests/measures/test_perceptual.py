@@ -8,7 +8,7 @@ import torchvision
 
 import lpips
 from phenoviews.errors import UserError
-from phenoviews.measures.perceptual import distance, network, signed
+from phenoviews.measures.perceptual import distance, network, pairs, signed
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +90,38 @@ def test_signed_undoes_the_normalisation():
     plain = torch.rand(2, 3, 8, 8)
     normalised = torchvision.transforms.functional.normalize(plain, mean, std)
     torch.testing.assert_close(signed(normalised, mean, std), plain * 2 - 1)
+
+
+SHOWN = {"size": 16, "mean": (0.5, 0.4, 0.3), "std": (0.5, 0.6, 0.7)}
+NORMALIZE = {"normalize": {}}
+INVERT = [{"random_invert": {"p": 1.0}}, NORMALIZE]
+CROP = [{"random_resized_crop": {"scale": [0.2, 0.6]}}, NORMALIZE]
+
+
+def views(pipeline, pair="views", seed=0, batch=4):
+    pictures = torch.randint(0, 256, (6, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    batches = list(pairs(pictures, SHOWN, [{"views": pipeline}], pair, seed, batch))
+    first, second = (torch.cat(half) for half in zip(*batches, strict=True))
+    return pictures.float() / 127.5 - 1, first, second
+
+
+def test_an_original_is_paired_with_its_view():
+    signed_pictures, original, view = views([INVERT, INVERT], "original_view")
+    torch.testing.assert_close(original, signed_pictures)
+    torch.testing.assert_close(view, -signed_pictures)
+
+
+def test_two_views_are_drawn_independently_and_by_the_seed():
+    _, first, second = views([CROP, CROP])
+    assert first.shape == second.shape == (6, 3, 16, 16)
+    assert all(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    _, again, _ = views([CROP, CROP])
+    _, other, _ = views([CROP, CROP], seed=1)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_each_view_has_its_own_pipeline():
+    signed_pictures, first, second = views([[NORMALIZE], INVERT])
+    torch.testing.assert_close(first, signed_pictures)
+    torch.testing.assert_close(second, -signed_pictures)
