@@ -6,6 +6,7 @@ import hashlib
 import json
 import signal
 import sys
+import zipfile
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -63,6 +64,9 @@ def load(path: Path, run_hash: str) -> dict | None:
     if not path.exists():
         return None
     try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:  # torch.load does not look at the checksums
+                raise zipfile.BadZipFile("a wrong checksum")
         content = torch.load(path, map_location="cpu", weights_only=True)
         belongs, state = content["run"] == run_hash, content["state"]
     except PermissionError as error:

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from phenoviews import methods, models
+from phenoviews.data import Images
+from phenoviews.errors import UserError
+from phenoviews.training import embed
+from phenoviews.training.embed import evaluation_view
+
+
+@pytest.fixture
+def weights(make_run: Callable, tmp_path: Path) -> tuple[Path, Path, methods.Method]:
+    """The files of an encoder and a projector, and the method that they are of."""
+    torch.manual_seed(0)
+    run = make_run()
+    method = methods.build(run["method"], models.build(run["backbone"]))
+    for module in method.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # statistics that are not those of a start
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    torch.save(method.encoder.state_dict(), tmp_path / "encoder.pt")
+    torch.save(method.projector.state_dict(), tmp_path / "projector.pt")
+    return tmp_path / "encoder.pt", tmp_path / "projector.pt", method.eval()
+
+
+@pytest.mark.parametrize("evaluate", ["encoder", "projector"])
+def test_embeds_the_untransformed_images_in_evaluation_mode(
+    weights: tuple, make_run: Callable, digits: Path, tmp_path: Path, evaluate: str
+):
+    encoder, projector, method = weights
+    run = make_run(evaluate=evaluate)
+    splits = {"train": tmp_path / "e" / "train.npy", "test": tmp_path / "e" / "test.npy"}
+    embed(run, digits, encoder, projector, splits, threads=1)
+    images = Images.open(digits).tensor("test")
+    with torch.no_grad():
+        expected = method.encoder(evaluation_view(run)(images, torch.Generator()))
+        if evaluate == "projector":
+            expected = method.projector(expected)
+    found = np.load(splits["test"], allow_pickle=False)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-5)
+    assert np.load(splits["train"]).shape == (300, {"encoder": 64, "projector": 16}[evaluate])
+
+
+def test_the_evaluation_view_is_resized_and_normalised(make_run: Callable):
+    view = evaluation_view(make_run())
+    assert not view.random
+    grey = torch.full((1, 1, 8, 8), 51, dtype=torch.uint8)
+    expected = torch.full((1, 3, 32, 32), (51 / 255 - 0.5) / 0.5)
+    torch.testing.assert_close(view(grey, torch.Generator()), expected)
+
+
+def test_starting_weights_are_not_needed_again(weights: tuple, make_run: Callable, digits: Path, tmp_path: Path):
+    encoder, projector, _ = weights
+    run = make_run(backbone={"init": "imagenet"})
+    embed(run, digits, encoder, projector, {"test": tmp_path / "test.npy"}, threads=1)
+
+
+def test_files_of_another_run(weights: tuple, make_run: Callable, digits: Path, tmp_path: Path):
+    encoder, projector, method = weights
+    out = {"test": tmp_path / "test.npy"}
+    with pytest.raises(UserError, match=re.escape(f"{encoder}: these weights do not fit")):
+        embed(make_run(backbone={"width": 0.25}), digits, encoder, projector, out, threads=1)
+    torch.save({k: v[:1] for k, v in method.projector.state_dict().items()}, projector)
+    with pytest.raises(UserError, match=re.escape(f"{projector}: these weights do not fit the projector of method")):
+        embed(make_run(evaluate="projector"), digits, encoder, projector, out, threads=1)
+    with pytest.raises(UserError, match="evaluate: 'head' is neither encoder nor projector"):
+        embed(make_run(evaluate="head"), digits, encoder, projector, out, threads=1)
+    assert not out["test"].exists()

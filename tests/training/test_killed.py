@@ -1,0 +1,122 @@
+"""Real processes, killed: what they leave, and that the next one goes on from it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from phenoviews.data import Images
+from phenoviews.training import checkpoint as checkpoints
+from phenoviews.training import pretrain
+from phenoviews.training.loop import Trainer
+
+# Children of a server that has torch imported and nothing running: real processes, without the seconds of import.
+START = multiprocessing.get_context("forkserver")
+START.set_forkserver_preload(["phenoviews.training"])
+
+
+def job(run: dict, data: Path, outputs: dict[str, Path], checkpoint: Path, log: Path) -> None:
+    stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(stream, sys.stderr.fileno())
+    pretrain(run, data, outputs, checkpoint, threads=1)
+
+
+@pytest.fixture
+def run(make_run: Callable[..., dict]) -> dict:
+    """75 steps, a checkpoint about every 0.15 s."""
+    return make_run(training={"epochs": 3, "min_iters_per_epoch": 25, "checkpoint_minutes": 0.0025})
+
+
+@pytest.fixture
+def start(run: dict, digits: Path, outputs: dict[str, Path], tmp_path: Path) -> Callable[[], BaseProcess]:
+    """Starts the training in a process of its own; returns when it has written a checkpoint."""
+    checkpoint = tmp_path / "state.pt"
+
+    def start() -> BaseProcess:
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
+        process = START.Process(target=job, args=(run, digits, outputs, checkpoint, tmp_path / "log"))
+        process.start()
+        deadline = time.monotonic() + 120
+        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
+            assert process.is_alive(), "the training ended before a checkpoint"
+            assert time.monotonic() < deadline, "no checkpoint in two minutes"
+            time.sleep(0.002)
+        return process
+
+    return start
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_bits(
+    start: Callable, run: dict, digits: Path, outputs: dict[str, Path], tmp_path: Path
+):
+    undisturbed = {name: tmp_path / "undisturbed" / path.name for name, path in outputs.items()}
+    pretrain(run, digits, undisturbed, tmp_path / "other.pt", threads=1)
+
+    chance = random.Random()  # other moments in every call: none may matter
+    for _ in range(3):
+        process = start()
+        time.sleep(chance.uniform(0, 0.2))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert not outputs["encoder"].parent.exists()
+    pretrain(run, digits, outputs, tmp_path / "state.pt", threads=1)
+
+    assert (tmp_path / "log").read_text().count("going on from step") == 2
+    assert outputs["encoder"].read_bytes() == undisturbed["encoder"].read_bytes()
+    assert outputs["projector"].read_bytes() == undisturbed["projector"].read_bytes()
+    columns = ["epoch", "loss", "lr", "spread"]
+    a, b = (pd.read_csv(paths["history"])[columns] for paths in (outputs, undisturbed))
+    pd.testing.assert_frame_equal(a, b, check_exact=True)
+    assert not list(tmp_path.glob("*state*"))
+
+
+def test_sigterm_finishes_the_step_saves_and_ends_with_143(start: Callable, outputs: dict[str, Path], tmp_path: Path):
+    process = start()
+    (tmp_path / "state.pt").unlink()  # so that what is there afterwards is of the signal
+    process.terminate()
+    process.join()
+    assert process.exitcode == 143
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["state"]["step"] > 0
+    assert not outputs["encoder"].parent.exists()
+
+
+@pytest.fixture
+def short(run: dict) -> dict:
+    return {**run, "training": {**run["training"], "epochs": 1, "min_iters_per_epoch": 0, "batch_size": 150}}
+
+
+def test_a_damaged_checkpoint_costs_the_progress_not_the_run(
+    short: dict, digits: Path, outputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    (tmp_path / "state.pt").write_bytes(b"half a file")
+    pretrain(short, digits, outputs, tmp_path / "state.pt", threads=1)
+    assert f"the checkpoint {tmp_path / 'state.pt'} is damaged" in capsys.readouterr().err
+    assert outputs["encoder"].exists()
+    assert not (tmp_path / "state.pt").exists()
+
+
+def test_a_state_of_other_code_is_reported(
+    short: dict, digits: Path, outputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    images = Images.open(digits)
+    state = Trainer(short, images, torch.device("cpu")).state_dict()
+    state["method"]["renamed"] = state["method"].popitem()[1]
+    run_hash = checkpoints.run_hash(short, checkpoints.data_identity(images), None)
+    checkpoints.save(tmp_path / "state.pt", run_hash, state)
+    pretrain(short, digits, outputs, tmp_path / "state.pt", threads=1)
+    assert "does not fit this version of the code (RuntimeError): starting from the" in capsys.readouterr().err
+    first = outputs["encoder"].read_bytes()
+    pretrain(short, digits, outputs, tmp_path / "state.pt", threads=1)
+    assert outputs["encoder"].read_bytes() == first  # nothing of the other state is left in it
