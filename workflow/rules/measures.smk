@@ -68,4 +68,4 @@ rule lpips:
             "phenoviews/measures/perceptual.py",
         ),
     script:
-        "../scripts/lpips.py"
+        "../scripts/perceptual.py"

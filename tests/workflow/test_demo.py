@@ -1,0 +1,139 @@
+"""The whole way with real parts, as small as configuration makes it; what runs again when, and what a kill costs."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import time
+
+import pytest
+import torch
+import yaml
+
+from tests.workflow.conftest import TINY, Project
+
+PANELS = "results/demo/panels/no_free_lunch"
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A project whose study has run: (project, options that lay the tiny scale over the demo's)."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    options = project.lay_over(TINY)
+    finished = project.snakemake(*options)
+    assert finished.returncode == 0, finished.stdout
+    return project, options
+
+
+def test_every_panel_is_there(done):
+    project, _ = done
+    panels = {file.name for file in (project.folder / PANELS).iterdir()}
+    for table in ("table1", "table7"):
+        assert {f"{table}.csv", f"{table}.md", f"{table}.tex", f"{table}.claims.csv"} <= panels
+    for figure in ("figure1", "figure9"):
+        assert {f"{figure}.png", f"{figure}.pdf"} <= panels
+
+
+def test_every_number_says_where_it_comes_from(done):
+    project, _ = done
+    with (project.folder / PANELS / "table1.csv").open() as stream:
+        lines = list(csv.DictReader(stream))
+    assert {line["transform"] for line in lines} == {"mnist_first", "mnist_second"}
+    for line in lines:
+        if line["metric"] == "lpips":
+            # AlexNet's weights are not part of the demo: no number, but a reason, and the published value all the same.
+            assert line["mean"] == ""
+            assert "weights" in line["reason"]
+            assert float(line["published"]) > 0
+        else:
+            assert (project.folder / line["sources"]).exists()
+            assert line["n"] == "1"
+            assert "not comparable" in line["note"]
+
+
+def test_encoder_is_a_plain_state_dict(done):
+    project, _ = done
+    file = next((project.folder / "results/demo/runs").rglob("encoder.pt"))
+    state = torch.load(file, weights_only=True)
+    assert all(isinstance(value, torch.Tensor) for value in state.values())
+    assert yaml.safe_load(file.with_name("run.yaml").read_text())["seed"] == 5
+
+
+def test_a_second_call_does_nothing(done):
+    project, options = done
+    assert project.planned(*options) == {}
+
+
+def test_an_edited_plotting_function_redraws_its_figure_only(done):
+    project, options = done
+    module = project.folder / "workflow/scripts/phenoviews/panels/figure_tsne.py"
+    before = module.read_text()
+    try:
+        module.write_text(before + "\n# a comment changes nothing\n")
+        assert project.planned(*options) == {}
+        module.write_text(before + "\nCHANGED = True\n")
+        assert set(project.planned(*options)) == {"no_free_lunch_figure1", "all"}
+    finally:
+        module.write_text(before)
+
+
+def test_an_edited_loss_trains_its_method_again_and_no_other(done):
+    project, options = done
+    module = project.folder / "workflow/scripts/phenoviews/methods/byol.py"
+    before = module.read_text()
+    try:
+        module.write_text(before + "\nCHANGED = True\n")
+        assert project.planned(*options)["pretrain"] == 1
+    finally:
+        module.write_text(before)
+
+
+def test_another_probe_trains_no_encoder_again(done):
+    project, _ = done
+    recipe = TINY["recipes"]["mnist"]
+    probe = {**recipe["probe"], "epochs": 6}
+    plan = project.planned(*project.lay_over({**TINY, "recipes": {"mnist": {**recipe, "probe": probe}}}))
+    assert "probe" in plan
+    assert "pretrain" not in plan
+    project.lay_over(TINY)
+
+
+def test_report_is_one_page(done):
+    project, options = done
+    finished = project.snakemake("--report", "report.html", *options)
+    assert finished.returncode == 0, finished.stdout
+    page = (project.folder / "report.html").read_text()
+    assert "figure9.png" in page
+    assert "table1" in page
+
+
+def test_a_killed_snakemake_goes_on_where_it_was(tmp_path):
+    """SIGKILL of Snakemake in the middle of a training: the next call needs no help, and ends with the same weights
+    as the undisturbed run."""
+    project = Project(tmp_path / "killed")
+    training = {"epochs": 8, "checkpoint_minutes": 0.005}
+    options = project.lay_over({**TINY, "recipes": {"mnist": {**TINY["recipes"]["mnist"], "training": training}}})
+    run = "results/demo/runs/digits/mnist_first/moco/vgg11/seed5"
+    target = f"{run}/encoder.pt"
+
+    process = project.start(*options, target, start_new_session=True)
+    checkpoints = project.folder / "results/demo/checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("*.pt")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert list(checkpoints.glob("*.pt")), "killed too late: there was no checkpoint left"
+    assert not (project.folder / target).exists()
+
+    again = project.snakemake(*options, target)
+    assert again.returncode == 0, again.stdout
+    assert "going on from step" in again.stdout
+    assert not list(checkpoints.glob("*.pt"))
+
+    reference = Project(tmp_path / "reference")
+    reference.lay_over({**TINY, "recipes": {"mnist": {**TINY["recipes"]["mnist"], "training": training}}})
+    assert reference.snakemake(*options, target).returncode == 0
+    killed, whole = (torch.load(p.folder / target, weights_only=True) for p in (project, reference))
+    assert all(torch.equal(killed[name], whole[name]) for name in whole)
