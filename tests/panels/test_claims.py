@@ -11,7 +11,7 @@ from phenoviews.errors import UserError
 from phenoviews.panels.claims import CANNOT, FEW, NOT, REPRODUCED, evaluate, load, markdown, write
 from phenoviews.panels.records import COLUMNS, published
 
-from .conftest import record
+from tests.panels.conftest import record
 
 PANEL = {"scale": {"name": "demo", "note": "Demo scale."}}
 

@@ -10,7 +10,7 @@ import pytest
 from phenoviews.errors import UserError
 from phenoviews.panels.table import KEYS, latex, layout, long, markdown, write
 
-from .conftest import record
+from tests.panels.conftest import record
 
 
 def test_long_cell_by_cell(records, panel, published):

@@ -56,7 +56,7 @@ VIEWS = f"{RESULTS}/views/{{dataset}}/{{transform}}/seed{{seed}}"
 RUN = f"{RESULTS}/runs/{{dataset}}/{{transform}}/{{method}}/{{backbone}}/seed{{seed}}"
 CLUSTERS = f"{RUN}/measures/clusters-k{{k}}.json"
 CLUSTER_TABLE = f"{RUN}/measures/clusters-k{{k}}.parquet"
-TSNE = f"{RUN}/measures/tsne-k{{k}}.parquet"
+TSNE = f"{RUN}/measures/tsne.parquet"
 PROBE = f"{RUN}/measures/probe.json"
 LPIPS = f"{VIEWS}/lpips.json"
 
@@ -188,7 +188,7 @@ def table_inputs(panel) -> dict[str, list[str]]:
 def figure_inputs(panel) -> dict[str, list[str]]:
     """Files of each run, in the order of the figure's runs."""
     patterns = {
-        "tsne": {"index": INDEX, "tsne": TSNE, "numbers": CLUSTERS},
+        "tsne": {"index": INDEX, "tsne": TSNE, "clusters": CLUSTER_TABLE, "numbers": CLUSTERS},
         "nearest": {"index": INDEX, "images": IMAGES, "clusters": CLUSTER_TABLE},
     }[panel.declared["plot"]]
     runs, k = study.runs(panel), panel.declared["clusters"]

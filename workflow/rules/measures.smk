@@ -24,12 +24,12 @@ rule clusters:
 
 rule tsne:
     input:
-        clusters=CLUSTER_TABLE,
+        index=INDEX,
         embeddings=f"{RUN}/embeddings/test.npy",
     output:
         TSNE,
     log:
-        f"{RUN}/logs/tsne-k{{k}}.log",
+        f"{RUN}/logs/tsne.log",
     conda:
         ENVIRONMENT
     resources:
@@ -37,7 +37,7 @@ rule tsne:
         mem_mb=4000,
     params:
         **study.config["measures"]["tsne"],
-        code=code_hash("phenoviews/measures/tsne.py"),
+        code=code_hash("phenoviews/measures/tsne.py", "phenoviews/measures/clusters.py"),
     script:
         "../scripts/tsne.py"
 

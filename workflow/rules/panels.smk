@@ -48,6 +48,7 @@ for panel in study.panels.values():
                 code=code_hash(
                     f"phenoviews/panels/figure_{panel.declared['plot']}.py",
                     "phenoviews/panels/style.py",
+                    "phenoviews/panels/records.py",
                 ),
             script:
                 f"../scripts/figure_{panel.declared['plot']}.py"

@@ -9,10 +9,15 @@ from phenoviews.panels.records import class_names, titles
 from phenoviews.panels.style import save
 
 with reported(snakemake.log[0]):
-    panel = snakemake.params.panel
+    panel, files = snakemake.params.panel, snakemake.input
     maps = [
-        {"title": title, "points": pd.read_parquet(points), "numbers": read_json(numbers)}
-        for title, points, numbers in zip(titles(panel), snakemake.input.tsne, snakemake.input.numbers, strict=True)
+        {
+            "title": title,
+            "map": pd.read_parquet(map_),
+            "clusters": pd.read_parquet(clusters),
+            "numbers": read_json(numbers),
+        }
+        for title, map_, clusters, numbers in zip(titles(panel), files.tsne, files.clusters, files.numbers, strict=True)
     ]
-    drawn = figure(maps, class_names(snakemake.input.index[0]), panel["class_word"], panel["scale"]["note"])
+    drawn = figure(maps, class_names(files.index[0]), panel["class_word"], panel["scale"]["note"])
     save(drawn, snakemake.output.png, snakemake.output.pdf)

@@ -8,10 +8,11 @@ from phenoviews.files import atomic
 from phenoviews.measures.tsne import tsne
 
 with reported(snakemake.log[0]):
+    index = pd.read_parquet(snakemake.input.index)
     table = tsne(
         np.load(snakemake.input.embeddings, allow_pickle=False),
-        pd.read_parquet(snakemake.input.clusters),
-        limit=snakemake.params.points,
+        rows=index.index[index["split"] == "test"].to_numpy(),
+        points=snakemake.params.points,
         seed=snakemake.params.seed,
     )
     with atomic(snakemake.output[0]) as partial:

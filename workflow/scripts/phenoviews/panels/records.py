@@ -47,12 +47,15 @@ def read(runs: Iterable[dict[str, Any]], metrics: list[str]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def published(path: str | Path, panel: str) -> pd.DataFrame:
+def published(path: str | Path | None, panel: str) -> pd.DataFrame:
     """The published values of one panel, by its full name such as `no_free_lunch_table1`; none is fine.
 
-    The file is `resources/published/{paper}.csv`, whose columns are told in `resources/published/README.md`.
+    The file is `resources/published/{paper}.csv`, whose columns are told in `resources/published/README.md`; None for
+    a panel of the user's, of which nothing is published.
     """
     text = ["paper", "panel", "dataset", "transform", "method", "backbone", "metric", "unit", "note"]
+    if path is None:
+        return pd.DataFrame(columns=[*text, "value", "n_seeds"]).astype({"value": float, "n_seeds": float})
     table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values={"n_seeds": [""]})
     table = table[table["paper"] + "_" + table["panel"] == panel]
     return table.astype({"value": float, "n_seeds": float}).reset_index(drop=True)
