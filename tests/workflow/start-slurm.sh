@@ -5,12 +5,12 @@
 #   tests/workflow/start-slurm.sh [N_GPUS]    start (default 2 GPUs); does nothing where it runs already
 #   tests/workflow/start-slurm.sh stop        cancel its jobs and end it
 #
-# For root on Debian; installs what is missing. Everything but /etc/slurm lives in $SLURM_HOME (default /tmp/one-node-slurm),
-# on sockets and ports of its own. Each start begins with empty state, so what a killed session left behind cannot hurt.
+# For root on Debian; installs what is missing. Everything but /etc/slurm lives in /tmp/one-node-slurm;
+# munge and MariaDB have sockets and a port of their own. Each start begins with empty state, so what a killed session left behind cannot hurt.
 # A pretended GPU is an empty device file: a job is given CUDA_VISIBLE_DEVICES, and no GPU.
 set -euo pipefail
 
-home=${SLURM_HOME:-/tmp/one-node-slurm}
+home=/tmp/one-node-slurm
 conf=/etc/slurm/slurm.conf
 marker="# written by phenoviews tests/workflow/start-slurm.sh"
 daemons=(slurmd slurmctld slurmdbd mariadbd munged) # in the order in which they end
