@@ -10,7 +10,6 @@ import time
 import pytest
 import torch
 import yaml
-
 from tests.workflow.conftest import TINY, Project
 
 PANELS = "results/demo/panels/no_free_lunch"

@@ -51,7 +51,7 @@ for panel in study.panels.values():
                     "phenoviews/panels/records.py",
                 ),
             script:
-                f"../scripts/figure_{panel.declared['plot']}.py"
+                "../scripts/figure.py"
 
 
 for paper in study.config["panels"]:

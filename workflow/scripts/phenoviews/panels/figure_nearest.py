@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from phenoviews.panels.records import class_names, titles
 from phenoviews.panels.style import SMALL, WIDTH, label_scale, style, wrapped
+
+
+def draw(panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> Figure:
+    """The figure of a panel as the study declares it, from one file per run of each of index, clusters and images."""
+    runs = zip(titles(panel), files["clusters"], files["images"], strict=True)
+    panels = [
+        {"title": title, "clusters": pd.read_parquet(clusters), "images": np.load(images, mmap_mode="r")}
+        for title, clusters, images in runs
+    ]
+    across = math.prod(len(panel["runs"][key]) for key in panel["columns"])
+    names, note = class_names(files["index"][0]), panel["scale"]["note"]
+    return figure(panels, names, across, panel["images"], panel["class_word"], note)
 
 
 def figure(

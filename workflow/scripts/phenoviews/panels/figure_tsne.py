@@ -12,9 +12,27 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.optimize import linear_sum_assignment
 
+from phenoviews.files import read_json
+from phenoviews.panels.records import class_names, titles
 from phenoviews.panels.style import SMALL, WIDTH, colour, label_scale, style
 
 GLYPHS = 600  # class names drawn on one map at most; more cannot be read
+
+
+def draw(panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> Figure:
+    """The figure of a panel as the study declares it, from one file per run of each of index, tsne, clusters and
+    numbers."""
+    runs = zip(titles(panel), files["tsne"], files["clusters"], files["numbers"], strict=True)
+    maps = [
+        {
+            "title": title,
+            "map": pd.read_parquet(points),
+            "clusters": pd.read_parquet(clusters),
+            "numbers": read_json(numbers),
+        }
+        for title, points, clusters, numbers in runs
+    ]
+    return figure(maps, class_names(files["index"][0]), panel["class_word"], panel["scale"]["note"])
 
 
 def figure(
