@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from tests.panels.conftest import record
 
 from phenoviews.errors import UserError
 from phenoviews.panels.claims import CANNOT, FEW, NOT, REPRODUCED, evaluate, load, markdown, write
 from phenoviews.panels.records import COLUMNS, published
-
-from tests.panels.conftest import record
 
 PANEL = {"scale": {"name": "demo", "note": "Demo scale."}}
 

@@ -6,11 +6,10 @@ import subprocess
 
 import pandas as pd
 import pytest
+from tests.panels.conftest import record
 
 from phenoviews.errors import UserError
 from phenoviews.panels.table import KEYS, latex, layout, long, markdown, write
-
-from tests.panels.conftest import record
 
 
 def test_long_cell_by_cell(records, panel, published):
