@@ -5,8 +5,8 @@
 #   tests/workflow/start-slurm.sh [N_GPUS]    start (default 2 GPUs); does nothing where it runs already
 #   tests/workflow/start-slurm.sh stop        cancel its jobs and end it
 #
-# For root on Debian; installs what is missing. Everything but /etc/slurm lives in /tmp/one-node-slurm;
-# munge and MariaDB have sockets and a port of their own. Each start begins with empty state, so what a killed session left behind cannot hurt.
+# For root on Debian; installs what is missing. Everything but /etc/slurm lives in /tmp/one-node-slurm; munge and MariaDB
+# have sockets and a port of their own. Each start begins with empty state: what a killed session left cannot hurt.
 # A pretended GPU is an empty device file: a job is given CUDA_VISIBLE_DEVICES, and no GPU.
 set -euo pipefail
 
