@@ -122,7 +122,7 @@ def test_a_killed_snakemake_goes_on_where_it_was(tmp_path):
     while not list(checkpoints.glob("*.pt")) and time.monotonic() < deadline:
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.wait()
     assert list(checkpoints.glob("*.pt")), "killed too late: there was no checkpoint left"
     assert not (project.folder / target).exists()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import sys
 import zipfile
@@ -87,16 +88,23 @@ def dismissed(path: Path, reason: str) -> None:
 
 
 class Termination:
-    """Within this context SIGTERM only sets `requested`, so that the loop can finish its step and save."""
+    """Within this context SIGTERM only makes `requested` true, so that the loop can finish its step and save.
 
-    requested = False
+    So does the end of the process that started this one: nobody waits any more for the training of a Snakemake that was
+    killed, and the next one starts it again.
+    """
 
     def __enter__(self) -> Self:
+        self._signalled, self._parent = False, os.getppid()
         self._before = signal.signal(signal.SIGTERM, self._request)
         return self
 
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGTERM, self._before)
 
+    @property
+    def requested(self) -> bool:
+        return self._signalled or os.getppid() != self._parent
+
     def _request(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
+        self._signalled = True
