@@ -11,9 +11,9 @@ from torch import Tensor
 
 from phenoviews.errors import UserError
 from phenoviews.views import colour, geometry
-from phenoviews.views.draw import Canvas
+from phenoviews.views.draw import canvas_of
 from phenoviews.views.geometry import Drawn, Geometry
-from phenoviews.views.picture import Picture, part
+from phenoviews.views.picture import Picture, chunks
 from phenoviews.views.resample import Resampling
 
 OPERATIONS: dict[str, type] = {
@@ -34,72 +34,68 @@ OPERATIONS: dict[str, type] = {
     "normalize": colour.Normalize,
 }
 
-CHUNK_PIXELS = 2**16  # of the output, per thread: what the processor's cache holds
+CHUNK = 2**16  # output pixels per thread that go through a pipeline together: what a processor's cache holds
 
 
 class Transform:
     """A pipeline of the operations of `OPERATIONS`, in their order, each drawn per image.
 
-    `pipeline` is a list of one-key mappings {operation: parameters}, with exactly one `normalize`. The output is always
-    `size` × `size`: a run of geometry operations ends with a resize to it if it has none, and a pipeline without any
-    begins with one; so colours are changed at that size (at the images' own, if they come before all geometry).
-    `mean` and `std` (three each) are of values in [0, 1].
+    `pipeline` is a list of one-key mappings {operation: parameters} with exactly one `normalize`; `mean` and `std`
+    (three each) are of values in [0, 1]. The output is always `size` × `size`: geometry between two colour operations
+    ends with a resize to it if it has none, and a pipeline without geometry begins with one. So colours are changed at
+    that size; or, if they come before all geometry, at the images' own.
     """
 
     def __init__(self, pipeline: list[dict], size: int, mean: Any, std: Any):
-        built = [build(entry, mean, std) for entry in pipeline]
-        if sum(isinstance(operation, colour.Normalize) for operation in built) != 1:
-            raise UserError(
-                f"transform {[next(iter(e)) for e in pipeline]}: needs exactly one normalize; add or remove it"
-            )
+        operations = [build(entry, mean, std) for entry in pipeline]
+        count = sum(isinstance(operation, colour.Normalize) for operation in operations)
+        if count != 1:
+            raise UserError(f"transform: {count} normalize operations in the pipeline; give exactly one")
         self.size = size
-        self.operations = tuple(operation for operation in built if getattr(operation, "p", 1) > 0)
+        self.operations = tuple(operation for operation in operations if getattr(operation, "p", 1) > 0)
         self.random = any(operation.random for operation in self.operations)
         self.stages = stages(self.operations, size)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """One view of each image.
+        """One view of each image: (n, 3, size, size) float32, normalised.
 
-        `images`: (n, C, H, W) with C = 1 or 3, uint8, uint16, or floating within [0, 1]; `generator` on their device.
-        Returns (n, 3, size, size) float32. Does not wait for the device; the generator's state decides all.
+        `images`: (n, C, H, W) with C = 1 or 3, uint8, uint16, or floating within [0, 1]; one channel becomes three.
+        `generator`, on their device, decides all; nothing waits for the device.
         """
+        check(images)
         return self.apply(images, self.draw(len(images), *images.shape[2:], generator))
 
     def draw(self, n: int, height: int, width: int, generator: torch.Generator) -> list[Drawn]:
-        """The parameters of n images, a dict of (n, …) tensors for each of `operations`."""
-        drawn = []
-        square = Canvas.of(n, self.size, self.size, generator.device)
-        still = not any(isinstance(operation, Geometry) for operation in self.operations)
-        canvas = square if still else Canvas.of(n, height, width, generator.device)
-        previous: Any = None
-        for operation in self.operations:
-            moves = isinstance(operation, Geometry)
-            if previous is not None and isinstance(previous, Geometry) and not moves:
-                canvas = square
-            values = operation.draw(canvas, generator)
-            if moves:
-                canvas = operation.step(values, canvas, self.size)[0]
-            drawn.append(values)
-            previous = operation
+        """The parameters for n images of height × width: for each of `operations` a dict of (n, …) tensors."""
+        drawn: list[Drawn] = [{}] * len(self.operations)
+        canvas = canvas_of(n, height, width, generator.device)
+        square = canvas_of(n, self.size, self.size, generator.device)
+        for stage, indices in self.stages:
+            for index in indices:
+                operation = self.operations[index]
+                drawn[index] = operation.draw(canvas, generator)
+                if isinstance(operation, Geometry):
+                    canvas = operation.after(drawn[index], canvas, self.size)
+            canvas = square if isinstance(stage, Resampling) else canvas
         return drawn
 
     @torch.no_grad()
     def apply(self, images: Tensor, drawn: list[Drawn]) -> Tensor:
-        """The views for parameters already drawn."""
-        if images.ndim != 4 or images.shape[1] not in (1, 3):
-            raise UserError(f"images of shape {tuple(images.shape)}: views need (n, C, H, W) with C = 1 or 3 channels")
-        scale = value_scale(images.dtype)
+        """The views of `images` for the parameters `drawn`."""
+        scale = check(images)
         n, device = len(images), images.device
         out = torch.empty(n, 3, self.size, self.size, device=device)
-        rows = n if device.type != "cpu" else max(1, CHUNK_PIXELS * torch.get_num_threads() // self.size**2)
+        if n == 0:
+            return out
+        rows = max(1, CHUNK * torch.get_num_threads() // self.size**2 if device.type == "cpu" else n)
+        parts = range(0, n, rows)
         with torch.autocast(device.type, enabled=False):
-            prepared = self._prepare(images, drawn)
-            for start in range(0, n, max(1, rows)):
-                chunk = slice(start, start + rows)
-                picture = Picture(images[chunk].to(torch.float32), scale)
-                for (stage, _), values in zip(self.stages, prepared, strict=True):
-                    stage.apply(picture, part(values, chunk))
-                out[chunk] = picture.work_out()
+            prepared = chunks(self._prepare(images, drawn), rows, len(parts))
+            for start, values in zip(parts, prepared, strict=True):
+                picture = Picture(images[start : start + rows].to(torch.float32), scale)
+                for (stage, _), value in zip(self.stages, values, strict=True):
+                    stage.apply(picture, value)
+                picture.work_out(out[start : start + rows])
         return out
 
     def _prepare(self, images: Tensor, drawn: list[Drawn]) -> list[Any]:
@@ -118,63 +114,64 @@ class Transform:
 def build(entry: dict, mean: Any, std: Any) -> Any:
     """The operation that one entry of a pipeline declares."""
     if not isinstance(entry, dict) or len(entry) != 1:
-        raise UserError(f"transform entry {entry!r}: must be one operation with its parameters, as {{normalize: {{}}}}")
-    (name, parameters), *_ = entry.items()
+        raise UserError(f"transform: {entry!r} is not one operation with its parameters; write {{name: {{…}}}}")
+    ((name, parameters),) = entry.items()
     if name not in OPERATIONS:
-        near = difflib.get_close_matches(str(name), OPERATIONS, n=3, cutoff=0) if isinstance(name, str) else []
-        raise UserError(f"transform operation {name!r}: unknown; did you mean {' or '.join(near)}?")
+        near = " or ".join(difflib.get_close_matches(str(name), OPERATIONS, n=2, cutoff=0))
+        raise UserError(f"transform: unknown operation {name!r}; did you mean {near}?")
     kind = OPERATIONS[name]
-    known = [p for p in inspect.signature(kind).parameters if kind is not colour.Normalize]
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in (parameters or {}).items()}
-    for key in values:
-        if key not in known:
-            raise UserError(
-                f"transform operation {name}: unknown parameter {key!r}; it has {', '.join(known) or 'none'}"
-            )
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in (parameters or {}).items()}
+    known = [] if kind is colour.Normalize else list(inspect.signature(kind).parameters)
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        raise UserError(f"transform: {name} has no parameter {unknown[0]!r}; it has {', '.join(known) or 'none'}")
     if kind is colour.Normalize:
-        values = {"mean": tuple(float(v) for v in mean), "std": tuple(float(v) for v in std)}
+        given = {"mean": tuple(mean), "std": tuple(std)}
     try:
-        return kind(**values)
+        return kind(**given)
     except (TypeError, ValueError) as error:
-        raise UserError(f"transform operation {name}: {error}; correct it") from error
+        raise UserError(f"transform: {name}: {error}; correct its parameters") from error
 
 
 def stages(operations: tuple, size: int) -> list[tuple[Any, list[int]]]:
-    """Resamplings and colour operations in order, each with the indices of the operations that it carries out.
+    """What is done one after the other: resamplings and colour operations, with the indices of the operations in each.
 
-    A flip goes to the resampling before it if all between them gives the flipped result for the flipped image.
+    Geometry joins the resampling just before it, unless it fills with zeros what a resize has already ended: the
+    resize's edge must be made before it can be turned. A flip joins even over colour operations that do not mind.
     """
     groups: list[list[int]] = []
-    reachable: int | None = None  # the group that a flip may still join
+    resampling: list[int] | None = None  # the one that may still be joined,
+    adjacent = False  # and whether it is the last of the groups
     for index, operation in enumerate(operations):
-        flip = isinstance(operation, geometry.RandomHorizontalFlip)
-        after_geometry = bool(groups) and isinstance(operations[groups[-1][-1]], Geometry)
-        if isinstance(operation, Geometry) and after_geometry:
-            groups[-1].append(index)
-        elif flip and reachable is not None:
-            groups[reachable].append(index)
-        else:
+        if not isinstance(operation, Geometry):
             groups.append([index])
-        if isinstance(operation, Geometry) and not (flip and reachable is not None):
-            reachable = len(groups) - 1
-        elif isinstance(operation, colour.Colour) and not operation.flips:
-            reachable = None
-    built = [
-        (Resampling(tuple(operations[i] for i in group), size), group)
-        if isinstance(operations[group[0]], Geometry)
-        else (operations[group[0]], group)
-        for group in groups
-    ]
+            adjacent = False
+            resampling = resampling if operation.flips else None
+            continue
+        joins = adjacent or isinstance(operation, geometry.RandomHorizontalFlip)
+        ended = resampling is None or (operation.fills and any(operations[i].resizes for i in resampling))
+        if joins and not ended:
+            resampling.append(index)
+        else:
+            groups.append(resampling := [index])
+            adjacent = True
+    built = []
+    for group in groups:
+        members = tuple(operations[i] for i in group)
+        built.append((Resampling(members, size) if isinstance(members[0], Geometry) else members[0], group))
     if not any(isinstance(stage, Resampling) for stage, _ in built):
         built.insert(0, (Resampling((), size), []))
     return built
 
 
-def value_scale(dtype: torch.dtype) -> float:
-    if dtype == torch.uint8:
+def check(images: Tensor) -> float:
+    """What the images' values are to be multiplied with to lie in [0, 1]; a `UserError` if they are none."""
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise UserError(f"images of shape {tuple(images.shape)}: views need (n, C, H, W) with 1 or 3 channels C")
+    if images.dtype == torch.uint8:
         return 1 / 255
-    if dtype == torch.uint16:
+    if images.dtype == torch.uint16:
         return 1 / 65535
-    if dtype.is_floating_point:
+    if images.is_floating_point():
         return 1.0
-    raise UserError(f"images of {dtype}: views need uint8, uint16, or floating values within [0, 1]")
+    raise UserError(f"images of type {images.dtype}: views need uint8, uint16, or floating values within [0, 1]")

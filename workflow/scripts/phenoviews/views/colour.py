@@ -14,24 +14,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from phenoviews.views.draw import Canvas, chance, check_range, first, integer, rectangles, uniform
-from phenoviews.views.geometry import Drawn
-from phenoviews.views.picture import GREY, Picture, constant
+from phenoviews.views.draw import chance, check_number, check_range, first_valid, integer, rectangles, uniform
+from phenoviews.views.geometry import LEAST, MOST, Drawn
+from phenoviews.views.picture import Picture, constant
 
-HUE = 3  # in the drawn order: 0 brightness, 1 contrast, 2 saturation, 3 hue, as torchvision numbers them
+GREY = (0.2989, 0.587, 0.114)  # the shares of red, green and blue in torchvision's rgb_to_grayscale
+CONTRAST, SATURATION, HUE = 1, 2, 3  # in the drawn order, as torchvision numbers them; brightness is 0
 
 
-@dataclass(frozen=True)
 class Colour:
     """An operation that leaves every pixel in its place."""
 
+    random: bool = True
     flips: ClassVar[bool] = True  # the result for a flipped image is the flipped result
 
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         raise NotImplementedError
 
     def prepare(self, drawn: Drawn, channels: int) -> Any:
-        """What `apply` needs: tensors of n rows, made once for the batch."""
+        """What `apply` needs: a nest of tensors of n rows."""
         return drawn
 
     def apply(self, picture: Picture, prepared: Any) -> None:
@@ -45,21 +46,21 @@ class Sometimes(Colour):
     p: float
 
     def __post_init__(self):
-        check_range("p", (self.p, self.p), 0, 1)
+        check_number("p", self.p, 0, 1)
 
     @property
     def random(self) -> bool:
         return 0 < self.p < 1
 
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         return {"apply": chance(len(canvas), self.p, generator)}
 
 
-def grey_mix(own: Tensor, grey: Tensor, channels: int) -> Tensor:
+def mixture(own: Tensor, grey: Tensor, channels: int) -> Tensor:
     """(…, C, C) matrices of colour → own · colour + grey · (its greyscale), for own, grey (…)."""
     if channels == 1:
         return (own + grey)[..., None, None]
-    shares = constant(GREY, own.device).expand(3, 3)
+    shares = constant((GREY,) * 3, own.device)
     return own[..., None, None] * torch.eye(3, device=own.device) + grey[..., None, None] * shares
 
 
@@ -79,72 +80,84 @@ class ColorJitter(Colour):
     hue_p: float = 1.0
 
     def __post_init__(self):
-        for name, most in (("brightness", math.inf), ("contrast", math.inf), ("saturation", math.inf), ("hue", 0.5)):
-            check_range(name, (getattr(self, name),) * 2, 0, most)
-        check_range("p", (self.p, self.p), 0, 1)
-        check_range("hue_p", (self.hue_p, self.hue_p), 0, 1)
+        for name, most in (("brightness", MOST), ("contrast", MOST), ("saturation", MOST), ("hue", 0.5)):
+            check_number(name, getattr(self, name), 0, most)
+        check_number("p", self.p, 0, 1)
+        check_number("hue_p", self.hue_p, 0, 1)
 
     @property
     def random(self) -> bool:
-        return self.p > 0 and any((self.brightness, self.contrast, self.saturation, self.hue and self.hue_p))
+        return any((self.brightness, self.contrast, self.saturation, self.hue and self.hue_p))
 
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         n = len(canvas)
         order = torch.rand(n, 4, generator=generator, device=generator.device).argsort(1)
         changed = chance(n, self.p, generator)
         factors = {}
         for name in ("brightness", "contrast", "saturation"):
             most = getattr(self, name)
-            factor = uniform(n, max(0.0, 1 - most), 1 + most, generator)
-            factors[name] = torch.where(changed, factor, 1.0)
+            factors[name] = torch.where(changed, uniform(n, max(0.0, 1 - most), 1 + most, generator), 1.0)
         shift = uniform(n, -self.hue, self.hue, generator)
         hue = torch.where(changed & chance(n, self.hue_p, generator), shift, 0.0)
         return {**factors, "hue": hue, "order": order}
 
     def prepare(self, drawn: Drawn, channels: int) -> Any:
         """Brightness, contrast and saturation are rounds of one kind: a mix of the colour, its grey and the image's
-        mean grey. Hue lies somewhere among an image's three rounds, so three rounds are laid before it and three after
-        it, of which the image uses as many as its order says; the others do nothing."""
+        mean grey. Hue lies somewhere among an image's three rounds; so three rounds are laid before it and three after
+        it, of which the image uses as many as its order says, and the others change nothing."""
         order = drawn["order"]
         is_hue = (order == HUE).int()
-        before = is_hue.argmax(1, keepdim=True)  # (n, 1) rounds before hue
-        kind = order.gather(1, is_hue.argsort(dim=1, stable=True))[:, :3]  # (n, 3) the other operations, in order
+        position = is_hue.argmax(1)  # the number of rounds before hue
+        kind = order.gather(1, is_hue.argsort(dim=1, stable=True))[:, :3]
         factor = torch.stack((drawn["brightness"], drawn["contrast"], drawn["saturation"]), 1).gather(1, kind)
-        mean = torch.where(kind == 1, 1 - factor, 0.0)
-        grey = torch.where(kind == 2, 1 - factor, 0.0)
-        matrix = grey_mix(factor, grey, channels)
-        nothing = grey_mix(torch.ones_like(factor), torch.zeros_like(factor), channels)
-        late = torch.arange(3, device=order.device) >= before
-        if channels == 1 or not self.hue:
-            return {"before": [], "after": list(zip(matrix.unbind(1), mean.unbind(1), strict=True))}
+        rest, none = 1 - factor, torch.zeros_like(factor)
+        own = mixture(factor, torch.where(kind == SATURATION, rest, none), channels)
+        mean = mixture(none, torch.where(kind == CONTRAST, rest, none), channels)
+        if channels == 1 or not (self.hue and self.hue_p):
+            return {"early": rounds(own, mean)}
+        late = (torch.arange(3, device=order.device) >= position[:, None])[..., None, None]
+        same, nothing = torch.eye(channels, device=order.device), torch.zeros_like(mean)
         return {
-            "before": rounds(torch.where(late[..., None, None], nothing, matrix), torch.where(late, 0.0, mean)),
-            "hue": drawn["hue"],
-            "after": rounds(torch.where(late[..., None, None], matrix, nothing), torch.where(late, mean, 0.0)),
+            "early": rounds(torch.where(late, same, own), torch.where(late, nothing, mean)),
+            "position": position,
+            "away": (drawn["hue"][:, None] - constant((0.0, 1 / 3, 2 / 3), order.device))[..., None, None],
+            "late": rounds(torch.where(late, own, same), torch.where(late, mean, nothing)),
         }
 
     def apply(self, picture: Picture, prepared: Any) -> None:
-        for matrix, mean in prepared["before"]:
+        if "away" not in prepared:
+            for matrix, mean in prepared["early"]:
+                blend(picture, matrix, mean)
+            return
+        # Rounds that change nothing for any of these images need not be gone through. On a GPU that would have to
+        # wait for the device, and they cost little.
+        position = prepared["position"]
+        first, last = (int(at) for at in position.aminmax()) if position.device.type == "cpu" else (0, 3)
+        for matrix, mean in prepared["early"][:last]:
             blend(picture, matrix, mean)
-        if "hue" in prepared:
-            picture.pixels = shift_hue(picture.work_out(), prepared["hue"])
-        for matrix, mean in prepared["after"]:
+        picture.pixels = shift_hue(picture.work_out(), prepared["away"])
+        for matrix, mean in prepared["late"][first:]:
             blend(picture, matrix, mean)
 
 
-def rounds(matrix: Tensor, mean: Tensor) -> list[tuple[Tensor, Tensor]]:
-    return list(zip(matrix.unbind(1), mean.unbind(1), strict=True))
+def rounds(own: Tensor, mean: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The three pairs of (n, C, C) of two (n, 3, C, C)."""
+    return list(zip(own.unbind(1), mean.unbind(1), strict=True))
 
 
-def blend(picture: Picture, matrix: Tensor, mean: Tensor) -> None:
-    """colour → matrix @ colour + mean · (the image's mean grey), kept within [0, 1]; matrix (n, C, C), mean (n,)."""
-    offset = (mean * picture.grey_mean())[:, None].expand(-1, picture.channels)
-    picture.recolour(matrix, offset)
+def blend(picture: Picture, own: Tensor, mean: Tensor) -> None:
+    """colour → own · colour + mean · (the image's mean colour), kept within [0, 1]; own and mean (n, C, C)."""
+    if picture.offset is not None:
+        picture.work_out()
+    if picture.matrix is not None:
+        mean = mean @ picture.matrix
+    picture.recolour(own, mean @ picture.pixels.mean((2, 3))[..., None])
     picture.work_out().clamp_(0, 1)
 
 
-def shift_hue(images: Tensor, shift: Tensor) -> Tensor:
-    """Turn the hue of RGB images (n, 3, H, W) by `shift` (n,) turns, keeping the value and saturation of HSV.
+def shift_hue(images: Tensor, away: Tensor) -> Tensor:
+    """Turn the hue of RGB images (n, 3, H, W), keeping the value and saturation of HSV; `away` (n, 3, 1, 1) is the
+    shift in turns less the channel's own hue.
 
     With low, high the least and greatest channel, the distance of a hue from red, in sixths of a turn, is
     1 + (g + b - r - low) / (high - low), towards green where g > b; and a channel falls from high to low as the hue
@@ -155,17 +168,17 @@ def shift_hue(images: Tensor, shift: Tensor) -> Tensor:
     six = images.amax(1).sub_(low).mul_(6)
     turn = (green + blue).sub_(red).sub_(low).div_(six.clamp(min=1e-20)).add_(1 / 6)
     turn *= torch.sub(green, blue).add_(1e-30).sign_()  # cyan, where green = blue, has a sign too
-    away = turn[:, None] + (shift[:, None] - constant((0.0, 1 / 3, 2 / 3), shift.device))[..., None, None]
+    away = turn[:, None] + away
     away -= away.round()
     away.abs_().clamp_(1 / 6, 1 / 3)
-    return low.add_(six, alpha=1 / 3)[:, None] - away.mul_(six[:, None])
+    return torch.addcmul(low.add_(six, alpha=1 / 3)[:, None], six[:, None], away, value=-1, out=away)
 
 
 @dataclass(frozen=True)
 class RandomGrayscale(Sometimes):
     def prepare(self, drawn: Drawn, channels: int) -> Any:
         grey = drawn["apply"].float()
-        return {"matrix": grey_mix(1 - grey, grey, channels)}
+        return {"matrix": mixture(1 - grey, grey, channels)}
 
     def apply(self, picture: Picture, prepared: Any) -> None:
         picture.recolour(prepared["matrix"])
@@ -175,8 +188,8 @@ class RandomGrayscale(Sometimes):
 class RandomInvert(Sometimes):
     def prepare(self, drawn: Drawn, channels: int) -> Any:
         inverted = drawn["apply"].float()
-        matrix = grey_mix(1 - 2 * inverted, torch.zeros_like(inverted), channels)
-        return {"matrix": matrix, "offset": inverted[:, None].expand(-1, channels)}
+        matrix = mixture(1 - 2 * inverted, torch.zeros_like(inverted), channels)
+        return {"matrix": matrix, "offset": inverted[:, None, None].expand(-1, channels, 1)}
 
     def apply(self, picture: Picture, prepared: Any) -> None:
         picture.recolour(prepared["matrix"], prepared["offset"])
@@ -186,92 +199,92 @@ class RandomInvert(Sometimes):
 class RandomSolarize(Sometimes):
     """Inverts the values from `threshold` (of [0, 1]) on."""
 
-    p: float = 0.5
     threshold: float = 0.5
 
+    def __post_init__(self):
+        super().__post_init__()
+        check_number("threshold", self.threshold, 0, 1)
+
     def prepare(self, drawn: Drawn, channels: int) -> Any:
-        return {"threshold": torch.where(drawn["apply"], self.threshold, math.inf)}
+        return {"threshold": torch.where(drawn["apply"], self.threshold, math.inf)[:, None, None, None]}
 
     def apply(self, picture: Picture, prepared: Any) -> None:
         images = picture.work_out()
-        bright = torch.ge(images, prepared["threshold"][:, None, None, None], out=torch.empty_like(images))
-        picture.pixels = images + bright.mul_(1 - 2 * images)
+        bright = torch.ge(images, prepared["threshold"], out=torch.empty_like(images))  # 1 or 0: faster than a choice
+        picture.pixels = torch.addcmul(images, bright, 1 - 2 * images)
 
 
 @dataclass(frozen=True)
 class GaussianBlur(Sometimes):
-    """Draws also `sigma` (n,), pixels of the image at hand."""
+    """Draws also `sigma` (n,), which torchvision counts in 1 / sqrt(2) pixels."""
 
-    p: float = 0.5
     kernel_size: int = 3
     sigma: tuple[float, float] = (0.1, 2.0)
 
     def __post_init__(self):
         super().__post_init__()
-        check_range("sigma", self.sigma, 1e-6, math.inf)
+        check_range("sigma", self.sigma, LEAST, MOST)
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size {self.kernel_size} is not an odd positive number")
 
     @property
     def random(self) -> bool:
-        return self.p > 0 and (self.p < 1 or self.sigma[0] < self.sigma[1])
+        return self.p < 1 or self.sigma[0] < self.sigma[1]
 
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         return {**super().draw(canvas, generator), "sigma": uniform(len(canvas), *self.sigma, generator)}
 
     def prepare(self, drawn: Drawn, channels: int) -> Any:
-        reach = self.kernel_size // 2
-        # torchvision spaces the taps of kernel_size k so that the outermost lie at (k - 1) / sqrt(8).
-        at = torch.arange(-reach, reach + 1, device=drawn["sigma"].device) / math.sqrt(2)
-        kernel = torch.softmax(-((at / drawn["sigma"][:, None]) ** 2), dim=1)
+        sigma, reach = drawn["sigma"][:, None], self.kernel_size // 2
+        at = torch.arange(-reach, reach + 1, device=sigma.device)
+        kernel = torch.softmax(-((at / (math.sqrt(2) * sigma)) ** 2), dim=1)
         return {"kernel": torch.where(drawn["apply"][:, None], kernel, (at == 0).float())}
 
     def apply(self, picture: Picture, prepared: Any) -> None:
         images = picture.work_out()
         n, channels, height, _ = images.shape
-        reach = self.kernel_size // 2
+        reach, planes = self.kernel_size // 2, n * channels
         kernel = prepared["kernel"].repeat_interleave(channels, 0)[:, None, None]
-        padded = F.pad(images, (reach, reach, reach, reach), mode="reflect").view(
-            1, n * channels, height + 2 * reach, -1
-        )
-        blurred = F.conv2d(F.conv2d(padded, kernel, groups=n * channels), kernel.mT, groups=n * channels)
+        padded = F.pad(images, (reach, reach, reach, reach), mode="reflect").view(1, planes, height + 2 * reach, -1)
+        blurred = F.conv2d(F.conv2d(padded, kernel, groups=planes), kernel.mT, groups=planes)
         picture.pixels = blurred.view_as(images)
 
 
 @dataclass(frozen=True)
 class RandomErasing(Sometimes):
-    """Draws also `top`, `left`, `height`, `width` (n,), whole pixels; `apply` is False where no box fitted."""
+    """Sets a box to `value`: a uniform share `scale` of the area, its ratio of height to width log-uniform in `ratio`.
 
-    p: float = 0.5
+    Draws also `corner` (n, 2), left and top, and `sides` (n, 2), whole pixels; `apply` is False where none of ten tries
+    fitted.
+    """
+
     scale: tuple[float, float] = (0.02, 0.3)
     ratio: tuple[float, float] = (0.3, 3.3)
     value: float = 0.0
+    random: ClassVar[bool] = True
     flips: ClassVar[bool] = False
 
     def __post_init__(self):
         super().__post_init__()
         check_range("scale", self.scale, 0, 1)
-        check_range("ratio", self.ratio, 1e-6, math.inf)
+        check_range("ratio", self.ratio, LEAST, MOST)
 
-    @property
-    def random(self) -> bool:
-        return self.p > 0
-
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         changed = chance(len(canvas), self.p, generator)
-        heights, widths = rectangles(canvas, self.scale, self.ratio, generator)
-        valid = (heights < canvas.height) & (widths < canvas.width)
-        height, width = first(valid, heights, widths)
-        top = integer((canvas.height - height + 1).clamp_(min=1), generator)
-        left = integer((canvas.width - width + 1).clamp_(min=1), generator)
-        return {"apply": changed & valid.any(0), "top": top, "left": left, "height": height, "width": width}
+        tries = rectangles(canvas, self.scale, self.ratio, generator).flip(-1)
+        valid = (tries < canvas).all(-1)
+        sides = first_valid(tries, valid)
+        corner = integer((canvas - sides + 1).clamp_(min=1), generator)
+        return {"apply": changed & valid.any(0), "corner": corner, "sides": sides}
 
     def apply(self, picture: Picture, prepared: Any) -> None:
         images = picture.work_out()
-        rows = covers(prepared["top"], prepared["height"], images.shape[2]) * prepared["apply"][:, None]
-        columns = covers(prepared["left"], prepared["width"], images.shape[3])
-        erased = rows[:, None, :, None] * columns[:, None, None]
-        picture.pixels = torch.addcmul(images * (1 - erased), erased, torch.full_like(erased, self.value))
+        (left, top), (width, height) = prepared["corner"].unbind(1), prepared["sides"].unbind(1)
+        rows = covers(top, height, images.shape[2]) * prepared["apply"][:, None]
+        erased = rows[:, None, :, None] * covers(left, width, images.shape[3])[:, None, None]
+        picture.pixels = images * (1 - erased)
+        if self.value:
+            picture.pixels += erased * self.value
 
 
 def covers(start: Tensor, length: Tensor, side: int) -> Tensor:
@@ -282,20 +295,22 @@ def covers(start: Tensor, length: Tensor, side: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Normalize(Colour):
-    """Subtract the data set's mean and divide by its deviation; one channel becomes three."""
+    """Subtracts the data set's mean and divides by its deviation; one channel becomes three."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     random: ClassVar[bool] = False
 
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
+    def __post_init__(self):
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError(f"mean {list(self.mean)}, std {list(self.std)}: needs three each, the second positive")
+
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         return {}
 
     def apply(self, picture: Picture, prepared: Any) -> None:
-        device, channels = picture.pixels.device, picture.channels
-        spread = tuple(
-            tuple(1 / std if channels == 1 or i == j else 0.0 for j in range(channels))
-            for i, std in enumerate(self.std)
-        )
-        shift = tuple(-mean / std for mean, std in zip(self.mean, self.std, strict=True))
-        picture.recolour(constant((spread,), device), constant((shift,), device))
+        device = picture.pixels.device
+        one = (picture.pixels if picture.matrix is None else picture.matrix).shape[1] == 1
+        rows = tuple((1 / s,) if one else tuple((i == j) / s for j in range(3)) for i, s in enumerate(self.std))
+        shift = tuple((-m / s,) for m, s in zip(self.mean, self.std, strict=True))
+        picture.recolour(constant((rows,), device), constant((shift,), device))

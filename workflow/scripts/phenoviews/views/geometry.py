@@ -3,48 +3,39 @@
 Each operation is torchvision's of the same name (`torchvision.transforms.v2`), with its parameters; those that go by
 a fraction of the side (`random_crop`, `center_crop`, `pad`) are of *No Free Lunch*, section 2 and appendix D.
 
-An operation maps a canvas to a canvas. `step` gives the map *backwards*, from a position on the canvas after it to the
-position on the canvas before it, both in pixels from the canvas's centre (x to the right, y down): so padding, centring
-and flipping need no sizes. `resample.py` chains the steps of a whole pipeline and samples once.
+An operation maps a canvas to a canvas. `back` gives the map *backwards*, from a position on the canvas after it to the
+position on the canvas before it, both in pixels from the canvas's centre (x to the right, y down): so padding, flipping
+and turning need no sizes. `resample.py` chains the operations of a whole pipeline and samples once.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from phenoviews.views.draw import Canvas, chance, check_range, first, integer, rectangles, uniform
+from phenoviews.views.draw import chance, check_number, check_range, first_valid, integer, rectangles, uniform
+from phenoviews.views.picture import constant
 
 Drawn = dict[str, Tensor]
+MOST = math.inf
+LEAST = 1e-6  # of what must be greater than zero
 
 
-def affine(a: Tensor, b: Tensor, x: Tensor, c: Tensor, d: Tensor, y: Tensor) -> Tensor:
-    """(n, 3, 3) homogeneous matrices [[a, b, x], [c, d, y], [0, 0, 1]] of (n,) entries."""
-    none, one = torch.zeros_like(a), torch.ones_like(a)
-    return torch.stack((a, b, x, c, d, y, none, none, one), -1).view(-1, 3, 3)
+class Move(NamedTuple):
+    """position → linear · position + shift, for n images."""
 
-
-def upright(a: Tensor, x: Tensor, d: Tensor, y: Tensor) -> Tensor:
-    """The same without mixing x and y."""
-    none = torch.zeros_like(a)
-    return affine(a, none, x, none, d, y)
-
-
-def resize(canvas: Canvas, size: int) -> Tensor:
-    """From a size × size canvas back to `canvas`."""
-    none = torch.zeros_like(canvas.width)
-    return upright(canvas.width / size, none, canvas.height / size, none)
+    linear: Tensor  # (n, 2), the factors of x and y, or (n, 2, 2)
+    shift: Tensor | None = None  # (n, 2)
 
 
 class Geometry:
     """What the resampling needs to know of an operation before anything is drawn."""
 
     random: bool = True
-    straight: ClassVar[bool] = True  # rows stay rows and columns stay columns
     resizes: ClassVar[bool] = False  # ends with a resize to the pipeline's size, which repeats the crop's edge
     fills: ClassVar[bool] = False  # zeros outside the canvas before it
     crops: ClassVar[bool] = False  # leaves out some of the canvas before it
@@ -54,11 +45,15 @@ class Geometry:
         """Bounds of the side after the operation (before its resize, if it resizes) over the side before it."""
         return (1.0, 1.0)
 
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         raise NotImplementedError
 
-    def step(self, drawn: Drawn, canvas: Canvas, size: int) -> tuple[Canvas, Tensor | None]:
-        """The canvas after the operation, and the matrices (n, 3, 3) back to `canvas` (None: the identity)."""
+    def after(self, drawn: Drawn, canvas: Tensor, size: int) -> Tensor:
+        """The canvas after the operation."""
+        return torch.full_like(canvas, size) if self.resizes else canvas
+
+    def back(self, drawn: Drawn, canvas: Tensor, size: int) -> Move | None:
+        """From the canvas after the operation to `canvas`, the one before it; None: nothing moves."""
         raise NotImplementedError
 
 
@@ -67,29 +62,27 @@ class RandomHorizontalFlip(Geometry):
     """Draws `flip` (n,) bool."""
 
     p: float = 0.5
+    mirror: ClassVar[tuple[float, float]] = (2.0, 0.0)  # what a flip takes from the factors of x and y
 
     def __post_init__(self):
-        check_range("p", (self.p, self.p), 0, 1)
+        check_number("p", self.p, 0, 1)
 
     @property
     def random(self) -> bool:
         return 0 < self.p < 1
 
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         return {"flip": chance(len(canvas), self.p, generator)}
 
-    def step(self, drawn: Drawn, canvas: Canvas, size: int) -> tuple[Canvas, Tensor]:
-        none = torch.zeros_like(canvas.width)
-        return canvas, upright(1 - 2 * drawn["flip"].float(), none, none + 1, none)
+    def back(self, drawn: Drawn, canvas: Tensor, size: int) -> Move:
+        return Move(1 - drawn["flip"][:, None] * constant(self.mirror, canvas.device))
 
 
 @dataclass(frozen=True)
 class RandomVerticalFlip(RandomHorizontalFlip):
     """Draws `flip` (n,) bool."""
 
-    def step(self, drawn: Drawn, canvas: Canvas, size: int) -> tuple[Canvas, Tensor]:
-        none = torch.zeros_like(canvas.width)
-        return canvas, upright(none + 1, none, 1 - 2 * drawn["flip"].float(), none)
+    mirror: ClassVar[tuple[float, float]] = (0.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -100,7 +93,7 @@ class Pad(Geometry):
     fills: ClassVar[bool] = True
 
     def __post_init__(self):
-        check_range("fraction", self.fraction, 0, math.inf)
+        check_range("fraction", self.fraction, 0, MOST)
 
     @property
     def random(self) -> bool:
@@ -110,12 +103,14 @@ class Pad(Geometry):
     def grows(self) -> tuple[float, float]:
         return 1 + 2 * self.fraction[0], 1 + 2 * self.fraction[1]
 
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
-        side = torch.minimum(canvas.height, canvas.width)
-        return {"padding": (uniform(len(canvas), *self.fraction, generator) * side).round_()}
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
+        return {"padding": (uniform(len(canvas), *self.fraction, generator) * canvas.amin(1)).round_()}
 
-    def step(self, drawn: Drawn, canvas: Canvas, size: int) -> tuple[Canvas, None]:
-        return Canvas(canvas.height + 2 * drawn["padding"], canvas.width + 2 * drawn["padding"]), None
+    def after(self, drawn: Drawn, canvas: Tensor, size: int) -> Tensor:
+        return canvas + 2 * drawn["padding"][:, None]
+
+    def back(self, drawn: Drawn, canvas: Tensor, size: int) -> None:
+        return None
 
 
 @dataclass(frozen=True)
@@ -127,36 +122,31 @@ class CenterCrop(Geometry):
     crops: ClassVar[bool] = True
 
     def __post_init__(self):
-        check_range("fraction", (self.fraction, self.fraction), 1e-6, 1)
+        check_number("fraction", self.fraction, LEAST, 1)
 
     @property
     def grows(self) -> tuple[float, float]:
         return self.fraction, self.fraction
 
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         return {}
 
-    def step(self, drawn: Drawn, canvas: Canvas, size: int) -> tuple[Canvas, Tensor]:
-        height = (self.fraction * canvas.height).round().clamp_(min=1)
-        width = (self.fraction * canvas.width).round().clamp_(min=1)
-        top, left = ((canvas.height - height) / 2).round(), ((canvas.width - width) / 2).round()
-        x, y = left + (width - canvas.width) / 2, top + (height - canvas.height) / 2
-        one = torch.ones_like(x)
-        return Canvas(height, width), upright(one, x, one, y)
+    def after(self, drawn: Drawn, canvas: Tensor, size: int) -> Tensor:
+        return (canvas * self.fraction).round_().clamp_(min=1)
+
+    def back(self, drawn: Drawn, canvas: Tensor, size: int) -> Move:
+        left_out = (canvas - self.after(drawn, canvas, size)) / 2  # on each side; a half cannot be cropped
+        return Move(torch.ones_like(canvas), left_out.round() - left_out)
 
 
 class Box(Geometry):
-    """A drawn box of the canvas, resized: `top`, `left`, `height`, `width` (n,), whole pixels."""
+    """A drawn box of the canvas, resized: `corner` (n, 2), left and top, and `sides` (n, 2), whole pixels."""
 
     crops: ClassVar[bool] = True
     resizes: ClassVar[bool] = True
 
-    def step(self, drawn: Drawn, canvas: Canvas, size: int) -> tuple[Canvas, Tensor]:
-        height, width = drawn["height"], drawn["width"]
-        x = drawn["left"] + (width - canvas.width) / 2
-        y = drawn["top"] + (height - canvas.height) / 2
-        side = torch.full_like(width, size)
-        return Canvas(side, side), upright(width / size, x, height / size, y)
+    def back(self, drawn: Drawn, canvas: Tensor, size: int) -> Move:
+        return Move(drawn["sides"] / size, drawn["corner"] + (drawn["sides"] - canvas) / 2)
 
 
 @dataclass(frozen=True)
@@ -166,18 +156,16 @@ class RandomCrop(Box):
     fraction: tuple[float, float]
 
     def __post_init__(self):
-        check_range("fraction", self.fraction, 1e-6, 1)
+        check_range("fraction", self.fraction, LEAST, 1)
 
     @property
     def grows(self) -> tuple[float, float]:
         return self.fraction
 
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
-        fraction = uniform(len(canvas), *self.fraction, generator)
-        height = (fraction * canvas.height).round_().clamp_(min=1)
-        width = (fraction * canvas.width).round_().clamp_(min=1)
-        top, left = integer(canvas.height - height + 1, generator), integer(canvas.width - width + 1, generator)
-        return {"top": top, "left": left, "height": height, "width": width}
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
+        fraction = uniform((len(canvas), 1), *self.fraction, generator)
+        sides = (fraction * canvas).round_().clamp_(min=1)
+        return {"corner": integer(canvas - sides + 1, generator), "sides": sides}
 
 
 @dataclass(frozen=True)
@@ -193,8 +181,8 @@ class RandomResizedCrop(Box):
     interpolation: str = "bilinear"
 
     def __post_init__(self):
-        check_range("scale", self.scale, 1e-6, math.inf)
-        check_range("ratio", self.ratio, 1e-6, math.inf)
+        check_range("scale", self.scale, LEAST, MOST)
+        check_range("ratio", self.ratio, LEAST, MOST)
         if self.interpolation not in ("bilinear", "bicubic"):
             raise ValueError(f"interpolation {self.interpolation!r} is neither bilinear nor bicubic")
 
@@ -203,17 +191,14 @@ class RandomResizedCrop(Box):
         narrowest = min(self.ratio[0], 1 / self.ratio[1])
         return min(1.0, math.sqrt(self.scale[0] * narrowest)), 1.0
 
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
-        widths, heights = rectangles(canvas, self.scale, self.ratio, generator)
-        valid = (widths > 0) & (widths <= canvas.width) & (heights > 0) & (heights <= canvas.height)
-        width, height = first(valid, widths, heights)
-        fits = valid.any(0)
-        width = torch.where(fits, width, torch.minimum(canvas.width, (canvas.height * self.ratio[1]).round_()))
-        height = torch.where(fits, height, torch.minimum(canvas.height, (canvas.width / self.ratio[0]).round_()))
-        rows, columns = canvas.height - height, canvas.width - width
-        top = torch.where(fits, integer(rows + 1, generator), (rows / 2).floor_())
-        left = torch.where(fits, integer(columns + 1, generator), (columns / 2).floor_())
-        return {"top": top, "left": left, "height": height, "width": width}
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
+        tries = rectangles(canvas, self.scale, self.ratio, generator)
+        valid = ((tries > 0) & (tries <= canvas)).all(-1)
+        fits = valid.any(0)[:, None]
+        bounds = canvas.flip(1) * constant((self.ratio[1], 1 / self.ratio[0]), canvas.device)
+        sides = torch.where(fits, first_valid(tries, valid), torch.minimum(canvas, bounds.round_()))
+        room = canvas - sides
+        return {"corner": torch.where(fits, integer(room + 1, generator), (room / 2).floor_()), "sides": sides}
 
 
 @dataclass(frozen=True)
@@ -221,65 +206,61 @@ class RandomRotation(Geometry):
     """About the centre by `angle` (n,), degrees counter-clockwise, uniform within ± `degrees`; zeros outside."""
 
     degrees: float = 25.0
-    straight: ClassVar[bool] = False
     fills: ClassVar[bool] = True
     crops: ClassVar[bool] = True
 
     def __post_init__(self):
-        check_range("degrees", (self.degrees, self.degrees), 0, math.inf)
+        check_number("degrees", self.degrees, 0, MOST)
 
     @property
     def random(self) -> bool:
         return self.degrees > 0
 
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         return {"angle": uniform(len(canvas), -self.degrees, self.degrees, generator)}
 
-    def step(self, drawn: Drawn, canvas: Canvas, size: int) -> tuple[Canvas, Tensor]:
+    def back(self, drawn: Drawn, canvas: Tensor, size: int) -> Move:
         angle = drawn["angle"].deg2rad()
-        cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
-        return canvas, affine(cos, -sin, none, sin, cos, none)
+        cos, sin = angle.cos(), angle.sin()
+        return Move(torch.stack((cos, -sin, sin, cos), 1).view(-1, 2, 2))
 
 
 @dataclass(frozen=True)
 class RandomAffine(Geometry):
     """Rotation, scaling and shear about the centre, then a shift; bilinear, zeros outside.
 
-    Draws (n,) `angle` (degrees, clockwise), `scale`, `shear` (degrees, along x), and `right`, `down` (whole pixels).
+    Draws (n,) `angle` (degrees, clockwise), `scale`, `shear` (degrees, along x), and `shift` (n, 2), whole pixels.
     """
 
-    degrees: float = 0.0
-    translate: tuple[float, float] = (0.0, 0.0)
-    shear: float = 0.0
+    degrees: float
+    translate: tuple[float, float] = (0.1, 0.1)
+    shear: float = 10.0
     scale: tuple[float, float] = (1.0, 1.0)
-    straight: ClassVar[bool] = False
     fills: ClassVar[bool] = True
     crops: ClassVar[bool] = True
 
     def __post_init__(self):
-        check_range("degrees", (self.degrees, self.degrees), 0, math.inf)
+        check_number("degrees", self.degrees, 0, MOST)
         check_range("translate", sorted(self.translate), 0, 1)
-        check_range("shear", (self.shear, self.shear), 0, 89)
-        check_range("scale", self.scale, 1e-6, math.inf)
+        check_number("shear", self.shear, 0, 89)
+        check_range("scale", self.scale, LEAST, MOST)
 
     @property
     def random(self) -> bool:
         return any((self.degrees, *self.translate, self.shear, self.scale[0] != self.scale[1]))
 
-    def draw(self, canvas: Canvas, generator: torch.Generator) -> Drawn:
-        n = len(canvas)
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
+        n, device = len(canvas), canvas.device
         angle = uniform(n, -self.degrees, self.degrees, generator)
-        right = (uniform(n, -self.translate[0], self.translate[0], generator) * canvas.width).round_()
-        down = (uniform(n, -self.translate[1], self.translate[1], generator) * canvas.height).round_()
+        shift = uniform((n, 2), -1, 1, generator) * constant(self.translate, device) * canvas
         scale = uniform(n, *self.scale, generator)
         shear = uniform(n, -self.shear, self.shear, generator)
-        return {"angle": angle, "right": right, "down": down, "scale": scale, "shear": shear}
+        return {"angle": angle, "shift": shift.round_(), "scale": scale, "shear": shear}
 
-    def step(self, drawn: Drawn, canvas: Canvas, size: int) -> tuple[Canvas, Tensor]:
+    def back(self, drawn: Drawn, canvas: Tensor, size: int) -> Move:
+        """The inverse of rotation · [[1, -tangent], [0, 1]] · scale, after undoing the shift."""
         angle, tangent = drawn["angle"].deg2rad(), drawn["shear"].deg2rad().tan_()
         cos, sin = angle.cos(), angle.sin()
-        # The inverse of rotation @ [[1, -tangent], [0, 1]] * scale, after undoing the shift.
-        a, b = (cos - sin * tangent) / drawn["scale"], (cos * tangent + sin) / drawn["scale"]
-        c, d = -sin / drawn["scale"], cos / drawn["scale"]
-        x, y = -drawn["right"], -drawn["down"]
-        return canvas, affine(a, b, a * x + b * y, c, d, c * x + d * y)
+        turn = torch.stack((cos - sin * tangent, sin + cos * tangent, -sin, cos), 1) / drawn["scale"][:, None]
+        linear = turn.view(-1, 2, 2)
+        return Move(linear, -(linear @ drawn["shift"][..., None])[..., 0])

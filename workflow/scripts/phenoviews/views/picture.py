@@ -1,4 +1,4 @@
-"""Images on their way through a pipeline, with the colour maps that have not been worked out yet."""
+"""Images on their way through a pipeline, with the colour map that has not been worked out yet."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-GREY = (0.2989, 0.587, 0.114)  # the shares of red, green and blue in torchvision's rgb_to_grayscale
-
 
 @lru_cache(maxsize=256)
 def constant(values: tuple, device: torch.device) -> Tensor:
@@ -17,24 +15,23 @@ def constant(values: tuple, device: torch.device) -> Tensor:
     return torch.tensor(values, dtype=torch.float32, device=device)
 
 
-def part(tree: Any, rows: slice) -> Any:
-    """The same nest of tuples, lists and dicts with `rows` of every tensor; tensors with one row serve all images."""
+def chunks(tree: Any, rows: int, count: int) -> list[Any]:
+    """`count` copies of a nest of tuples, lists and dicts, with `rows` rows each of every tensor in it."""
     if isinstance(tree, Tensor):
-        return tree if tree.shape[0] == 1 else tree[rows]
+        return list(tree.split(rows))
     if isinstance(tree, dict):
-        return {key: part(value, rows) for key, value in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(part(value, rows) for value in tree))
+        return [dict(zip(tree, values, strict=True)) for values in chunks(list(tree.values()), rows, count)]
     if isinstance(tree, tuple | list):
-        return type(tree)(part(value, rows) for value in tree)
-    return tree
+        split = zip(*(chunks(value, rows, count) for value in tree), strict=True) if tree else [()] * count
+        return [type(tree)(*values) if hasattr(tree, "_fields") else list(values) for values in split]
+    return [tree] * count
 
 
 class Picture:
-    """n images (n, C, H, W), float32, and a colour map still to be applied: `matrix` (n or 1, K, C), `offset` (n or 1, K).
+    """n images and a linear map of their colours that is still to be applied.
 
-    Brightness, contrast, saturation, greyscale, inversion and normalisation are all linear in the colours of one
-    pixel. They are collected here and cost one pass where something needs the values.
+    `pixels` (n, C, H, W) float32; `matrix` (n or 1, K, C) and `offset` (n or 1, K, 1), or None. Greyscale, inversion,
+    normalisation and the scaling of whole numbers are such maps; together they cost one pass over the pixels.
     """
 
     def __init__(self, images: Tensor, scale: float = 1.0):
@@ -46,35 +43,25 @@ class Picture:
             channels = range(images.shape[1])
             self.matrix = constant((tuple(tuple(scale * (i == j) for j in channels) for i in channels),), images.device)
 
-    @property
-    def channels(self) -> int:
-        return self.pixels.shape[1] if self.matrix is None else self.matrix.shape[1]
-
     def recolour(self, matrix: Tensor, offset: Tensor | None = None) -> None:
-        """Follow with colour → matrix @ colour + offset; matrix (n or 1, K, C), offset (n or 1, K)."""
+        """Follow with colour → matrix · colour + offset; matrix (n or 1, K, C), offset (n or 1, K, 1)."""
         if self.offset is not None:
-            carried = (matrix @ self.offset[..., None])[..., 0]
+            carried = matrix @ self.offset
             offset = carried if offset is None else carried + offset
         self.matrix = matrix if self.matrix is None else matrix @ self.matrix
         self.offset = offset
 
-    def grey_mean(self) -> Tensor:
-        """(n,) the mean of each image's greyscale version."""
-        mean = self.pixels.mean((2, 3))
-        if self.matrix is not None:
-            mean = (self.matrix @ mean[..., None])[..., 0]
-        if self.offset is not None:
-            mean = mean + self.offset
-        return mean[:, 0] if self.channels == 1 else mean @ constant(GREY, mean.device)
-
-    def work_out(self) -> Tensor:
-        """Apply what is pending; the images (n, K, H, W)."""
+    def work_out(self, out: Tensor | None = None) -> Tensor:
+        """Apply what is pending, in `out` if given; the images (n, K, H, W)."""
         if self.matrix is not None:
             n, _, height, width = self.pixels.shape
             matrix, colours = self.matrix.expand(n, -1, -1), self.pixels.reshape(n, -1, height * width)
+            flat = None if out is None else out.view(n, -1, height * width)
             if self.offset is None:
-                mixed = torch.bmm(matrix, colours)
+                flat = torch.bmm(matrix, colours, out=flat)
             else:
-                mixed = torch.baddbmm(self.offset[..., None], matrix, colours)
-            self.pixels, self.matrix, self.offset = mixed.view(n, -1, height, width), None, None
+                flat = torch.baddbmm(self.offset, matrix, colours, out=flat)
+            self.pixels, self.matrix, self.offset = flat.view(n, -1, height, width), None, None
+        elif out is not None:
+            self.pixels = out.copy_(self.pixels)
         return self.pixels

@@ -1,15 +1,15 @@
 """All geometry between two colour operations as one resampling.
 
 Walking a pipeline backwards from the output's pixels gives the position on the source that each of them shows. A resize
-repeats the edge of what it resizes, so positions are kept within half a pixel of that edge; rotation, affine maps and
-padding put zeros outside the canvas they act on, so positions that leave it are blanked, over one pixel as bilinear
+repeats the edge of what it resizes, so positions are kept half a pixel inside that edge; rotation, affine maps and
+padding put zeros outside the canvas they act on, so positions beyond it are blanked, over one pixel as bilinear
 interpolation does.
 
 Two ways of sampling:
 
 - *gridded*: one `grid_sample` at the positions. Any chain.
-- *separable*: one resize with crops and flips is a matrix for the rows and one for the columns, with torchvision's
-  anti-aliased weights exactly. Used for bicubic, and where the image may shrink.
+- *separable*: one resize, with crops and flips, is a weighted sum of a few rows and then of a few columns, with exactly
+  the weights of torch's anti-aliased interpolation. For bicubic, and where the image may shrink.
 
 Where any other chain shrinks the image, the source is smoothed first, as much as anti-aliasing would.
 """
@@ -18,14 +18,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from phenoviews.views.draw import Canvas
-from phenoviews.views.geometry import Drawn, Geometry, resize
+from phenoviews.views.draw import canvas_of
+from phenoviews.views.geometry import Drawn, Geometry, Move
 from phenoviews.views.picture import Picture, constant
 
 MILD = 1.25  # shrinking by less hardly aliases: not worth smoothing the source
@@ -34,35 +35,43 @@ MILD = 1.25  # shrinking by less hardly aliases: not worth smoothing the source
 class Step(NamedTuple):
     """One operation, or the resize at the end, for n images."""
 
-    matrix: Tensor | None  # (n, 3, 3) from the canvas after it to the one before it; None: the identity
-    straight: bool
+    move: Move | None
     resizes: bool
-    blank: Tensor | None  # (n, 2): half the width and height beyond which the canvas before it is zero
+    blank: Tensor | None  # (n, 2) sides of the canvas before it, outside of which it is to see zeros
 
 
-class Look(NamedTuple):
-    """Positions that are kept within `half` of the centre, or, if `blank`, blanked beyond it."""
+class Field(NamedTuple):
+    """Positions (n, H, W), each the sum of a part (n, 1, W) that varies across the image and one (n, H, 1) down it."""
 
-    matrix: Tensor  # (n, 3, 3) from the base positions
-    straight: bool
-    half: Tensor  # (n, 2): x, y
-    blank: bool
+    x_across: Tensor
+    x_down: Tensor
+    y_across: Tensor
+    y_down: Tensor
+
+
+class Blank(NamedTuple):
+    field: Field
+    reach: Tensor  # (n, 2, 1, 1) distance from the centre at which nothing is left: half a canvas and half a pixel
 
 
 class Gridded(NamedTuple):
-    x: Tensor  # (n, 1, size) base positions
-    y: Tensor  # (n, size, 1)
-    looks: list[Look]
-    matrix: Tensor  # (n, 3, 3) from the base positions to those of grid_sample, in [-1, 1]
-    straight: bool
-    reduced: tuple[int, int] | None  # what the source is reduced to first, or
-    variance: Tensor | None  # (n,) how much to smooth it then, pixels²
+    field: Field  # as grid_sample wants positions, in [-1, 1]
+    blanks: list[Blank]
+    reduced: tuple[int, int] | None  # what the source is reduced to first
+    variance: Tensor | None  # (n,) pixels², how much to smooth it then
     mode: str
 
 
+class Taps(NamedTuple):
+    """The pixels of a row (or column) that give each output pixel, and their weights: (n, 1, size, taps)."""
+
+    index: Tensor
+    weight: Tensor
+
+
 class Separable(NamedTuple):
-    centre: Tensor  # (n, 2): x, y of the output's centre on the source
-    scale: Tensor  # (n, 2): source pixels per output pixel; negative where flipped
+    columns: Taps
+    rows: Taps
     cubic: bool
 
 
@@ -75,53 +84,52 @@ Plan = Gridded | Separable | Unchanged
 
 @dataclass(frozen=True)
 class Resampling:
-    """A chain of geometry operations whose output is size × size."""
+    """A chain of geometry operations whose output is size × size; none of them fills after a resize."""
 
     operations: tuple[Geometry, ...]
     size: int
 
     def prepare(self, drawn: list[Drawn], n: int, height: int, width: int, device: torch.device) -> Plan:
         """Everything but the pixels, for n images of height × width, from what each operation drew."""
-        steps = self._steps(drawn, Canvas.of(n, height, width, device), height == width == self.size)
+        steps = self._steps(drawn, canvas_of(n, height, width, device), height == width == self.size)
         if not steps:
             return Unchanged()
         cubic = any(getattr(operation, "interpolation", None) == "bicubic" for operation in self.operations)
         one_resize = sum(step.resizes for step in steps) == 1
-        shrink = self._shrink(height, width)
-        if one_resize and not any(o.fills for o in self.operations) and (cubic or shrink[1] > 1):
-            matrix = chain(steps)
-            return Separable(matrix[:, :2, 2], matrix.diagonal(dim1=1, dim2=2)[:, :2], cubic)
+        least, most = self._shrink(height, width)
+        if one_resize and not any(o.fills for o in self.operations) and (cubic or most > 1):
+            total = chain(steps)
+            sides = zip((width, height), total.linear.unbind(1), total.shift.unbind(1), strict=True)
+            return Separable(*(taps(side, self.size, *moved, cubic, most) for side, *moved in sides), cubic)
         reduced = variance = None
-        if shrink[1] > MILD:
-            least = max(1.0, shrink[0])
+        if most > MILD:
+            least = max(1.0, least)
             reduced = (math.ceil(height / least), math.ceil(width / least)) if least > 1 else None
             variance = ((covered(steps) / least) ** 2 - 1).clamp_(min=0) / 6
-        return Gridded(
-            *look(steps, n, self.size, height, width, device), reduced, variance, "bicubic" if cubic else "bilinear"
-        )
+        field, blanks = look_back(steps, n, self.size, height, width, device)
+        return Gridded(field, blanks, reduced, variance, "bicubic" if cubic else "bilinear")
 
-    def _steps(self, drawn: list[Drawn], canvas: Canvas, matched: bool) -> list[Step]:
+    def _steps(self, drawn: list[Drawn], canvas: Tensor, matched: bool) -> list[Step]:
         steps, whole = [], True  # whole: the canvas shows all of the source; matched: it is size × size
         for operation, values in zip(self.operations, drawn, strict=True):
-            before = canvas
-            canvas, matrix = operation.step(values, before, self.size)
-            blank = torch.stack((before.width, before.height), -1) / 2 if operation.fills and not whole else None
-            steps.append(Step(matrix, operation.straight, operation.resizes, blank))
+            blank = canvas if operation.fills and not whole else None
+            steps.append(Step(operation.back(values, canvas, self.size), operation.resizes, blank))
+            canvas = operation.after(values, canvas, self.size)
             whole = whole and not operation.crops
             matched = operation.resizes or (matched and operation.grows == (1, 1))
         if not matched:
-            steps.append(Step(resize(canvas, self.size), True, True, None))
+            steps.append(Step(Move(canvas / self.size, torch.zeros_like(canvas)), True, None))
         return steps
 
     def _shrink(self, height: int, width: int) -> tuple[float, float]:
-        """Bounds of `covered` that hold whatever is drawn."""
+        """Bounds of `covered`, whatever is drawn."""
         bounds = []
-        for side, bound in ((min(height, width), 0), (max(height, width), 1)):
-            length, pixel, most = float(side), 1.0, 0.0  # pixel: side of a canvas pixel on the source
+        for side, bound, whole in ((min(height, width), 0, math.floor), (max(height, width), 1, math.ceil)):
+            length, pixel, most = side, 1.0, 0.0  # pixel: side of a canvas pixel on the source
             for operation in self.operations:
-                length *= operation.grows[bound]
+                length = whole(length * operation.grows[bound])
                 if operation.resizes:
-                    pixel, length = pixel * length / self.size, float(self.size)
+                    pixel, length = pixel * length / self.size, self.size
                     most = max(most, pixel)
             bounds.append(max(most, pixel * length / self.size))
         return bounds[0], bounds[1]
@@ -130,26 +138,36 @@ class Resampling:
         if isinstance(plan, Unchanged):
             return
         cubic = plan.cubic if isinstance(plan, Separable) else plan.mode == "bicubic"
-        if cubic or picture.offset is not None:  # a pure scaling of the colours may wait until after the resampling
+        if cubic or picture.offset is not None:  # a mere factor of the colours may wait until after the resampling
             picture.work_out()
         sample = separable if isinstance(plan, Separable) else gridded
         picture.pixels = sample(picture.pixels, plan, self.size)
         if cubic:
-            picture.pixels.clamp_(0, 1)  # as the 8-bit images of torchvision and PIL do
+            picture.pixels.clamp_(0, 1)  # as happens to the 8-bit images of torchvision and PIL
 
 
-def chain(steps: list[Step]) -> Tensor:
-    """(n, 3, 3) from the output to the source, through all steps."""
+def compose(move: Move | None, total: Move | None) -> Move | None:
+    """First `total`, then `move`."""
+    if move is None or total is None:
+        return total if move is None else move
+    linear, shift = move
+    if linear.ndim < total.linear.ndim:
+        linear = linear.diag_embed()
+    elif linear.ndim > total.linear.ndim:
+        total = Move(total.linear.diag_embed(), total.shift)
+    straight = linear.ndim == 2
+    if total.shift is not None:
+        carried = linear * total.shift if straight else (linear @ total.shift[..., None])[..., 0]
+        shift = carried if shift is None else carried + shift
+    return Move(linear * total.linear if straight else linear @ total.linear, shift)
+
+
+def chain(steps: list[Step]) -> Move | None:
+    """From the output to the source, through all steps."""
     total = None
     for step in reversed(steps):
-        total = compose(step.matrix, total)
+        total = compose(step.move, total)
     return total
-
-
-def compose(after: Tensor | None, before: Tensor | None) -> Tensor | None:
-    if after is None or before is None:
-        return before if after is None else after
-    return after @ before
 
 
 def covered(steps: list[Step]) -> Tensor:
@@ -157,36 +175,36 @@ def covered(steps: list[Step]) -> Tensor:
     pixel = most = None
     for step in steps:
         if step.resizes:
-            factor = (step.matrix[:, 0, 0] * step.matrix[:, 1, 1]).sqrt()
+            factor = step.move.linear.prod(1).sqrt()
             pixel = factor if pixel is None else pixel * factor
             most = pixel if most is None else torch.maximum(most, pixel)
     return most
 
 
-def look(
+def look_back(
     steps: list[Step], n: int, size: int, height: int, width: int, device: torch.device
-) -> tuple[Tensor, Tensor, list[Look], Tensor, bool]:
-    """The first five fields of `Gridded`: walk the steps backwards from the output's pixels."""
-    at = pixel_centres(size, device)
-    x, y = at.view(1, 1, size).expand(n, 1, size), at.view(1, size, 1).expand(n, size, 1)
-    looks: list[Look] = []
-    matrix, straight = None, True
+) -> tuple[Field, list[Blank]]:
+    """Walk the steps backwards from the output's pixels to the source.
+
+    As long as x and y do not mix and nothing is blanked, `line` (n, 2, size) holds the positions themselves; from there
+    on `total` collects the moves.
+    """
+    line = pixel_centres(size, device).expand(n, 2, size)
+    total: Move | None = None
+    blanks = []
     for step in reversed(steps):
         if step.resizes:
-            # Half a pixel of the crop before the resize, in pixels after it.
-            inside = (size - 1 / step.matrix.diagonal(dim1=1, dim2=2)[:, :2]) / 2
-            matrix = torch.eye(3, device=device).expand(n, 3, 3) if matrix is None else matrix
-            if straight and not looks:
-                x, y = keep(*positions(x, y, matrix, straight), inside)
-            else:
-                looks.append(Look(matrix, straight, inside, blank=False))
-            matrix, straight = None, True
-        matrix, straight = compose(step.matrix, matrix), straight and step.straight
+            inside = ((size - 1 / step.move.linear) / 2)[..., None]  # half a pixel of the crop, in the resized pixels
+            line = torch.minimum(torch.maximum(line, -inside), inside)
+        if step.move is not None and step.move.linear.ndim == 2 and total is None:
+            line = line * step.move.linear[..., None]
+            line = line if step.move.shift is None else line + step.move.shift[..., None]
+        else:
+            total = compose(step.move, total)
         if step.blank is not None:
-            matrix = torch.eye(3, device=device).expand(n, 3, 3) if matrix is None else matrix
-            looks.append(Look(matrix, straight, step.blank, blank=True))
-    units = constant(((2 / width, 0, 0), (0, 2 / height, 0), (0, 0, 1)), device).expand(n, 3, 3)
-    return x, y, looks, compose(units, matrix), straight
+            blanks.append(Blank(field(line, total), ((step.blank + 1) / 2)[..., None, None]))
+    units = constant(((2 / width, 2 / height),), device).expand(n, 2)
+    return field(line, compose(Move(units), total)), blanks
 
 
 def pixel_centres(size: int, device: torch.device) -> Tensor:
@@ -194,27 +212,17 @@ def pixel_centres(size: int, device: torch.device) -> Tensor:
     return torch.arange(size, device=device, dtype=torch.float32) + (1 - size) / 2
 
 
-def positions(
-    x: Tensor, y: Tensor, matrix: Tensor, straight: bool, out: tuple[Tensor, Tensor] | tuple[None, None] = (None, None)
-) -> tuple[Tensor, Tensor]:
-    """The positions behind `matrix` (n, 3, 3); x (n, 1 or H, W) and y (n, H, 1 or W) stay so if it is straight."""
-    a, b, dx, c, d, dy = (entry[:, None, None] for entry in matrix[:, :2].flatten(1).unbind(1))
-    if straight:
-        return torch.addcmul(dx, a, x, out=out[0]), torch.addcmul(dy, d, y, out=out[1])
-    return (
-        torch.add(torch.addcmul(dx, a, x), b * y, out=out[0]),
-        torch.add(c * x, torch.addcmul(dy, d, y), out=out[1]),
-    )
-
-
-def keep(x: Tensor, y: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:
-    right, down = half[:, 0, None, None], half[:, 1, None, None]
-    return x.clamp(-right, right), y.clamp(-down, down)
-
-
-def within(position: Tensor, half: Tensor) -> Tensor:
-    """1 within `half` (n,) of the centre, falling to 0 over one pixel about it; overwrites `position`."""
-    return torch.sub(half[:, None, None] + 0.5, position.abs_(), out=position).clamp_(0, 1)
+def field(line: Tensor, total: Move | None) -> Field:
+    """`line` (n, 2, size) as seen through `total`."""
+    across, down = line[:, :1], line[:, 1, :, None]
+    if total is None:
+        return Field(across, torch.zeros_like(down), torch.zeros_like(across), down)
+    linear = total.linear.diag_embed() if total.linear.ndim == 2 else total.linear
+    a, b, c, d = (entry.view(-1, 1, 1) for entry in linear.flatten(1).unbind(1))
+    across, down, x, y = a * across, d * down, b * down, c * across
+    if total.shift is not None:
+        across, down = across + total.shift[:, 0, None, None], down + total.shift[:, 1, None, None]
+    return Field(across, x, y, down)
 
 
 def gridded(images: Tensor, plan: Gridded, size: int) -> Tensor:
@@ -223,18 +231,21 @@ def gridded(images: Tensor, plan: Gridded, size: int) -> Tensor:
         images = F.interpolate(images, plan.reduced, mode="bilinear", antialias=True)
     if plan.variance is not None:
         images = smooth(images, plan.variance)
-    x, y, weight = plan.x, plan.y, None
-    for matrix, straight, half, blank in plan.looks:
-        px, py = positions(x, y, matrix, straight)
-        if blank:
-            inside = within(px, half[:, 0]) * within(py, half[:, 1])
-            weight = inside if weight is None else weight * inside
-        else:
-            x, y = keep(px, py, half)
+    weight = None
+    for (x_across, x_down, y_across, y_down), reach in plan.blanks:
+        inside = within(x_across + x_down, reach[:, 0]).mul_(within(y_across + y_down, reach[:, 1]))
+        weight = inside if weight is None else weight.mul_(inside)
     grid = torch.empty(len(images), 2, size, size, device=images.device)
-    grid[:, 0], grid[:, 1] = positions(x, y, plan.matrix, plan.straight)
-    sampled = F.grid_sample(images, grid.permute(0, 2, 3, 1), mode=plan.mode, padding_mode="zeros", align_corners=False)
+    torch.add(plan.field.x_across, plan.field.x_down, out=grid[:, 0])
+    torch.add(plan.field.y_across, plan.field.y_down, out=grid[:, 1])
+    grid = grid.permute(0, 2, 3, 1)
+    sampled = F.grid_sample(images, grid, mode=plan.mode, padding_mode="zeros", align_corners=False)
     return sampled if weight is None else sampled.mul_(weight[:, None])
+
+
+def within(position: Tensor, reach: Tensor) -> Tensor:
+    """1 inside a canvas, falling to 0 over the last pixel before `reach` (n, 1, 1); overwrites `position`."""
+    return torch.sub(reach, position.abs_(), out=position).clamp_(0, 1)
 
 
 def smooth(images: Tensor, variance: Tensor) -> Tensor:
@@ -245,39 +256,54 @@ def smooth(images: Tensor, variance: Tensor) -> Tensor:
 
 def heat(side: int, variance: Tensor) -> Tensor:
     """(n, side, side) symmetric matrices exp(variance / 2 · Laplacian), by way of the cosines that diagonalise it."""
-    wave = torch.arange(side, device=variance.device, dtype=torch.float32) * (math.pi / side)
-    basis = torch.cos((torch.arange(side, device=variance.device) + 0.5)[:, None] * wave)
-    basis = basis / basis.norm(dim=0)
-    decay = torch.exp(variance[:, None] * (wave.cos() - 1))
-    return (basis * decay[:, None]) @ basis.T
+    basis, eigenvalues = cosines(side, variance.device)
+    return (basis * torch.exp(variance[:, None, None] * eigenvalues)) @ basis.T
 
 
-def separable(images: Tensor, plan: Separable, size: int) -> Tensor:
-    """(n, C, H, W) → (n, C, size, size)."""
-    n, channels, height, width = images.shape
-    columns = weights(plan.centre[:, 0], plan.scale[:, 0], size, width, plan.cubic)
-    rows = weights(plan.centre[:, 1], plan.scale[:, 1], size, height, plan.cubic)
-    across = torch.bmm(images.reshape(n, channels * height, width), columns.mT).view(n, channels, height, size)
-    return rows[:, None] @ across
+@lru_cache(maxsize=16)
+def cosines(side: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The eigenvectors (side, side), in columns, of half the Laplacian of a row of pixels, and its eigenvalues."""
+    wave = torch.arange(side, device=device, dtype=torch.float64) * (math.pi / side)
+    basis = torch.cos((torch.arange(side, device=device) + 0.5)[:, None] * wave)
+    return (basis / basis.norm(dim=0)).float(), (wave.cos() - 1).float()
 
 
-def weights(centre: Tensor, scale: Tensor, size: int, side: int, cubic: bool) -> Tensor:
-    """(n, size, side): how much each of a row's `side` pixels gives to each output pixel.
+def taps(side: int, size: int, scale: Tensor, centre: Tensor, cubic: bool, most: float) -> Taps:
+    """Which of a row's `side` pixels give each of `size` output pixels; scale (n,) source pixels per output pixel,
+    negative where flipped, at most `most`; centre (n,) of the output on the source.
 
     torch's anti-aliased interpolation: a triangle, or the cubic with a = -1/2, as wide as the coarser of the two
     pixels, normalised over the pixels of the crop, which is what the output spans.
     """
-    centre, scale = centre[:, None], scale[:, None]
-    at = pixel_centres(side, centre.device)
-    inside = ((at - centre).abs() < scale.abs() * (size / 2)).float()  # (n, side)
+    scale, centre = scale[:, None], centre[:, None] + side / 2
+    reach = 2 if cubic else 1
     wide = scale.abs().clamp(min=1)
-    shown = (centre + scale * pixel_centres(size, centre.device)) / wide  # (n, size)
-    distance = ((at / wide)[:, None] - shown[..., None]).abs_()
+    shown = centre + scale * pixel_centres(size, scale.device)  # (n, size)
+    index = torch.floor(shown - reach * wide + 0.5)[..., None]
+    index = index + torch.arange(math.ceil(2 * reach * max(1.0, most)), device=scale.device)
+    distance = (index + 0.5 - shown[..., None]).abs_().div_(wide[..., None])
     if cubic:
         near, far = distance.clamp(max=1), distance.clamp_(1, 2)
         kernel = near.mul(1.5).sub_(2.5).mul_(near).mul_(near)
         kernel += far.mul(-0.5).add_(2.5).mul_(far).sub_(4).mul_(far).add_(3)
     else:
         kernel = distance.neg_().add_(1).clamp_(min=0)
-    kernel *= inside[:, None]
-    return kernel.div_(kernel.sum(-1, keepdim=True))
+    kernel *= ((index + 0.5 - centre[..., None]).abs_() < (scale.abs() * (size / 2))[..., None]).float()
+    weight = kernel.div_(kernel.sum(-1, keepdim=True))
+    return Taps(index.clamp_(0, side - 1).long()[:, None], weight[:, None])
+
+
+def separable(images: Tensor, plan: Separable, size: int) -> Tensor:
+    """(n, C, H, W) → (n, C, size, size)."""
+    columns_last = gather_rows(images, plan.rows).mT
+    return gather_rows(columns_last, plan.columns).mT.contiguous()
+
+
+def gather_rows(images: Tensor, taps: Taps) -> Tensor:
+    """(n, C, H, W) → (n, C, size, W): weighted sums of whole rows."""
+    n, channels, height, width = images.shape
+    start = torch.arange(0, n * channels * height, height, device=images.device).view(n, channels, 1, 1)
+    index = (start + taps.index).flatten(0, 2)
+    weight = taps.weight.expand(-1, channels, -1, -1).flatten(0, 2)
+    rows = images.reshape(-1, width)
+    return F.embedding_bag(index, rows, per_sample_weights=weight, mode="sum").view(n, channels, -1, width)

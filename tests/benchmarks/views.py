@@ -1,0 +1,121 @@
+"""What both views of an image cost on one core, beside torchvision v2's pipeline on single tensors.
+
+    python tests/benchmarks/views.py [--sizes 32 96 196 224] [--seconds 2]
+
+Prints milliseconds per image (two views) and the ratio. The pipelines are those of *No Free Lunch*, section 2 and
+appendices C and D, on 8-bit colour images of the size of the output; the last line is MNIST's, a whole batch of 32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torchvision.transforms import v2
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
+
+from phenoviews.views import Transform
+
+HALF = (0.5, 0.5, 0.5)
+JITTER = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.125, "p": 1.0}
+FLIPS = [{"random_horizontal_flip": {"p": 0.5}}, {"random_vertical_flip": {"p": 0.5}}]
+AFFINE = {"random_affine": {"degrees": 20, "translate": [0.1, 0.1], "shear": 10}}
+MILD_CROP = {"random_resized_crop": {"scale": [0.9, 1.1], "ratio": [0.9, 1.1]}}
+
+PIPELINES = {
+    "cifar": [
+        {"random_resized_crop": {"scale": [0.08, 1.0], "interpolation": "bicubic"}},
+        {"color_jitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.2, "hue": 0.1, "p": 0.8}},
+        {"random_grayscale": {"p": 0.2}},
+        {"random_horizontal_flip": {"p": 0.5}},
+        {"normalize": {}},
+    ],
+    "cell_first": [AFFINE, MILD_CROP, {"color_jitter": JITTER}, *FLIPS, {"normalize": {}}],
+    "cell_left": [
+        {"random_rotation": {"degrees": 360}},
+        AFFINE,
+        MILD_CROP,
+        {"color_jitter": JITTER},
+        *FLIPS,
+        {"normalize": {}},
+    ],
+}
+MNIST = [
+    {"pad": {"fraction": [0.1, 0.4]}},
+    {"random_rotation": {"degrees": 25}},
+    {"random_crop": {"fraction": [0.5, 0.9]}},
+    {"random_invert": {"p": 0.5}},
+    {"normalize": {}},
+]
+
+
+def torchvision(name: str, size: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The same pipeline for one uint8 image (3, H, W)."""
+    to_float = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(HALF, HALF)]
+    bilinear = v2.InterpolationMode.BILINEAR
+    if name == "cifar":
+        return v2.Compose(
+            [
+                v2.RandomResizedCrop(size, (0.08, 1.0), interpolation=v2.InterpolationMode.BICUBIC),
+                v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.2, 0.1)], p=0.8),
+                v2.RandomGrayscale(0.2),
+                v2.RandomHorizontalFlip(),
+                *to_float,
+            ]
+        )
+    rotation = [v2.RandomRotation(360, interpolation=bilinear)] if name == "cell_left" else []
+    return v2.Compose(
+        [
+            *rotation,
+            v2.RandomAffine(20, (0.1, 0.1), shear=10, interpolation=bilinear),
+            v2.RandomResizedCrop(size, (0.9, 1.1), (0.9, 1.1)),
+            v2.ColorJitter(0.4, 0.4, 0.4, 0.125),
+            v2.RandomHorizontalFlip(),
+            v2.RandomVerticalFlip(),
+            *to_float,
+        ]
+    )
+
+
+def best(function: Callable[[], object], seconds: float) -> float:
+    """Milliseconds of processor time of the fastest call of those that fit into `seconds`, after one to warm up."""
+    function()
+    times, end = [], time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        start = time.thread_time()
+        function()
+        times.append(time.thread_time() - start)
+    return min(times) * 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 96, 196, 224])
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each figure")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(0)
+    print(f"{'pipeline':<12}{'px':>5}{'batch':>7}{'ms/image':>10}{'torchvision':>13}{'ratio':>7}")
+    for size in arguments.sizes:
+        n = 256 if size <= 64 else 32
+        images = torch.randint(0, 256, (n, 3, size, size), dtype=torch.uint8, generator=generator)
+        for name, pipeline in PIPELINES.items():
+            transform = Transform(pipeline, size, HALF, HALF)
+            ours = best(lambda t=transform, x=images: (t(x, generator), t(x, generator)), arguments.seconds) / n
+            theirs = torchvision(name, size)
+            few = images[:16]
+            other = best(lambda t=theirs, x=few: [(t(i), t(i)) for i in x], arguments.seconds) / len(few)
+            print(f"{name:<12}{size:>5}{n:>7}{ours:>10.3f}{other:>13.2f}{other / ours:>7.1f}", flush=True)
+    digits = torch.randint(0, 256, (32, 1, 28, 28), dtype=torch.uint8, generator=generator)
+    transform = Transform(MNIST, 32, HALF, HALF)
+    whole = best(lambda: (transform(digits, generator), transform(digits, generator)), arguments.seconds)
+    print(f"mnist_first, 32 images of 28 px to 32 px: {whole:.2f} ms for the batch, both views")
+
+
+if __name__ == "__main__":
+    main()
