@@ -1,0 +1,73 @@
+"""`snakemake --profile slurm` against a real Slurm (tests/workflow/start-slurm.sh), with pretended GPUs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+from tests.workflow.conftest import TINY
+
+
+def slurm(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def reachable() -> bool:
+    if not shutil.which("sinfo"):
+        return False
+    return subprocess.run(["sinfo", "--noheader"], capture_output=True, timeout=20, check=False).returncode == 0
+
+
+pytestmark = pytest.mark.skipif(not reachable(), reason="no Slurm here; tests/workflow/start-slurm.sh starts one")
+
+
+def jobs_of(project, *states: str) -> list[list[str]]:
+    """[id, comment, folder] of the project's jobs in the queue."""
+    chosen = [f"--states={','.join(states)}"] if states else []
+    lines = slurm("squeue", "--noheader", "--format=%i|%k|%Z", *chosen).splitlines()
+    return [job for job in (line.split("|") for line in lines) if job[2] == str(project.folder)]
+
+
+def wait_for(condition, seconds: float):
+    """The first true value of `condition`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"not within {seconds} s")
+
+
+def test_a_table_on_slurm_with_a_training_cancelled_on_the_way(project):
+    """Every training has a GPU of its own; one that is cancelled is submitted again and goes on where it was."""
+    recipe = {**TINY["recipes"]["mnist"], "training": {"epochs": 12, "checkpoint_minutes": 0.005}}
+    patch = project.lay_over({**TINY, "recipes": {"mnist": recipe}})
+    quick = ["--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "10", "--slurm-keep-successful-logs"]
+    process = project.start("--profile", "slurm", *quick, "--config", "scale=demo", *patch, "no_free_lunch_table1")
+    try:
+        checkpoints = project.folder / "results/demo/checkpoints"
+        wait_for(lambda: list(checkpoints.glob("*.pt")), 240)
+        # The comment of a job names its rule and wildcards.
+        trainings = [job for job, comment, _ in jobs_of(project, "RUNNING") if "pretrain" in comment]
+        assert trainings
+        assert all(
+            re.search(r"TresPerJob=gres[:/]gpu[:=]1\b", slurm("scontrol", "show", "job", job)) for job in trainings
+        )
+        cancelled = trainings[0]
+        slurm("scancel", cancelled)
+        output, _ = process.communicate(timeout=900)
+    finally:
+        process.kill()
+        for job, *_ in jobs_of(project):
+            slurm("scancel", job)
+    assert process.returncode == 0, output
+    assert (project.folder / "results/demo/panels/no_free_lunch/table1.md").exists()
+
+    assert "CANCELLED" in slurm(
+        "sacct", "--noheader", "--allocations", "--parsable2", "--format=State", "-j", cancelled
+    )
+    logs = "".join(file.read_text() for file in (project.folder / ".snakemake/slurm_logs").rglob("*.log"))
+    assert "going on from step" in logs
