@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from phenoviews.errors import UserError
-from phenoviews.views import Transform, draw, picture, resample
+from phenoviews.views import Transform, colour, draw, picture, resample
 
 HALF = (0.5, 0.5, 0.5)
 EVERYTHING = [
@@ -130,8 +130,8 @@ def test_nothing_waits_for_a_gpu(name, monkeypatch):
     pretend = SimpleNamespace(**{key: getattr(torch, key) for key in dir(torch)})
     pretend.rand = lambda *shape, generator, device: rand(*shape, device=device)
     monkeypatch.setattr(draw, "torch", pretend)
-    monkeypatch.setattr("phenoviews.views.colour.torch", pretend)
-    caches = (picture.constant, resample.cosines)
+    monkeypatch.setattr(colour, "torch", pretend)
+    caches = (picture.constant, resample.cosines, colour.normalising)
     try:
         with FakeTensorMode():
             images = torch.empty(4, 3, 40, 40, dtype=torch.uint8, device=device)

@@ -92,7 +92,8 @@ class Transform:
         with torch.autocast(device.type, enabled=False):
             prepared = chunks(self._prepare(images, drawn), rows, len(parts))
             for start, values in zip(parts, prepared, strict=True):
-                picture = Picture(images[start : start + rows].to(torch.float32), scale)
+                pixels = images[start : start + rows].to(torch.float32)
+                picture = Picture(pixels if scale == 1 else pixels.mul_(scale))
                 for (stage, _), value in zip(self.stages, values, strict=True):
                     stage.apply(picture, value)
                 picture.work_out(out[start : start + rows])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import torch
@@ -114,30 +115,30 @@ class ColorJitter(Colour):
         own = mixture(factor, torch.where(kind == SATURATION, rest, none), channels)
         mean = mixture(none, torch.where(kind == CONTRAST, rest, none), channels)
         if channels == 1 or not (self.hue and self.hue_p):
-            return {"early": rounds(own, mean)}
+            return {"position": torch.full_like(position, 3), "early": rounds(own, mean), "late": []}
         late = (torch.arange(3, device=order.device) >= position[:, None])[..., None, None]
         same, nothing = torch.eye(channels, device=order.device), torch.zeros_like(mean)
         return {
             "early": rounds(torch.where(late, same, own), torch.where(late, nothing, mean)),
             "position": position,
-            "away": (drawn["hue"][:, None] - constant((0.0, 1 / 3, 2 / 3), order.device))[..., None, None],
+            "away": (drawn["hue"][:, None] - constant((0.0, 1 / 3, 2 / 3), order.device))[..., None],
             "late": rounds(torch.where(late, own, same), torch.where(late, mean, nothing)),
         }
 
     def apply(self, picture: Picture, prepared: Any) -> None:
-        if "away" not in prepared:
-            for matrix, mean in prepared["early"]:
-                blend(picture, matrix, mean)
-            return
+        images = picture.work_out()
+        colours = images.flatten(2)
         # Rounds that change nothing for any of these images need not be gone through. On a GPU that would have to
         # wait for the device, and they cost little.
         position = prepared["position"]
         first, last = (int(at) for at in position.aminmax()) if position.device.type == "cpu" else (0, 3)
-        for matrix, mean in prepared["early"][:last]:
-            blend(picture, matrix, mean)
-        picture.pixels = shift_hue(picture.work_out(), prepared["away"])
-        for matrix, mean in prepared["late"][first:]:
-            blend(picture, matrix, mean)
+        for own, mean in prepared["early"][:last]:
+            colours = blend(colours, own, mean)
+        if "away" in prepared:
+            colours = shift_hue(colours, prepared["away"])
+        for own, mean in prepared["late"][first:]:
+            colours = blend(colours, own, mean)
+        picture.pixels = colours.view_as(images)
 
 
 def rounds(own: Tensor, mean: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -145,28 +146,23 @@ def rounds(own: Tensor, mean: Tensor) -> list[tuple[Tensor, Tensor]]:
     return list(zip(own.unbind(1), mean.unbind(1), strict=True))
 
 
-def blend(picture: Picture, own: Tensor, mean: Tensor) -> None:
-    """colour → own · colour + mean · (the image's mean colour), kept within [0, 1]; own and mean (n, C, C)."""
-    if picture.offset is not None:
-        picture.work_out()
-    if picture.matrix is not None:
-        mean = mean @ picture.matrix
-    picture.recolour(own, mean @ picture.pixels.mean((2, 3))[..., None])
-    picture.work_out().clamp_(0, 1)
+def blend(colours: Tensor, own: Tensor, mean: Tensor) -> Tensor:
+    """own · colour + mean · (the image's mean colour), within [0, 1]; colours (n, C, pixels), the others (n, C, C)."""
+    return torch.baddbmm(torch.bmm(mean, colours.mean(2, keepdim=True)), own, colours).clamp_(0, 1)
 
 
-def shift_hue(images: Tensor, away: Tensor) -> Tensor:
-    """Turn the hue of RGB images (n, 3, H, W), keeping the value and saturation of HSV; `away` (n, 3, 1, 1) is the
+def shift_hue(colours: Tensor, away: Tensor) -> Tensor:
+    """Turn the hue of RGB colours (n, 3, pixels), keeping the value and saturation of HSV; `away` (n, 3, 1) is the
     shift in turns less the channel's own hue.
 
     With low, high the least and greatest channel, the distance of a hue from red, in sixths of a turn, is
     1 + (g + b - r - low) / (high - low), towards green where g > b; and a channel falls from high to low as the hue
     goes from one sixth to two sixths of a turn away from it. So this is torchvision's adjust_hue without its cases.
     """
-    red, green, blue = images.unbind(1)
-    low = images.amin(1)
-    six = images.amax(1).sub_(low).mul_(6)
-    turn = (green + blue).sub_(red).sub_(low).div_(six.clamp(min=1e-20)).add_(1 / 6)
+    red, green, blue = colours.unbind(1)
+    low = colours.amin(1)
+    six = colours.amax(1).sub_(low).mul_(6).clamp_(min=1e-20)  # greys have no hue, and need none
+    turn = torch.add(green, blue).sub_(red).sub_(low).div_(six).add_(1 / 6)
     turn *= torch.sub(green, blue).add_(1e-30).sign_()  # cyan, where green = blue, has a sign too
     away = turn[:, None] + away
     away -= away.round()
@@ -308,9 +304,18 @@ class Normalize(Colour):
     def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         return {}
 
+    def prepare(self, drawn: Drawn, channels: int) -> Any:
+        return {"channels": channels}
+
     def apply(self, picture: Picture, prepared: Any) -> None:
-        device = picture.pixels.device
-        one = (picture.pixels if picture.matrix is None else picture.matrix).shape[1] == 1
-        rows = tuple((1 / s,) if one else tuple((i == j) / s for j in range(3)) for i, s in enumerate(self.std))
-        shift = tuple((-m / s,) for m, s in zip(self.mean, self.std, strict=True))
-        picture.recolour(constant((rows,), device), constant((shift,), device))
+        picture.recolour(*normalising(self.mean, self.std, prepared["channels"], picture.pixels.device))
+
+
+@lru_cache(maxsize=16)
+def normalising(
+    mean: tuple[float, ...], std: tuple[float, ...], channels: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The matrix (1, 3, channels) and offset (1, 3, 1) that normalise, and copy one channel to three."""
+    matrix = [[1 / s] if channels == 1 else [(i == j) / s for j in range(3)] for i, s in enumerate(std)]
+    offset = [[-m / s] for m, s in zip(mean, std, strict=True)]
+    return torch.tensor([matrix], device=device), torch.tensor([offset], device=device)

@@ -30,18 +30,14 @@ def chunks(tree: Any, rows: int, count: int) -> list[Any]:
 class Picture:
     """n images and a linear map of their colours that is still to be applied.
 
-    `pixels` (n, C, H, W) float32; `matrix` (n or 1, K, C) and `offset` (n or 1, K, 1), or None. Greyscale, inversion,
-    normalisation and the scaling of whole numbers are such maps; together they cost one pass over the pixels.
+    `pixels` (n, C, H, W) float32; `matrix` (n or 1, K, C) and `offset` (n or 1, K, 1), or None. Greyscale, inversion
+    and normalisation are such maps; together they cost one pass over the pixels.
     """
 
-    def __init__(self, images: Tensor, scale: float = 1.0):
-        """`scale`: what the values are to be multiplied with to lie in [0, 1]."""
-        self.pixels = images
+    def __init__(self, pixels: Tensor):
+        self.pixels = pixels
         self.matrix: Tensor | None = None
         self.offset: Tensor | None = None
-        if scale != 1.0:
-            channels = range(images.shape[1])
-            self.matrix = constant((tuple(tuple(scale * (i == j) for j in channels) for i in channels),), images.device)
 
     def recolour(self, matrix: Tensor, offset: Tensor | None = None) -> None:
         """Follow with colour → matrix · colour + offset; matrix (n or 1, K, C), offset (n or 1, K, 1)."""

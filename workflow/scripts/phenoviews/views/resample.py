@@ -41,12 +41,10 @@ class Step(NamedTuple):
 
 
 class Field(NamedTuple):
-    """Positions (n, H, W), each the sum of a part (n, 1, W) that varies across the image and one (n, H, 1) down it."""
+    """Positions (n, 2, H, W), x and y, as the sum of what varies across the image and what varies down it."""
 
-    x_across: Tensor
-    x_down: Tensor
-    y_across: Tensor
-    y_down: Tensor
+    across: Tensor  # (n, 2, 1, W)
+    down: Tensor  # (n, 2, H, 1)
 
 
 class Blank(NamedTuple):
@@ -138,10 +136,8 @@ class Resampling:
         if isinstance(plan, Unchanged):
             return
         cubic = plan.cubic if isinstance(plan, Separable) else plan.mode == "bicubic"
-        if cubic or picture.offset is not None:  # a mere factor of the colours may wait until after the resampling
-            picture.work_out()
         sample = separable if isinstance(plan, Separable) else gridded
-        picture.pixels = sample(picture.pixels, plan, self.size)
+        picture.pixels = sample(picture.work_out(), plan, self.size)
         if cubic:
             picture.pixels.clamp_(0, 1)  # as happens to the 8-bit images of torchvision and PIL
 
@@ -214,15 +210,12 @@ def pixel_centres(size: int, device: torch.device) -> Tensor:
 
 def field(line: Tensor, total: Move | None) -> Field:
     """`line` (n, 2, size) as seen through `total`."""
-    across, down = line[:, :1], line[:, 1, :, None]
-    if total is None:
-        return Field(across, torch.zeros_like(down), torch.zeros_like(across), down)
-    linear = total.linear.diag_embed() if total.linear.ndim == 2 else total.linear
-    a, b, c, d = (entry.view(-1, 1, 1) for entry in linear.flatten(1).unbind(1))
-    across, down, x, y = a * across, d * down, b * down, c * across
-    if total.shift is not None:
-        across, down = across + total.shift[:, 0, None, None], down + total.shift[:, 1, None, None]
-    return Field(across, x, y, down)
+    linear = torch.eye(2, device=line.device) if total is None else total.linear
+    linear = linear.diag_embed() if total is not None and linear.ndim == 2 else linear
+    across, down = (linear.mT.reshape(-1, 2, 2, 1) * line[:, :, None]).unbind(1)  # columns of the matrix: x, then y
+    if total is not None and total.shift is not None:
+        across = across + total.shift[..., None]
+    return Field(across[:, :, None], down[..., None])
 
 
 def gridded(images: Tensor, plan: Gridded, size: int) -> Tensor:
@@ -231,21 +224,18 @@ def gridded(images: Tensor, plan: Gridded, size: int) -> Tensor:
         images = F.interpolate(images, plan.reduced, mode="bilinear", antialias=True)
     if plan.variance is not None:
         images = smooth(images, plan.variance)
-    weight = None
-    for (x_across, x_down, y_across, y_down), reach in plan.blanks:
-        inside = within(x_across + x_down, reach[:, 0]).mul_(within(y_across + y_down, reach[:, 1]))
-        weight = inside if weight is None else weight.mul_(inside)
-    grid = torch.empty(len(images), 2, size, size, device=images.device)
-    torch.add(plan.field.x_across, plan.field.x_down, out=grid[:, 0])
-    torch.add(plan.field.y_across, plan.field.y_down, out=grid[:, 1])
-    grid = grid.permute(0, 2, 3, 1)
+    grid = torch.add(*plan.field).permute(0, 2, 3, 1)
     sampled = F.grid_sample(images, grid, mode=plan.mode, padding_mode="zeros", align_corners=False)
-    return sampled if weight is None else sampled.mul_(weight[:, None])
+    for where, reach in plan.blanks:
+        sampled *= within(torch.add(*where), reach)
+    return sampled
 
 
 def within(position: Tensor, reach: Tensor) -> Tensor:
-    """1 inside a canvas, falling to 0 over the last pixel before `reach` (n, 1, 1); overwrites `position`."""
-    return torch.sub(reach, position.abs_(), out=position).clamp_(0, 1)
+    """(n, 1, H, W) of positions (n, 2, H, W), which it overwrites: 1 on a canvas, falling to 0 over the last pixel
+    before `reach`."""
+    torch.sub(reach, position.abs_(), out=position).clamp_(0, 1)
+    return position[:, :1].mul_(position[:, 1:])
 
 
 def smooth(images: Tensor, variance: Tensor) -> Tensor:
