@@ -17,6 +17,8 @@ def constant(values: tuple, device: torch.device) -> Tensor:
 
 def chunks(tree: Any, rows: int, count: int) -> list[Any]:
     """`count` copies of a nest of tuples, lists and dicts, with `rows` rows each of every tensor in it."""
+    if count == 1:
+        return [tree]
     if isinstance(tree, Tensor):
         return list(tree.split(rows))
     if isinstance(tree, dict):

@@ -3,11 +3,12 @@
 Walking a pipeline backwards from the output's pixels gives the position on the source that each of them shows. A resize
 repeats the edge of what it resizes, so positions are kept half a pixel inside that edge; rotation, affine maps and
 padding put zeros outside the canvas they act on, so positions beyond it are blanked, over one pixel as bilinear
-interpolation does.
+interpolation does. (What fades out there is the source, not a repetition of the canvas's edge; that is all the
+difference to one step after the other, but for the blur of each step's interpolation.)
 
 Two ways of sampling:
 
-- *gridded*: one `grid_sample` at the positions. Any chain.
+- *gridded*: one `grid_sample` at the positions. Any chain; bicubic is then torch's without anti-aliasing (a = -3/4).
 - *separable*: one resize, with crops and flips, is a weighted sum of a few rows and then of a few columns, with exactly
   the weights of torch's anti-aliased interpolation. For bicubic, and where the image may shrink.
 
@@ -240,7 +241,9 @@ def within(position: Tensor, reach: Tensor) -> Tensor:
 
 def smooth(images: Tensor, variance: Tensor) -> Tensor:
     """Blur with the discrete heat kernel, whose variance (n,) is exact however small it is."""
-    rows, columns = (heat(side, variance) for side in images.shape[-2:])
+    height, width = images.shape[-2:]
+    rows = heat(height, variance)
+    columns = rows if width == height else heat(width, variance)
     return rows[:, None] @ (images @ columns[:, None])
 
 
