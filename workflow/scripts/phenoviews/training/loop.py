@@ -105,6 +105,10 @@ class Trainer:
 
         self.sets = [(s["weight"], _pair_maker(s["views"], run["dataset"])) for s in sets]
         self.generator = torch.Generator(device)
+        # What draws inside a network. Not torch.manual_seed, which takes 0.3 ms.
+        self.inside = [torch.default_generator]
+        if device.type == "cuda":
+            self.inside.append(torch.cuda.default_generators[device.index])
         self.order, self.order_of = torch.empty(0), -1
 
         self.keeper = BestAmi(run, images, device) if training["keep"] == "best_ami" else None
@@ -126,7 +130,8 @@ class Trainer:
         """The whole of one step: rows, views, learning, and what the history needs of it. Waits for nothing."""
         if self.step % self.steps_per_epoch == 0:
             self.method.before_epoch(self.epoch)
-        torch.manual_seed(self._seed("step", self.step))  # for whatever draws inside a network
+        for generator in self.inside:
+            generator.manual_seed(self._seed("step", self.step))
         rows = self._rows()
         loss = self.learn(self.views(rows), rows)
         self.loss_sum += loss
