@@ -2,19 +2,23 @@
 
 from pathlib import Path
 
-from phenoviews.data.images import Images
 from phenoviews.errors import reported
 from phenoviews.files import write_json
-from phenoviews.measures.perceptual import distance, pairs
-from phenoviews.models.imagenet import located
-from phenoviews.models.weights import load_state
-from phenoviews.training.devices import claim
 
 with reported(snakemake.log[0]):
-    weights, reason = located(snakemake.input.weights)
+    if snakemake.input.weights:
+        # Here, since a study without LPIPS need not wait for torch.
+        from phenoviews.data.images import Images
+        from phenoviews.measures.perceptual import distance, pairs
+        from phenoviews.models.imagenet import located
+        from phenoviews.models.weights import load_state
+        from phenoviews.training.devices import claim
+
+        weights, reason = located(snakemake.input.weights)
+    else:
+        weights, reason = None, "AlexNet's weights are not to be used (config: measures.lpips.weights is none)"
     if weights is None:
-        none = "AlexNet's weights are not to be used (config: measures.lpips.weights is none)"
-        write_json(snakemake.output[0], {"lpips": None, "reason": reason or none})
+        write_json(snakemake.output[0], {"lpips": None, "reason": reason})
     else:
         device = claim()
         images = Images.open(Path(snakemake.input.images).parent).tensor("test", device)
