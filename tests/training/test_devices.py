@@ -22,7 +22,7 @@ def _fresh_claim() -> Iterator[None]:
 
 def hold(folder: Path, count: int, line: Connection) -> None:
     """What a job does: claims a GPU, says which, and keeps it until told to end."""
-    lock, index = devices.acquire(count, folder, poll=0.05)
+    lock, index = devices.acquire([str(i) for i in range(count)], folder, poll=0.05)
     line.send(index)
     line.recv()
     lock.close()
@@ -55,7 +55,7 @@ def test_jobs_get_a_gpu_each_and_wait_when_all_are_taken(tmp_path: Path):
 
 
 def test_says_that_it_waits(tmp_path: Path, capsys: pytest.CaptureFixture):
-    lock, index = devices.acquire(1, tmp_path)
+    lock, index = devices.acquire(["0"], tmp_path)
     assert index == 0
 
     def give_back(seconds: float) -> None:
@@ -63,8 +63,8 @@ def test_says_that_it_waits(tmp_path: Path, capsys: pytest.CaptureFixture):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(devices.time, "sleep", give_back)
-        assert devices.acquire(1, tmp_path)[1] == 0
-    assert capsys.readouterr().err == "phenoviews: all 1 GPUs are taken; waiting for one\n"
+        assert devices.acquire(["0"], tmp_path)[1] == 0
+    assert capsys.readouterr().err == "phenoviews: all of 1 GPUs are taken; waiting for one\n"
 
 
 def test_without_cuda_it_is_the_cpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
@@ -86,6 +86,17 @@ def test_an_assigned_gpu_is_taken_without_a_lock(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(devices, "acquire", lambda *_: pytest.fail("locked"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     assert devices.claim() == torch.device("cuda", 0)
+
+
+def test_of_several_visible_gpus_each_is_locked_under_its_own_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(devices, "_held", [])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    other, _ = devices.acquire(["2"], tmp_path / f"phenoviews-{devices.os.getuid()}")
+    assert devices.claim() == torch.device("cuda", 1)
+    other.close()
 
 
 def test_one_of_several_gpus_is_claimed_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

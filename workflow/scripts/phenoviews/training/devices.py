@@ -23,8 +23,9 @@ _held: list[IO] = []
 
 @functools.cache
 def claim() -> torch.device:
-    """The device of this process: the GPU that a scheduler assigned (CUDA_VISIBLE_DEVICES), else one that no other
-    process of ours has claimed on this machine, waiting for it if need be, else the CPU.
+    """The device of this process: the one GPU that CUDA_VISIBLE_DEVICES names (a scheduler's choice, or a user's who
+    wants jobs to share it), else one of those visible that no other process of ours has claimed on this machine,
+    waiting for it if need be; the CPU where there is no GPU.
 
     No context is made on the other GPUs. A second call returns the same device.
     """
@@ -35,32 +36,34 @@ def claim() -> torch.device:
             print(f"phenoviews: CUDA_VISIBLE_DEVICES={assigned}, but there is no CUDA here: using the CPU",
                   file=sys.stderr, flush=True)  # fmt: skip
         return torch.device("cpu")
-    if assigned is not None or count == 1:
+    if assigned and count == 1:
         return torch.device("cuda", 0)
-    lock, index = acquire(count, Path(tempfile.gettempdir()) / f"phenoviews-{os.getuid()}")
+    names = assigned.split(",") if assigned else [str(index) for index in range(count)]
+    lock, index = acquire(names, Path(tempfile.gettempdir()) / f"phenoviews-{os.getuid()}")
     _held.append(lock)
     torch.cuda.set_device(index)
     return torch.device("cuda", index)
 
 
-def acquire(count: int, folder: Path, poll: float = 1.0) -> tuple[IO, int]:
-    """Lock one of `count` GPUs by a file in `folder`; wait, looking every `poll` seconds, while all are taken.
+def acquire(names: list[str], folder: Path, poll: float = 1.0) -> tuple[IO, int]:
+    """Lock one of the GPUs called `names` by a file in `folder`; wait, looking every `poll` seconds, while all are
+    taken.
 
     Returns the lock, which lasts as long as the file object is open and ends with the process however it ends, and
-    the GPU's number.
+    the GPU's place among `names`.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     waiting = False
     while True:
-        for index in range(count):
-            lock = (folder / f"gpu{index}.lock").open("w")
+        for index, name in enumerate(names):
+            lock = (folder / f"gpu-{name}.lock").open("w")
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return lock, index
             except BlockingIOError:
                 lock.close()
         if not waiting:
-            print(f"phenoviews: all {count} GPUs are taken; waiting for one", file=sys.stderr, flush=True)
+            print(f"phenoviews: all of {len(names)} GPUs are taken; waiting for one", file=sys.stderr, flush=True)
             waiting = True
         time.sleep(poll)
 
