@@ -237,19 +237,19 @@ class Lightly:
         self.optimizer.zero_grad()
 
 
-def clock(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
-def timed(step: Callable[[], object], steps: int, device: torch.device) -> float:
+def timed(step: Callable[[], object], steps: int, device: torch.device, clock: Callable[[], float]) -> float:
     """Seconds per step, after one that is not counted."""
+
+    def now() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return clock()
+
     step()
-    begin = clock(device)
+    begin = now()
     for _ in range(steps):
         step()
-    return (clock(device) - begin) / steps
+    return (now() - begin) / steps
 
 
 def measure(arguments: argparse.Namespace, device: torch.device, folder: Path) -> dict:
@@ -259,6 +259,7 @@ def measure(arguments: argparse.Namespace, device: torch.device, folder: Path) -
         run["training"]["batch_size"] = arguments.batch
     images = noise(preset["images"], folder)
     steps = arguments.steps or preset["steps"][device.type]
+    clock = {"wall": time.perf_counter, "cpu": time.process_time}[arguments.clock]
 
     trainer = Trainer(run, images, device)
     rows = torch.arange(trainer.batch, device=device)
@@ -272,11 +273,11 @@ def measure(arguments: argparse.Namespace, device: torch.device, folder: Path) -
     for number in range(arguments.rounds + 1):
         # The order changes from round to round: whoever comes second finds warm caches, or a hotter processor.
         turn = list(contestants.items())[:: 1 if number % 2 else -1]
-        found = {name: timed(step, steps, device) for name, step in turn}
+        found = {name: timed(step, steps, device, clock) for name, step in turn}
         if recipe:
             # Workers live for the round only: otherwise they would work ahead while the others are timed.
             batches = recipe.batches()
-            found["lightly"] = timed(lambda batches=batches: recipe.step(next(batches)), steps, device)
+            found["lightly"] = timed(lambda batches=batches: recipe.step(next(batches)), steps, device, clock)
             batches.close()
         print(f"round {number}: " + ", ".join(f"{k} {1e3 * v:.1f} ms" for k, v in found.items())
               + (" (not counted)" if number == 0 else ""), file=sys.stderr, flush=True)  # fmt: skip
@@ -297,6 +298,7 @@ def measure(arguments: argparse.Namespace, device: torch.device, folder: Path) -
         "size": preset["size"],
         "precision": str(trainer.dtype or torch.float32).removeprefix("torch."),
         "torch": str(torch.__version__),
+        "clock": arguments.clock,
         "rounds": arguments.rounds,
         "steps": steps,
         "milliseconds": {name: 1e3 * statistics.median(values) for name, values in seconds.items()},
@@ -307,7 +309,8 @@ def measure(arguments: argparse.Namespace, device: torch.device, folder: Path) -
 
 
 def table(found: dict) -> str:
-    head = "{backbone} (width {width}), {size} px, {method}, batch {batch}, {precision}, torch {torch}, {device}"
+    head = "{backbone} (width {width}), {size} px, {method}, batch {batch}, {precision}, {clock} time, torch {torch}, "
+    head += "{device}"
     names = {"bare": "bare step", "loop": "whole loop", "lightly": "lightly's recipe"}
     lines = [head.format(**found), f"{'':18}{'images/s':>10}{'ms/step':>10}"]
     for name, value in found["images_per_s"].items():
@@ -331,6 +334,9 @@ def main() -> None:
                         help="of all three (default auto: bf16 where it pays)")  # fmt: skip
     parser.add_argument("--threads", type=int, help="of the CPU (default: torch's own choice, all cores)")
     parser.add_argument("--workers", type=int, help="lightly's loader processes (default 0 on the CPU, 8 on a GPU)")
+    parser.add_argument("--clock", default="wall", choices=("wall", "cpu"),
+                        help="cpu: processor time of this process; for a CPU shared with others, with --threads 1 and "
+                        "--workers 0 (default wall)")  # fmt: skip
     parser.add_argument("--no-lightly", dest="lightly", action="store_false", help="leave lightly's recipe out")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     arguments = parser.parse_args()
