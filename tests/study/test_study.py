@@ -38,7 +38,7 @@ def changed(config, *path_and_value):
     return config
 
 
-# ------------------------------------------------------------------------------------------------------ the papers' grid
+# ------------------------------------------------------------------------------------------------------- the paper grid
 def test_paper_scale_trains_what_the_paper_trained(paper):
     """Tables 1 and 7 share MoCo v2+ on VGG11 with the second set: 25 + 30 - 5."""
     count = {name: len(paper.runs(panel)) for name, panel in paper.panels.items()}
