@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import warnings
 
+import lpips
 import pytest
 import torch
 import torchvision
 
-import lpips
 from phenoviews.errors import UserError
 from phenoviews.measures.perceptual import distance, network, pairs, signed
 
