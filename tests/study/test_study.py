@@ -106,6 +106,19 @@ def test_demo_changes_only_what_its_patch_says(config, demo, paper):
     assert paper.note == ""
 
 
+def test_settings_that_are_not_the_papers_are_named_in_every_panel(config):
+    """A table made with one epoch at paper scale must not read as the paper's."""
+    quick = changed({**config, "scale": "paper"}, "recipes", "mnist", "training", "epochs", 1)
+    study = Study(quick, shipped=config)
+    assert study.note == "Settings that are not the paper's: recipes.mnist.training.epochs: 1."
+    for panel in study.panels.values():
+        assert study.declaration(panel)["scale"]["note"] == study.note
+    assert Study({**config, "scale": "paper"}, shipped=config).note == ""
+    # Another mirror, or a dataset of the user's own, changes no number of the paper's.
+    own = changed({**config, "scale": "paper"}, "datasets", "mnist", "mirrors", ["file:///data/"])
+    assert Study(own, shipped=config).note == ""
+
+
 # -------------------------------------------------------------------------------------------------------------- names
 def test_override_reaches_the_leaf(paper):
     pipeline = paper.sets("cifar+hue=0.25+color_jitter.p=0.5+scale.0=0.2")[0]["views"][0]

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import yaml
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
@@ -28,7 +29,9 @@ def told(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
-study = told(Study, config)
+# The document as it is shipped: a panel names what the user's settings change in it.
+shipped = yaml.safe_load((Path(workflow.basedir) / "config.yaml").read_text())
+study = told(Study, config, shipped)
 
 
 # A local machine counts its GPUs; a scheduler gives one to each job that asks.

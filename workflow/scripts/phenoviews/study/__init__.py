@@ -69,10 +69,14 @@ def merge(below: Any, above: Any) -> Any:
 
 
 class Study:
-    """A validated config document at one of its scales. Raises `UserError` for anything in it that cannot be."""
+    """A validated config document at one of its scales. Raises `UserError` for anything in it that cannot be.
 
-    def __init__(self, config: dict):
+    `shipped`: the project's own config.yaml, of which `config` is a changed copy; every panel then names the changes.
+    """
+
+    def __init__(self, config: dict, shipped: dict | None = None):
         config = copy.deepcopy(dict(config))
+        self.changes = list(_changes(shipped, config)) if shipped else []
         validate(config)
         self.scale: str = config["scale"]
         if self.scale not in config["scales"]:
@@ -267,16 +271,18 @@ class Study:
 
     @property
     def note(self) -> str:
-        """One sentence on what the scale changes, for every panel; empty where the panels run as declared."""
+        """What keeps the numbers from being the paper's experiment, for every panel: the scale, and settings that are
+        not the shipped ones. Empty where there is nothing of the kind."""
+        changed = f"Settings that are not the paper's: {', '.join(self.changes)}." if self.changes else ""
         if self.scale == "paper":
-            return ""
+            return changed
         stand_ins = ", ".join(
             f"{self.label('datasets', b)} in place of {self.label('datasets', a)}"
             for a, b in self.config["stand_ins"].items()
         )
         changes = [stand_ins, "reduced training", f"{len(self.config['seeds'])} seeds"]
         scale = f"{self.scale.capitalize()} scale ({', '.join(filter(None, changes))})"
-        return f"{scale}: not comparable with the published values."
+        return f"{scale}: not comparable with the published values. {changed}".strip()
 
     # -------------------------------------------------------------------------------------------------------- checks
     def _check(self) -> None:
@@ -306,6 +312,19 @@ class Study:
                 self.runs(panel)
             except UserError as error:
                 raise UserError(f"{where}: {error}") from None
+
+
+def _changes(shipped: Any, config: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """The leaves of what decides a result whose value is not the shipped one: `recipes.mnist.training.epochs: 1`.
+
+    Entries that the shipped document has not are the user's own, and no changes.
+    """
+    deciding = ("seeds", "stand_ins", "transforms", "methods", "backbones", "recipes", "measures")
+    if isinstance(shipped, dict) and isinstance(config, dict):
+        for key in shipped.keys() & config.keys() if path else deciding:
+            yield from sorted(_changes(shipped.get(key), config.get(key), (*path, key)))
+    elif shipped != config:
+        yield f"{'.'.join(path)}: {config}"
 
 
 def _missing(panel: Panel) -> Iterator[str]:
