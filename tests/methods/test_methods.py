@@ -66,7 +66,7 @@ def step(method: methods.Method, pairs: list, optimizer: torch.optim.Optimizer, 
 
 
 def sgd(method: methods.Method) -> torch.optim.Optimizer:
-    return torch.optim.SGD(method.parameter_groups(), lr=0.1, momentum=0.9)
+    return torch.optim.SGD(method.parameter_groups(), lr=0.01, momentum=0.9)
 
 
 @pytest.mark.parametrize("kind", PARAMS)

@@ -49,14 +49,18 @@ def test_a_table_on_slurm_with_a_training_cancelled_on_the_way(project):
     process = project.start("--profile", "slurm", *quick, "--config", "scale=demo", *patch, "no_free_lunch_table1")
     try:
         checkpoints = project.folder / "results/demo/checkpoints"
-        wait_for(lambda: list(checkpoints.glob("*.pt")), 240)
-        # The comment of a job names its rule and wildcards.
-        trainings = [job for job, comment, _ in jobs_of(project, "RUNNING") if "pretrain" in comment]
-        assert trainings
+
+        def all_saved():
+            """The running trainings, once each has a checkpoint."""
+            # The comment of a job names its rule and wildcards.
+            running = [job for job, comment, _ in jobs_of(project, "RUNNING") if "pretrain" in comment]
+            return running if 0 < len(running) <= len(list(checkpoints.glob("[!.]*.pt"))) else []
+
+        trainings = wait_for(all_saved, 300)
         assert all(
             re.search(r"TresPerJob=gres[:/]gpu[:=]1\b", slurm("scontrol", "show", "job", job)) for job in trainings
         )
-        cancelled = trainings[0]
+        cancelled = max(trainings, key=int)  # the last to have begun
         slurm("scancel", cancelled)
         output, _ = process.communicate(timeout=900)
     finally:
