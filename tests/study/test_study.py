@@ -114,6 +114,10 @@ def test_settings_that_are_not_the_papers_are_named_in_every_panel(config):
     for panel in study.panels.values():
         assert study.declaration(panel)["scale"]["note"] == study.note
     assert Study({**config, "scale": "paper"}, shipped=config).note == ""
+    # The same, said under the scale.
+    under_scale = changed({**config, "scale": "paper"}, "scales", "paper", {"seeds": [5]})
+    assert Study(under_scale, shipped=config).note == "Settings that are not the paper's: seeds: [5]."
+    assert Study(config, shipped=config).note == Study(config).note
     # Another mirror, or a dataset of the user's own, changes no number of the paper's.
     own = changed({**config, "scale": "paper"}, "datasets", "mnist", "mirrors", ["file:///data/"])
     assert Study(own, shipped=config).note == ""

@@ -76,7 +76,6 @@ class Study:
 
     def __init__(self, config: dict, shipped: dict | None = None):
         config = copy.deepcopy(dict(config))
-        self.changes = list(_changes(shipped, config)) if shipped else []
         validate(config)
         self.scale: str = config["scale"]
         if self.scale not in config["scales"]:
@@ -89,6 +88,9 @@ class Study:
                 raise UserError(f"{error} (at scale {scale}; look under `scales.{scale}` too)") from None
             if scale == self.scale:
                 self.config = complete(at_scale, schema())
+                # Compared at the scale, since a change under `scales` is a change too.
+                before = merge(shipped, shipped["scales"].get(scale, {})) if shipped else at_scale
+                self.changes = list(_changes(before, at_scale))
         self._check()
 
     # ------------------------------------------------------------------------------------------------------- entries
