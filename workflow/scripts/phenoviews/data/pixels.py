@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +22,21 @@ def read(path: Path) -> np.ndarray:
     white is inverted. `UserError` naming the file for a broken one and for what would lose information: transparency,
     other depths, several pages or channels.
     """
+    return decode(path.read_bytes, path.name, str(path))
+
+
+def decode(get: Callable[[], bytes], name: str, where: str) -> np.ndarray:
+    """`read` of the bytes that `get` gives: a file called `name`, which errors call `where`."""
     try:
-        data = path.read_bytes()
-        return _tiff(data) if path.suffix.lower() in (".tif", ".tiff") else _pillow(data)
-    except MemoryError:
+        data = get()
+        return _tiff(data) if name.lower().endswith((".tif", ".tiff")) else _pillow(data)
+    except (MemoryError, UserError):
         raise
     except Exception as error:  # decoders raise nearly anything for a broken file
         reason = str(error) or type(error).__name__
         if "cannot identify image file" in reason:
             reason = "no PNG, JPEG or TIFF image, or broken in its first bytes"
-        raise UserError(f"{path}: cannot be read ({reason}); repair, convert or remove it") from error
+        raise UserError(f"{where}: cannot be read ({reason}); repair, convert or remove it") from error
 
 
 def _channels(array: np.ndarray) -> np.ndarray:
