@@ -1,0 +1,184 @@
+"""The command `python -m phenoviews.profiles`: scores any table of profiles."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from phenoviews.errors import UserError, reported
+from phenoviews.files import write_json, write_text
+from phenoviews.profiles import tables
+from phenoviews.profiles.neighbours import confusion
+from phenoviews.profiles.postprocess import POSTPROCESSINGS
+from phenoviews.profiles.score import TITLES, score
+from phenoviews.profiles.structure import structure
+
+EPILOG = """\
+The table
+  One row per cell, site or well (rows with the same plate and well are averaged; treatments are the medians of their
+  wells), or one row per treatment (a table without plate and well). Columns named Metadata_… tell what a row is; case
+  does not matter, and every name can be set. Features are all other columns, or those that match --features.
+
+    Metadata_Plate  Metadata_Well  Metadata_Compound  Metadata_Concentration  Metadata_MoA    Metadata_Batch  f0    f1  …
+    Week1_22123     B02            DMSO               0                                       Week1           0.12  …
+    Week1_22123     D05            taxol              0.3                     Microtubule …   Week1           0.74  …
+
+The scores
+  NSC   treatments whose nearest neighbour (cosine) among other compounds has their mechanism of action (MoA)
+  NSCB  the same among other compounds and other batches; MoAs seen in one batch only are left out
+  drop  NSC - NSCB, in points: how much of NSC was the batch
+  Each under no post-processing, whitening by the negative control, and TVN (whitening, then CORAL by batch). In
+  brackets: a 95% bootstrap interval over treatments. Ties between MoAs and zero profiles count as wrong, and are said.
+
+Examples (in the repository, with PYTHONPATH=workflow/scripts)
+  Well profiles with our column names:
+    python -m phenoviews.profiles profiles.parquet
+  CellProfiler features under other names, some of them only:
+    python -m phenoviews.profiles profiles.csv.gz --batch Metadata_Week --moa Metadata_target --features 'Cells_*' 'Nuclei_*'
+  One batch only, so NSC alone:
+    python -m phenoviews.profiles profiles.csv --no-batch
+  Also what each treatment was taken for, the confusions by MoA, and mean average precision and batch effects:
+    python -m phenoviews.profiles profiles.csv --predictions predictions.csv --confusion confusion.csv --more
+"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command with `arguments`, those of the command line without any."""
+    options = parser().parse_args(arguments)
+    with reported():
+        columns = {key: getattr(options, key) for key in tables.COLUMNS if getattr(options, key) is not None}
+        meta, x, names = tables.read(options.table, columns, options.features, options.control, not options.no_batch)
+        rows = len(meta)
+        meta, x = tables.wells(meta, x, options.across_cells)
+        settings = {"reg": options.reg, "coral_reg": options.coral_reg, "across_wells": options.across_wells}
+        result, predictions = score(meta, x, **settings, interval_by=options.interval, seed=options.seed)
+        result["notes"] = [_named(note, x, names) for note in result["notes"]]
+        print("\n".join(_report(result, rows, tables.has_wells(meta))))
+        if options.more:
+            precision, shares = structure(meta, x, **settings, seed=options.seed)
+            print("\n".join(_more(precision, shares)))
+            result |= {"precision": _records(precision), "variance_shares": _records(shares)}
+        if options.json:
+            write_json(options.json, {"table": str(options.table), **result})
+        if options.predictions:
+            write_text(options.predictions, predictions.to_csv(index=False))
+        if options.confusion:
+            write_text(options.confusion, _confusions(predictions).to_csv(index=False))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(
+        prog="python -m phenoviews.profiles",
+        description="Score a table of profiles by mechanism of action: NSC, NSCB and their drop, in exact counts.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("table", type=Path, help=".csv, .csv.gz or .parquet")
+    group = made.add_argument_group("columns")
+    for key, name in tables.COLUMNS.items():
+        group.add_argument(f"--{key}", metavar="COLUMN", help=f"default {name}")
+    group.add_argument("--no-batch", action="store_true", help="the table has no batches: NSC only, no NSCB, no TVN")
+    group.add_argument("--control", default="DMSO", metavar="COMPOUND", help="the negative control (default DMSO)")
+    group.add_argument("--features", nargs="+", default=[], metavar="PATTERN",
+                       help="shell patterns of the feature columns; quote them")  # fmt: skip
+    group = made.add_argument_group("method (the defaults are the paper's)")
+    group.add_argument("--reg", type=float, default=1.0, help="regulariser of whitening (default 1)")
+    group.add_argument("--coral-reg", type=float, default=1.0, help="regulariser of CORAL (default 1)")
+    group.add_argument("--across-cells", choices=tables.STATISTICS, default="mean", help="cells → well (default mean)")
+    group.add_argument("--across-wells", choices=tables.STATISTICS, default="median",
+                       help="wells → treatment (default median)")  # fmt: skip
+    group.add_argument("--interval", choices=["treatment", "compound"], default="treatment",
+                       help="what the bootstrap draws (default treatment)")  # fmt: skip
+    group.add_argument("--seed", type=int, default=0, help="of the bootstrap and of the p-values (default 0)")
+    group = made.add_argument_group("outputs")
+    group.add_argument("--more", action="store_true",
+                       help="also mean average precision (copairs) and the share of variance that is batch and plate")  # fmt: skip
+    group.add_argument("--json", type=Path, metavar="FILE", help="all that is printed, as JSON")
+    group.add_argument("--predictions", type=Path, metavar="FILE", help="csv, one row per treatment and score")
+    group.add_argument("--confusion", type=Path, metavar="FILE", help="csv, treatments by true and predicted MoA")
+    return made
+
+
+def _report(result: dict[str, Any], rows: int, wells: bool) -> list[str]:
+    n = result["counts"]
+    of = f"{rows:,} rows in {n['wells']:,} wells" if wells else f"{rows:,} rows, each a profile of its own"
+    lines = [
+        f"{of}, {n['controls']:,} of them controls; {n['treatments']:,} treatments, {n['compounds']:,} compounds, "
+        f"{n['moas']:,} MoAs, {n['batches']:,} batches; {n['features']:,} features",
+        "",
+        f"{'':<11}" + "".join(f"{title:<34}" for title in TITLES.values()).rstrip(),
+    ]
+    reasons = {}
+    for name in POSTPROCESSINGS:
+        cells = []
+        for key in TITLES:
+            cells.append(_cell(result["postprocessing"][name][key]))
+            if why := result["postprocessing"][name][key]["undefined"]:
+                reasons.setdefault(why, []).append(f"{name} {TITLES[key]}")
+        lines.append(f"{name:<11}" + "".join(f"{cell:<34}" for cell in cells).rstrip())
+    lines += ["", *(f"undefined: {', '.join(where)}: {why}" for why, where in reasons.items())]
+    if result["left_out"]:
+        moas = ", ".join(f"{moa} ({batch})" for moa, batch in result["left_out"].items())
+        lines.append(f"NSCB leaves out MoAs seen in one batch only: {moas}")
+    return [*lines, *(f"note: {note}" for note in result["notes"])]
+
+
+def _cell(number: dict[str, Any]) -> str:
+    if number["percent"] is None:
+        return "undefined"
+    exact = f"{number['correct']}/{number['of']} = " if "correct" in number else ""
+    unit = "%" if exact else ""
+    low, high = number["interval"]
+    return f"{exact}{number['percent']:.1f}{unit} [{low:.1f}, {high:.1f}]"
+
+
+def _more(precision: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
+    lines = ["", "Mean average precision: replicates among the controls of their batch; MoAs among other compounds"]
+    for row in precision.itertuples():
+        what = (
+            f"undefined: {row.undefined}"
+            if row.undefined
+            else f"{row.map:.3f} (chance {row.chance:.3f}), {int(row.found)} of {int(row.groups)} above chance (q < 0.05)"
+        )
+        lines.append(f"{row.postprocessing:<11}{row.task:<18}{what}")
+    lines += ["", "Share of the profiles' variance (η²; adjusted: ε², 0 expected where there is no effect)"]
+    for row in shares.itertuples():
+        what = (
+            "undefined: no variance, or as many groups as wells"
+            if np.isnan(row.share)
+            else f"{row.share:.3f}, adjusted {row.adjusted:.3f} ({row.groups} in {row.n} wells)"
+        )
+        lines.append(f"{row.postprocessing:<11}{row.wells:<10}{row.factor:<8}{what}")
+    return lines
+
+
+def _confusions(predictions: pd.DataFrame) -> pd.DataFrame:
+    parts = []
+    for (name, key), part in predictions.groupby(["postprocessing", "score"], sort=False):
+        counts = (
+            confusion(part).rename_axis(index="true", columns="predicted").stack().rename("treatments").reset_index()
+        )
+        parts.append(counts.assign(postprocessing=name, score=key))
+    return pd.concat(parts)[["postprocessing", "score", "true", "predicted", "treatments"]]
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{key: None if pd.isna(value) else value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def _named(note: str, x: np.ndarray, names: list[str]) -> str:
+    """A note on constant features, with the first one's name for its number."""
+    same = tables.constant(x)
+    return note.replace(f"number {same.argmax()}", names[same.argmax()]) if same.any() else note
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"phenoviews: error: {error}") from error

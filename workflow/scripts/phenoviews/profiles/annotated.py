@@ -1,0 +1,100 @@
+"""The annotated set of a screen: the wells whose treatments have a known mechanism of action, and the controls.
+
+Of BBBC021 these are the 632 wells that Ljosa et al. (2013) scored and every paper since: 330 wells of DMSO and 302 of
+103 treatments. The two official tables name 330 wells more, since taxol 0.3 µM is both a treatment (three wells of the
+dose series of Week1) and the positive control of every plate; those 330 are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from phenoviews.cells.subset import in_columns
+from phenoviews.errors import UserError
+from phenoviews.profiles.neighbours import single_batch_moas
+from phenoviews.profiles.tables import CONTROL, TREATMENT, WELL
+
+
+def annotated(fields: pd.DataFrame, control_columns: Sequence[int] = ()) -> pd.DataFrame:
+    """The fields of the negative controls and of the annotated treatments, in their order, with a new index.
+
+    Args:
+        fields: one row per field, with Metadata_Plate, _Well, _Compound, _Concentration (µM), _Control (bool: negative
+            control) and _MoA ("" where unknown).
+        control_columns: columns of the plate whose treated wells are positive controls, and left out; [2, 11] of BBBC021.
+
+    Raises:
+        UserError: no annotated treatment.
+    """
+    control = fields[CONTROL]
+    treated = ~control & (fields["Metadata_MoA"] != "") & ~in_columns(fields, list(control_columns))
+    if not treated.any():
+        raise UserError("annotated set: no treatment of the screen has a MoA; add a table of MoAs")
+    return fields[control | treated].reset_index(drop=True)
+
+
+def treatment_list(fields: pd.DataFrame) -> pd.DataFrame:
+    """One row per annotated treatment, sorted: compound, concentration, MoA, batch (several are joined by commas), wells,
+    fields."""
+    treated = fields[~fields[CONTROL]]
+    return (
+        treated.assign(well=treated["Metadata_Plate"] + " " + treated["Metadata_Well"])
+        .groupby(TREATMENT)
+        .agg(
+            Metadata_MoA=("Metadata_MoA", "first"),
+            Metadata_Batch=("Metadata_Batch", lambda batch: ",".join(sorted(batch.unique()))),
+            wells=("well", "nunique"),
+            fields=("well", "size"),
+        )
+        .reset_index()
+    )
+
+
+def counts(fields: pd.DataFrame) -> dict[str, Any]:
+    """What the annotated set holds: fields, wells (controls, treated), plates, batches, treatments, compounds, moas;
+    single_batch_moas, MoA → its batch; nscb_treatments, how many NSCB asks."""
+    table, wells = treatment_list(fields), fields.drop_duplicates(WELL)
+    single = single_batch_moas(table)
+    return {
+        "fields": len(fields),
+        "wells": len(wells),
+        "controls": int(wells[CONTROL].sum()),
+        "treated": int((~wells[CONTROL]).sum()),
+        "plates": int(wells["Metadata_Plate"].nunique()),
+        "batches": int(wells["Metadata_Batch"].nunique()),
+        "treatments": len(table),
+        "compounds": int(table["Metadata_Compound"].nunique()),
+        "moas": int(table["Metadata_MoA"].nunique()),
+        "single_batch_moas": single,
+        "nscb_treatments": int((~table["Metadata_MoA"].isin(list(single))).sum()),
+    }
+
+
+def subset(
+    table: pd.DataFrame, fraction: float, seed: int, by: Sequence[str] = (*TREATMENT, "Metadata_Batch")
+) -> np.ndarray:
+    """(rows,) bool: a `fraction` of the rows of every group, at least one, drawn without replacement.
+
+    With fields as rows, and treatment and batch as groups, every treatment keeps a field and every week keeps controls
+    (ambiguity B-6, default); with cells as rows and `by` plate and well it is the alternative, some cells of every well.
+    The draw of a group depends on `seed` and on that group alone. Groups are rounded to the nearest row, so the whole may
+    be a little more than `fraction`: 0.15 of BBBC021's 2,528 fields are 400.
+    """
+    if not 0 < fraction <= 1:
+        raise UserError(f"subset: the fraction is {fraction}; give one above 0, up to 1")
+    chosen = np.zeros(len(table), dtype=bool)
+    for name, rows in table.reset_index(drop=True).groupby(list(by), sort=True).indices.items():
+        # From the group's own name, so that a treatment more or less moves no other's draw.
+        words = np.frombuffer("\0".join(map(str, name)).encode(), dtype=np.uint8)
+        order = np.random.default_rng([seed, *words.tolist()]).permutation(np.sort(rows))
+        chosen[order[: max(1, int(len(rows) * fraction + 0.5))]] = True
+    return chosen
+
+
+def evaluated(table: pd.DataFrame, chosen: np.ndarray) -> np.ndarray:
+    """(rows,) bool: what a subset is evaluated on: its rows, and all rows of the controls (ambiguity B-6)."""
+    return np.asarray(chosen) | table[CONTROL].to_numpy()

@@ -1,0 +1,130 @@
+"""What is done to well profiles before they are compared: nothing, whitening, or TVN.
+
+Perakis et al. 2021 as their code has it: whitening by the negative controls (regularised PCA whitening), then, for TVN
+(typical variation normalisation, Ando et al. 2017), CORAL (Sun et al. 2016), which gives the controls of every batch
+the second moments of all controls.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from phenoviews.errors import UserError
+
+POSTPROCESSINGS = ("none", "whitening", "tvn")
+EPS = np.finfo(np.float64).eps
+
+
+def postprocessed(
+    x: np.ndarray, control: np.ndarray, batch: np.ndarray | None, reg: float = 1.0, coral_reg: float = 1.0
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """`x` (wells, d) under each of `POSTPROCESSINGS`; see `whiten` and `coral`. `batch` may be missing.
+
+    Returns:
+        found: post-processing → (wells, e).
+        undefined: post-processing → why these wells do not allow it.
+    """
+    found, undefined = {"none": np.asarray(x, dtype=np.float64)}, {}
+    try:
+        found["whitening"] = whiten(x, control, reg)
+        if batch is None:
+            raise UserError("TVN needs the batch of every well, and there is none")
+        found["tvn"] = coral(found["whitening"], control, batch, coral_reg)
+    except UserError as error:
+        undefined = {name: str(error) for name in POSTPROCESSINGS if name not in found}
+    return found, undefined
+
+
+def whiten(x: np.ndarray, control: np.ndarray, reg: float = 1.0) -> np.ndarray:
+    """Principal axes of the controls, each divided by the root of the controls' variance along it plus `reg`.
+
+    With m the controls' mean and C = (1/n) Σ (x - m)(x - m)ᵀ = V diag(s) Vᵀ over the n controls, the result is
+    (x - m) V diag(1 / √(s + reg)). Profiles have more features than there are controls, as a rule; so there are
+    directions in which the controls do not vary (s = 0) though the treatments do. They are divided by √reg, which
+    therefore decides the result (ambiguity B-17). C does not say which axes they have; here they are the principal
+    axes of all wells, so that the medians taken afterwards do not depend on the library that found V.
+
+    Args:
+        x: (wells, d).
+        control: (wells,) bool.
+        reg: the regulariser, ≥ 0; 1 in the paper's code.
+
+    Returns:
+        (wells, e) float64, e ≤ d: axes along which no well varies are left out; they are 0.
+
+    Raises:
+        UserError: fewer than two controls, or reg = 0 and directions in which the controls do not vary.
+    """
+    x, control = np.asarray(x, dtype=np.float64), np.asarray(control, dtype=bool)
+    n = int(control.sum())
+    if n < 2:
+        raise UserError(f"whitening needs at least two wells of the negative control, and there are {n}")
+    if reg < 0:
+        raise UserError(f"whitening: the regulariser is {reg}, and must not be negative")
+    # Differences to one well first: a feature that is constant then is 0 exactly, and never rounding noise.
+    centred = x - x[control][0]
+    centred = centred - centred[control].mean(axis=0)
+    small = EPS * max(x.shape) * np.linalg.norm(centred)
+    _, scale, axes = np.linalg.svd(centred[control], full_matrices=False)
+    axes, variance = axes[scale > small], scale[scale > small] ** 2 / n
+    seen = centred @ axes.T
+    rest = centred - seen @ axes
+    _, scale, others = np.linalg.svd(rest, full_matrices=False)
+    unseen = rest @ others[scale > small].T
+    if reg == 0 and unseen.shape[1]:
+        raise UserError(
+            f"whitening: the {n} controls vary in {len(axes)} directions and the wells in {unseen.shape[1]} more; "
+            "give a positive regulariser"
+        )
+    return np.hstack([seen / np.sqrt(variance + reg), unseen / np.sqrt(reg) if reg else unseen])
+
+
+def coral(x: np.ndarray, control: np.ndarray, batch: np.ndarray, reg: float = 1.0) -> np.ndarray:
+    """Each batch re-coloured so that its controls have the second moments of all controls.
+
+    With M = (1/n) Σ xxᵀ + reg·I over all controls and M_b over those of batch b (neither centred), the wells of b become
+    x M_b^(-1/2) M^(1/2). With one batch this is x.
+
+    Args:
+        x: (wells, d), whitened.
+        control: (wells,) bool.
+        batch: (wells,) the batch of each well.
+        reg: the regulariser, ≥ 0; 1 in the paper's code.
+
+    Returns:
+        (wells, d) float64.
+
+    Raises:
+        UserError: a batch without controls, or reg = 0 and a batch whose controls do not span all directions.
+    """
+    x, control, batch = np.asarray(x, dtype=np.float64), np.asarray(control, dtype=bool), np.asarray(batch)
+    if reg < 0:
+        raise UserError(f"TVN: the regulariser is {reg}, and must not be negative")
+    without = sorted(set(batch.tolist()) - set(batch[control].tolist()))
+    if without:
+        raise UserError(
+            f"TVN needs wells of the negative control in every batch; there are none in {len(without)} "
+            f"({', '.join(map(str, without[:3]))}{' …' if len(without) > 3 else ''})"
+        )
+    found = np.empty_like(x)
+    for name in np.unique(batch):
+        here = batch == name
+        found[here] = _times_power(
+            _times_power(x[here], x[here & control], reg, -0.5, f"batch {name}"), x[control], reg, 0.5, "all batches"
+        )
+    return found
+
+
+def _times_power(x: np.ndarray, of: np.ndarray, reg: float, power: float, where: str) -> np.ndarray:
+    """x M^power with M = (1/n) Σ yyᵀ + reg·I over the n rows y of `of`: M is reg·I but along the axes of `of`."""
+    _, scale, axes = np.linalg.svd(of, full_matrices=False)
+    values = scale**2 / len(of)
+    kept = values > EPS * max(of.shape) * values.max(initial=0)
+    values, axes = values[kept], axes[kept]
+    if reg == 0 and power < 0 and len(axes) < x.shape[1]:
+        raise UserError(
+            f"TVN: the {len(of)} controls of {where} span {len(axes)} of {x.shape[1]} directions; give a positive "
+            "regulariser"
+        )
+    elsewhere = reg**power if reg else 0.0
+    return elsewhere * x + (x @ axes.T) * ((values + reg) ** power - elsewhere) @ axes
