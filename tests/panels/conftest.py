@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import itertools
+
 import pandas as pd
 import pytest
 
 from phenoviews.panels.records import COLUMNS
+from phenoviews.panels.table import GRID
 
 NONE = float("nan")
 
@@ -11,6 +14,17 @@ NONE = float("nan")
 def record(transform, seed, metric, value, reason=None, method="moco", backbone="vgg11", dataset="digits"):
     source = f"{dataset}/{transform}/{method}/{backbone}/seed{seed}/{metric}.json"
     return [dataset, transform, method, backbone, seed, metric, value, reason, source]
+
+
+def grid(dataset=("digits",), transform=("one",), method=("moco",), backbone=("vgg11",), seeds=(5, 6)) -> list[dict]:
+    """Every run of a grid, as the study declares them."""
+    axes = {"dataset": dataset, "transform": transform, "method": method, "backbone": backbone, "seed": seeds}
+    return [dict(zip(axes, names, strict=True)) for names in itertools.product(*axes.values())]
+
+
+def axes(each: list[dict]) -> dict[str, list[str]]:
+    """The names of the runs by axis, as the study declares them."""
+    return {key: list(dict.fromkeys(run[key] for run in each)) for key in GRID}
 
 
 @pytest.fixture
@@ -48,6 +62,7 @@ def panel() -> dict:
     return {
         "name": "p_t",
         "title": "What is kept",
+        "each": grid(transform=["one", "two"]),
         "runs": {"dataset": ["digits"], "transform": ["one", "two"], "method": ["moco"], "backbone": ["vgg11"]},
         "metrics": [
             {"name": "ami", "label": "AMI", "unit": "", "digits": 2},

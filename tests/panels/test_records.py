@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from phenoviews.errors import UserError
-from phenoviews.panels.records import class_names, published, read, titles
+from phenoviews.panels.records import COLUMNS, changes, class_names, of_panel, published, read, titles
 
 
 @pytest.fixture
@@ -41,6 +41,39 @@ def test_what_cannot_be_read_names_the_file(run):
     run["files"][0].write_text("[1]")
     with pytest.raises(UserError, match=r"clusters\.json: not a JSON object"):
         read([run], ["ami"])
+
+
+def test_changes_are_to_the_run_of_the_same_seed_without_overrides():
+    values = {("t", 5): 0.5, ("t+a=1", 5): 0.6, ("t", 6): 0.1, ("t+a=1+b=off", 6): 0.4, ("t+a=1", 7): 0.9}
+    lines = [["d", t, "m", "b", seed, "ami", value, None, "f"] for (t, seed), value in values.items()]
+    lines += [
+        ["d", t, "m", "b", 8, "ami", value, why, "f"] for t, value, why in (("t", math.nan, "no"), ("t+a=1", 1, None))
+    ]
+    found = changes(pd.DataFrame(lines, columns=COLUMNS), "transform").set_index(["transform", "seed"])
+    assert set(found["metric"]) == {"ami_change"}
+    assert found["value"].dropna().to_dict() == pytest.approx({("t+a=1", 5): 0.1, ("t+a=1+b=off", 6): 0.3})
+    assert found.loc[("t+a=1", 7), "reason"] == "t of the same seed has no ami"
+    assert found.loc[("t+a=1", 8), "reason"] == "t of the same seed has no ami"
+    assert found.loc[("t", 5), "reason"] == "whole: what the changes are counted from"
+    assert pd.isna(found.loc[("t+a=1", 5), "reason"])
+
+
+def test_a_panel_has_the_metrics_that_it_declares(run, tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({"k": 10, "ami": None, "reason": "no ImageNet weights"}))
+    names = {key: run[key] for key in ("dataset", "transform", "method", "backbone", "seed")}
+    panel = {
+        "each": [names, {**names, "transform": "t+hue=off"}],
+        "metrics": [{"name": "ami_change"}],
+        "base": "transform",
+    }
+    found = of_panel(panel, [[tmp_path / "clusters.json", other]])
+    assert list(found["metric"]) == ["ami_change"] * 2
+    assert found["value"].isna().all()
+    assert list(found["reason"]) == ["whole: what the changes are counted from", "no ImageNet weights"]
+    panel["metrics"] = [{"name": "ami"}, {"name": "top1"}]
+    found = of_panel({**panel, "each": panel["each"][:1]}, [[tmp_path / "clusters.json"], [tmp_path / "probe.json"]])
+    assert dict(zip(found["metric"], found["value"], strict=True)) == {"ami": 0.5, "top1": 97}
 
 
 def test_published_values_of_one_panel(root):

@@ -6,10 +6,19 @@ import subprocess
 
 import pandas as pd
 import pytest
-from tests.panels.conftest import record
+from tests.panels.conftest import axes, grid, record
 
 from phenoviews.errors import UserError
+from phenoviews.panels.records import COLUMNS, changes
+from phenoviews.panels.records import published as read_published
 from phenoviews.panels.table import KEYS, latex, layout, long, markdown, write
+
+
+def of_runs(each: list[dict], metric: str, values) -> pd.DataFrame:
+    lines = [
+        {**run, "metric": metric, "value": value, "source": "x.json"} for run, value in zip(each, values, strict=True)
+    ]
+    return pd.DataFrame(lines, columns=COLUMNS).assign(reason=None)
 
 
 def test_long_cell_by_cell(records, panel, published):
@@ -77,17 +86,9 @@ def test_layout_cell_by_cell(records, panel, published):
 
 
 def test_any_key_can_go_down_or_across(panel, published):
-    grid = [(m, b) for m in ("byol", "moco") for b in ("vgg11", "resnet18")]
-    lines = [record("one", 5, "top1", 10.0 * i, method=m, backbone=b) for i, (m, b) in enumerate(grid)]
-    records = pd.DataFrame(
-        lines, columns=["dataset", "transform", "method", "backbone", "seed", "metric", "value", "reason", "source"]
-    )
-    panel["runs"] = {
-        "dataset": ["digits"],
-        "transform": ["one"],
-        "method": ["byol", "moco"],
-        "backbone": ["vgg11", "resnet18"],
-    }
+    each = grid(method=["byol", "moco"], backbone=["vgg11", "resnet18"], seeds=[5])
+    records = of_runs(each, "top1", [0.0, 10.0, 20.0, 30.0])
+    panel |= {"each": each, "runs": axes(each)}
     panel["metrics"] = panel["metrics"][1:2]
     panel |= {"rows": ["method"], "columns": ["backbone"]}
     table = long(records, panel, published)
@@ -180,3 +181,100 @@ def test_the_csv_reads_back_as_it_was(records, panel, published, tmp_path):
     assert not table.duplicated(KEYS).any()
     assert files[1].read_text().endswith("\n\nClaims\n")
     assert files[2].read_text().startswith("% Needs")
+
+
+# ------------------------------------------------------------------------------------------------------- several grids
+CELLS = ["cells_nocodazole", "cells_cytochalasin_b", "cells_taxol"]
+
+
+def table2(datasets=CELLS, frozen="imagenet") -> tuple[dict, pd.DataFrame]:
+    """Table 2 as it is declared: the trained grid and the pretrained one; every run's AMI is its number in the list."""
+    each = grid(datasets, ["cell_first", "cell_second", "dual"], ["moco", "byol", "vicreg"], ["vgg13", "resnet18"])
+    each += grid(datasets, ["plain"], [frozen], ["vgg16", "resnet101"], seeds=[5])
+    panel = {
+        "name": "no_free_lunch_table2",
+        "title": "AMI",
+        "each": each,
+        "runs": axes(each),
+        "metrics": [{"name": "ami", "label": "AMI", "unit": "", "digits": 2}],
+        "rows": ["transform", "method", "backbone"],
+        "columns": ["dataset"],
+        "labels": {},
+        "scale": {"name": "paper", "note": "", "stand_ins": {}},
+    }
+    return panel, of_runs(each, "ami", [i / 100 for i in range(len(each))])
+
+
+def test_several_grids_are_one_table_of_the_rows_that_occur(root):
+    panel, records = table2()
+    view = layout(
+        long(records, panel, read_published(root / "resources/published/no_free_lunch.csv", panel["name"])), panel
+    )
+    assert [head for head, _ in view.heads] == CELLS
+    assert len(view.body) == 20
+    names = [row for row, _ in view.body]
+    assert names[0] == ["cell_first", "moco", "vgg13"]
+    assert names[3] == ["cell_first", "byol", "resnet18"]
+    assert names[17:] == [
+        ["dual", "vicreg", "resnet18"],
+        ["plain", "imagenet", "vgg16"],
+        ["plain", "imagenet", "resnet101"],
+    ]
+    # Two seeds of the first cell, runs 0 and 1; the published value of Nocodazole is 0.19.
+    assert view.body[0][1][:2] == [("0.01 ± 0.01 (2)", ""), ("0.19", "")]
+    assert [text for text, _ in view.body[19][1][1::2]] == ["0.39", "0.57", "0.43"]
+    assert all(text for _, cells in view.body for text, _ in cells)
+
+
+def test_what_is_said_of_a_published_value_is_its_footnote(root):
+    panel, records = table2()
+    view = layout(
+        long(records, panel, read_published(root / "resources/published/no_free_lunch.csv", panel["name"])), panel
+    )
+    assert view.footnotes == {
+        "a": "backbone not printed; inferred from D.4 and figures 6 and 7",
+        "b": "backbone as stated in D.4",
+    }
+    assert {mark for _, mark in view.body[18][1][1::2]} == {"a"}
+    assert {mark for _, mark in view.body[18][1][::2]} == {""}
+
+
+def test_published_values_follow_the_stand_ins_of_every_axis(root):
+    used = ["simulated_nocodazole", "simulated_cytochalasin_b", "simulated_taxol"]
+    panel, records = table2(used, frozen="untrained")
+    panel["scale"]["stand_ins"] = {**dict(zip(CELLS, used, strict=True)), "imagenet": "untrained"}
+    table = long(records, panel, read_published(root / "resources/published/no_free_lunch.csv", panel["name"]))
+    assert table["published"].notna().all()
+    assert len(table) == 60
+    line = table.set_index(["dataset", "method", "backbone"]).loc[("simulated_taxol", "untrained", "resnet101")]
+    assert line["published"] == 0.43
+
+
+def test_a_row_and_a_column_without_a_run_in_common_leave_a_blank(panel, published):
+    each = grid(transform=["one", "two"], seeds=[5]) + grid(dataset=["cifar"], transform=["two"], seeds=[5])
+    panel |= {"each": each, "runs": axes(each), "columns": ["dataset"], "metrics": panel["metrics"][:1]}
+    view = layout(long(of_runs(each, "ami", [0.1, 0.2, 0.3]), panel, published), panel)
+    assert view.body == [
+        (["First & best"], [("0.10 (1)", ""), ("0.83", ""), ("", "")]),
+        (["two"], [("0.20 (1)", ""), ("0.37", ""), ("0.30 (1)", "")]),
+    ]
+    for text in (markdown(view), latex(view)):
+        assert "First" in text
+
+
+# ------------------------------------------------------------------------------------------------------------- ablation
+def test_an_ablation_shows_each_change_paired_by_seed(panel, published):
+    each = grid(transform=["one", "one+hue=off"])
+    # The values of the base differ widely between seeds, the change does not.
+    records = of_runs(each, "ami", [0.2, 0.8, 0.31, 0.89])
+    ami = panel["metrics"][0]
+    panel |= {"each": each, "runs": axes(each)}
+    panel["metrics"] = [ami, {**ami, "name": "ami_change", "label": "Change", "signed": True}]
+    table = long(pd.concat([records, changes(records, "transform")]), panel, published.iloc[:0])
+    view = layout(table, panel)
+    assert view.heads == [("AMI", ["demo"]), ("Change", ["demo"])]
+    assert view.body == [
+        (["First & best"], [("0.50 ± 0.42 (2)", ""), ("—", "a")]),
+        (["one+hue=off"], [("0.60 ± 0.41 (2)", ""), ("+0.10 ± 0.01 (2)", "")]),
+    ]
+    assert view.footnotes == {"a": "whole: what the changes are counted from"}

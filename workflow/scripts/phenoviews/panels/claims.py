@@ -4,28 +4,39 @@
 
     - id: A.T1.c1
       says: the claim in words
+      where: {dose: [1, 2, 3, 4]}      optional: only the records that have one of these values
       each: [method, backbone]         optional: the comparisons are made for every combination of these keys
+      average: [dataset]               optional: their margins are averaged over these keys within each seed
       holds:                           all of these have to hold
         - ami of mnist_first > ami of mnist_second
         - fall of ami from mnist_first to mnist_second > fall of silhouette from mnist_first to mnist_second
+        - ami of dual > fixed ami of imagenet/vgg16
         - top1 < 90
 
-A term is a number, a metric, `METRIC of NAME` (NAME: a dataset, transform, method or backbone) or
-`fall of METRIC from NAME to NAME`, the relative fall (first - second) / first. A chain `a < b < c` is two comparisons.
+A term is a number, a metric, `METRIC of NAME` (NAME: a dataset, transform, method or backbone as the paper has it, or
+several of them joined by `/`; what stands in for it at a scale takes its place) or `fall of METRIC from NAME to NAME`,
+the relative fall (first - second) / first. A chain `a < b < c` is two comparisons. The combinations of `each` and
+`average` are those that occur among the terms that name none of these keys; a term that names one has its own value of
+it: with `each: [method]`, `ami of dual > ami of imagenet/vgg16` compares every method's `dual` with the same run.
 
 The rule. A comparison is made within each seed; its margin is how far it holds there (negative: it does not). With at
 least `ENOUGH` seeds it is *reproduced* if the mean margin is above zero at p < 0.05 in the one-sided sign-flip
 permutation test, else *not reproduced*; five seeds are the fewest with which p < 0.05 can be reached (1/32, all five
 on the claim's side). With fewer it is *too few runs to say*; without values, *cannot say*. A claim takes the worst
 verdict of its comparisons; as all of them have to hold, p needs no correction for their number.
+
+`fixed` marks a term that no seed changes, such as the AMI of an encoder that is not trained here: its one value is
+compared with every seed of the other term. Seeds are then those of the other term, and p says whether its mean over
+trainings is beyond that number, not how well the number itself is known. Without `fixed` only equal seeds are compared.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,7 +46,7 @@ from scipy.stats import permutation_test
 
 from phenoviews.errors import UserError
 from phenoviews.files import write_text
-from phenoviews.panels.table import GRID, markdown_row, plain_markdown
+from phenoviews.panels.table import GRID, KEYS, markdown_row, plain_markdown
 
 ENOUGH = 5
 LEVEL = 0.05
@@ -48,12 +59,15 @@ def load(path: str | Path | None, panel: str) -> list[dict[str, Any]]:
     return [] if path is None else yaml.safe_load(Path(path).read_text()).get(panel, [])
 
 
-def evaluate(claims: Sequence[Mapping[str, Any]], records: pd.DataFrame) -> pd.DataFrame:
+def evaluate(
+    claims: Sequence[Mapping[str, Any]], records: pd.DataFrame, stand_ins: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
     """One line per comparison.
 
     Args:
         claims: as above.
-        records: as from `records.read`.
+        records: as from `records.read`; more columns may be there for `where`, `each` and `average`.
+        stand_ins: {a name in the claims: the name in the records}; names without an entry are the same in both.
 
     Returns:
         claim, says, verdict (of the claim), comparison, result (verdict of the comparison), n (seeds), margin (mean
@@ -62,16 +76,18 @@ def evaluate(claims: Sequence[Mapping[str, Any]], records: pd.DataFrame) -> pd.D
     Raises:
         UserError: a comparison that cannot be read, or one that meets several values per seed.
     """
+    records = records.astype(dict.fromkeys(KEYS, object))  # compared often, and faster so
     lines = []
     for claim in claims:
-        each = claim.get("each", [])
+        part = records
+        for key, values in claim.get("where", {}).items():
+            part = part[part[key].isin([stand_ins.get(value, value) for value in values])]
         found = [
             {"claim": claim["id"], "says": claim["says"], **line}
-            for where, part in _parts(records, each)
             for comparison in claim["holds"]
-            for line in _compare(comparison, part, where, claim["id"])
+            for line in _compare(comparison, claim, part, stand_ins)
         ]
-        verdict = min((line["result"] for line in found), key=WORST.index, default=CANNOT)
+        verdict = min((line["result"] for line in found), key=WORST.index)
         lines += [{**line, "verdict": verdict} for line in found]
     columns = ["claim", "says", "verdict", "comparison", "result", "n", "margin", "sd", "p", "reason"]
     return pd.DataFrame(lines, columns=columns)
@@ -114,28 +130,83 @@ def markdown(claims: pd.DataFrame, panel: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _parts(records: pd.DataFrame, each: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
-    """The records for every combination of the keys in `each`, with the combination's name."""
-    parts = []
-    for values in itertools.product(*(records[key].unique() for key in each)):
-        part = records[(records[list(each)] == list(values)).all(axis=1)] if each else records
-        parts.append((", ".join(values), part))
-    return parts
+@dataclass(frozen=True)
+class _Term:
+    """One side of a comparison: a number, a metric, or how far a metric falls."""
+
+    number: float | None = None
+    fixed: bool = False
+    of: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (metric, names); for a fall twice, from and to
 
 
-def _compare(text: str, records: pd.DataFrame, where: str, claim: str) -> list[dict[str, Any]]:
+def _parse(text: str, claim: str, stand_ins: Mapping[str, str]) -> _Term:
+    def names(path: str | None) -> tuple[str, ...]:
+        return tuple(stand_ins.get(name, name) for name in path.split("/")) if path else ()
+
+    try:
+        return _Term(number=float(text))
+    except ValueError:
+        pass
+    if fall := re.fullmatch(r"fall of (\S+) from (\S+) to (\S+)", text):
+        metric, first, second = fall.groups()
+        return _Term(of=((metric, names(first)), (metric, names(second))))
+    if plain := re.fullmatch(r"(fixed )?(\S+)(?: of (\S+))?", text):
+        fixed, metric, path = plain.groups()
+        return _Term(fixed=fixed is not None, of=((metric, names(path)),))
+    raise UserError(
+        f"claim {claim}: '{text}' cannot be read; write `METRIC`, `METRIC of NAME`, `fall of METRIC from NAME to NAME` "
+        "or a number"
+    )
+
+
+def _compare(
+    text: str, claim: Mapping[str, Any], records: pd.DataFrame, stand_ins: Mapping[str, str]
+) -> list[dict[str, Any]]:
     terms = re.split(r"\s+([<>])\s+", text.strip())
     if len(terms) < 3:
-        raise UserError(f"claim {claim}: '{text}' compares nothing; write `a > b` or `a < b < c`")
+        raise UserError(f"claim {claim['id']}: '{text}' compares nothing; write `a > b` or `a < b < c`")
+    each, average = claim.get("each", []), claim.get("average", [])
     lines = []
     for left, sign, right in zip(terms[::2], terms[1::2], terms[2::2], strict=False):
-        (a, why_a), (b, why_b) = (_term(term, records, claim) for term in (left, right))
-        margins = (a - b if sign == ">" else b - a) if not why_a + why_b else pd.Series(dtype=float)
-        if isinstance(margins, float):
-            raise UserError(f"claim {claim}: '{text}' compares two numbers; name a metric")
-        lines.append({"comparison": f"{where}: " * bool(where) + f"{left} {sign} {right}", **_judge(margins.dropna())})
-        lines[-1]["reason"] = "; ".join(dict.fromkeys(why_a + why_b))
+        pair = [_parse(term, claim["id"], stand_ins) for term in (left, right)]
+        if all(term.number is not None for term in pair):
+            raise UserError(f"claim {claim['id']}: '{text}' compares two numbers; name a metric")
+        parts: dict[tuple, list[tuple[pd.Series, list[str]]]] = {}
+        for names in _combinations(pair, [*each, *average], records, claim["id"]):
+            at = dict(zip([*each, *average], names, strict=True))
+            parts.setdefault(names[: len(each)], []).append(_margins(pair, sign, records, at, claim["id"]))
+        for names, found in parts.items():
+            # A seed that is missing in one of them would shift the average.
+            margins = pd.concat([margins for margins, _ in found], axis=1).dropna().mean(axis=1)
+            reasons = dict.fromkeys(reason for _, why in found for reason in why)
+            where = f"{', '.join(map(str, names))}: " * bool(names)
+            over = f" (average over {len(found)} of {', '.join(average)})" * bool(average)
+            lines.append({"comparison": f"{where}{left} {sign} {right}{over}", **_judge(margins)})
+            lines[-1]["reason"] = "; ".join(reasons)
     return lines
+
+
+def _combinations(pair: Sequence[_Term], keys: list[str], records: pd.DataFrame, claim: str) -> list[tuple]:
+    """The combinations of the keys that a comparison is made for, in the order of the records."""
+    if not keys:
+        return [()]
+    bound = [(metric, names) for term in pair for metric, names in term.of]
+    open_ = [_of(records, *of) for of in bound if not _axes(records, of[1]) & set(keys)]
+    if not open_:
+        raise UserError(f"claim {claim}: every term names one of `{', '.join(keys)}`; take that key out of `each`")
+    # Where there are no runs at all, one comparison is left to say so.
+    return list(dict.fromkeys(pd.concat(open_)[keys].itertuples(index=False, name=None))) or [("any",) * len(keys)]
+
+
+def _margins(
+    pair: Sequence[_Term], sign: str, records: pd.DataFrame, at: Mapping[str, Any], claim: str
+) -> tuple[pd.Series, list[str]]:
+    """How far a comparison holds, by seed; and why it cannot be made."""
+    (a, why_a), (b, why_b) = (_values(term, records, at, claim) for term in pair)
+    if why_a + why_b:
+        return pd.Series(dtype=float), why_a + why_b
+    margins = a - b if sign == ">" else b - a
+    return margins.dropna() if isinstance(margins, pd.Series) else pd.Series([margins]), []
 
 
 def _judge(margins: pd.Series) -> dict[str, Any]:
@@ -152,33 +223,42 @@ def _judge(margins: pd.Series) -> dict[str, Any]:
     return {"result": REPRODUCED if test.pvalue < LEVEL else NOT, **line, "p": float(test.pvalue)}
 
 
-def _term(text: str, records: pd.DataFrame, claim: str) -> tuple[pd.Series | float, list[str]]:
-    """The values of a term by seed, or a number; and why there are none."""
-    try:
-        return float(text), []
-    except ValueError:
-        pass
-    if fall := re.fullmatch(r"fall of (\S+) from (\S+) to (\S+)", text):
-        metric, first, second = fall.groups()
-        (a, why_a), (b, why_b) = (_values(metric, name, records, claim) for name in (first, second))
-        return (a - b) / a.where(a > 0), why_a + why_b
-    if plain := re.fullmatch(r"(\S+)(?: of (\S+))?", text):
-        return _values(plain[1], plain[2], records, claim)
-    raise UserError(
-        f"claim {claim}: '{text}' cannot be read; write `METRIC`, `METRIC of NAME`, `fall of METRIC from NAME to NAME` "
-        "or a number"
-    )
+def _values(
+    term: _Term, records: pd.DataFrame, at: Mapping[str, Any], claim: str
+) -> tuple[pd.Series | float, list[str]]:
+    """The values of a term by seed, or one number; and why there are none."""
+    if term.number is not None:
+        return term.number, []
+    found, reasons = [], []
+    for metric, names in term.of:
+        of = _of(records, metric, names, at)
+        told = metric + f" of {'/'.join(names)}" * bool(names)
+        if of["seed"].duplicated().any():
+            raise UserError(f"claim {claim}: '{told}' has several values per seed; name the other keys under `each`")
+        valued = of[of["value"].notna()].set_index("seed")["value"]
+        found.append(valued)
+        if of.empty:
+            reasons.append(f"no runs of {told}")
+        elif valued.empty:
+            reasons += [f"no {metric}: {why}" for why in of["reason"].unique()]
+    if len(found) == 2:
+        return (found[0] - found[1]) / found[0].where(found[0] > 0), reasons
+    return (found[0].iloc[0] if term.fixed and len(found[0]) == 1 else found[0]), reasons
 
 
-def _values(metric: str, name: str | None, records: pd.DataFrame, claim: str) -> tuple[pd.Series, list[str]]:
-    of = records[records["metric"] == metric]
-    if name is not None:
-        of = of[(of[GRID] == name).any(axis=1)]
-    told = metric if name is None else f"{metric} of {name}"
-    if of["seed"].duplicated().any():
-        raise UserError(f"claim {claim}: '{told}' has several values per seed; name the other keys under `each`")
-    valued = of[of["value"].notna()]
-    if of.empty:
-        return pd.Series(dtype=float), [f"no runs of {told}"]
-    reasons = [] if len(valued) else [f"no {metric}: {why}" for why in of["reason"].unique()]
-    return valued.set_index("seed")["value"], reasons
+def _of(
+    records: pd.DataFrame, metric: str, names: Sequence[str], at: Mapping[str, Any] = MappingProxyType({})
+) -> pd.DataFrame:
+    """The records of a metric that have all of these names, and the values `at` of what these are not names of."""
+    found = (records["metric"] == metric).to_numpy()
+    for name in names:
+        found = found & np.any([records[key] == name for key in GRID], axis=0)
+    own = _axes(records, names) if at else set()
+    for key in at.keys() - own:
+        found = found & (records[key] == at[key]).to_numpy()
+    return records[found]
+
+
+def _axes(records: pd.DataFrame, names: Sequence[str]) -> set[str]:
+    """Of what these are names."""
+    return {key for key in GRID for name in names if (records[key] == name).any()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from phenoviews.files import read_json
 
 RUN = ["dataset", "transform", "method", "backbone", "seed"]
 COLUMNS = [*RUN, "metric", "value", "reason", "source"]
+CHANGE = "_change"  # ends the name of a metric that is the difference to another run
 
 
 def read(runs: Iterable[dict[str, Any]], metrics: list[str]) -> pd.DataFrame:
@@ -45,6 +46,50 @@ def read(runs: Iterable[dict[str, Any]], metrics: list[str]) -> pd.DataFrame:
                 raise UserError(f"{source}: '{metric}' is not a number; delete the file to have it measured again")
             lines.append([*(run[key] for key in RUN), metric, float(value), reason, source])
     return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def of_panel(panel: Mapping[str, Any], measures: Iterable[Sequence[str]]) -> pd.DataFrame:
+    """The records of everything that a panel shows.
+
+    Args:
+        panel: its declaration; of it each (the runs), metrics and, where a metric ends in `_change`, base.
+        measures: for every kind of measure one file per run, in the order of `each`.
+
+    Returns:
+        `COLUMNS`, as from `read` and `changes`.
+    """
+    runs = [{**run, "files": files} for run, *files in zip(panel["each"], *measures, strict=True)]
+    shown = [metric["name"] for metric in panel["metrics"]]
+    found = read(runs, list(dict.fromkeys(name.removesuffix(CHANGE) for name in shown)))
+    if any(name.endswith(CHANGE) for name in shown):
+        found = pd.concat([found, changes(found, panel["base"])])
+    return found[found["metric"].isin(shown)].reset_index(drop=True)
+
+
+def changes(records: pd.DataFrame, key: str) -> pd.DataFrame:
+    """What overrides change: every value less that of the run of the same seed whose name of `key` is without them.
+
+    Args:
+        records: as from `read`; `cell_first+random_affine=off` is compared with `cell_first` if `key` is transform.
+        key: dataset, transform, method or backbone.
+
+    Returns:
+        `COLUMNS`, one line for each of `records`; the metric `ami` becomes `ami_change`. Runs without overrides, and
+        those with nothing to compare them with, have a reason in the place of a value.
+    """
+    same = [*RUN, "metric"]
+    base = records[key].str.split("+").str[0]
+    before = records.set_index(same)["value"].to_dict()
+    values, reasons = [], []
+    for line, name in zip(records.to_dict("records"), base, strict=True):
+        at = tuple({**line, key: name}[part] for part in same)
+        value = line["value"] - before.get(at, float("nan"))
+        reason = f"{name} of the same seed has no {line['metric']}" if pd.isna(line["reason"]) else line["reason"]
+        if line[key] == name:
+            value, reason = float("nan"), "whole: what the changes are counted from"
+        values.append(value)
+        reasons.append(reason if value != value else None)
+    return records.assign(metric=records["metric"] + CHANGE, value=values, reason=reasons)
 
 
 def published(path: str | Path | None, panel: str) -> pd.DataFrame:

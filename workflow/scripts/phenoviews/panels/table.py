@@ -4,14 +4,17 @@ A panel declares its layout (`Study.declaration` makes it of config.yaml):
 
     name: no_free_lunch_table1
     title: what the table shows
-    runs: {dataset: [...], transform: [...], method: [...], backbone: [...]}     the grid, in printed order
-    metrics: [{name: ami, label: AMI, unit: "", digits: 2}, ...]
+    each: [{dataset: ..., transform: ..., method: ..., backbone: ..., seed: ...}, ...]     every run
+    runs: {dataset: [...], transform: [...], method: [...], backbone: [...]}     the names, in printed order
+    metrics: [{name: ami, label: AMI, unit: "", digits: 2, signed: false}, ...]
     rows: [transform]            keys that go down
     columns: [metric]            keys that go across; "metric" is a key like the others
     labels: {mnist_first: First set, ...}                        the printed form of names; default: the name
-    scale: {name: demo, note: what a reader has to know of it, stand_ins: {mnist: digits}}
+    scale: {name: demo, note: what a reader has to know of it, stand_ins: {mnist: digits, imagenet: untrained}}
 
-Keys in neither rows nor columns have one value each, which the caption names. `stand_ins` tells which name is used in
+The runs may be several grids (trained encoders, pretrained ones): a table has the rows and the columns that occur among
+its runs, and leaves blank where a row and a column have no run in common. Keys in neither rows nor columns have one
+value each, which the caption names. `stand_ins` tells which name of a dataset, transform, method or backbone is used in
 the place of a published one.
 """
 
@@ -36,7 +39,7 @@ EMPTY = "\N{EM DASH}"
 
 
 def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFrame) -> pd.DataFrame:
-    """One line per cell of the panel's grid and metric, in the declared order, cells without runs included.
+    """One line per cell (runs that differ in their seed only) and metric, in the declared order, also without numbers.
 
     Args:
         records: as from `records.read`.
@@ -45,14 +48,18 @@ def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFram
 
     Returns:
         `KEYS`, unit, mean, sd (sample standard deviation; NaN for one run), n (runs with a number),
-        published, published_n, difference (mean - published), scale, note, reason (why a number or a run is
-        missing), seeds and sources (both joined by spaces; of the runs with a number).
+        published, published_n, published_note, difference (mean - published), scale, note, reason (why a number
+        or a run is missing), seeds and sources (both joined by spaces; of the runs with a number).
+
+    Raises:
+        UserError: a value that is published twice.
     """
     scale = panel["scale"]
     used = published.replace({key: dict(scale["stand_ins"]) for key in GRID})
     groups = dict(list(records.groupby(KEYS, sort=False))) if len(records) else {}
     lines = []
-    for *cell, metric in itertools.product(*(panel["runs"][key] for key in GRID), panel["metrics"]):
+    cells = dict.fromkeys(tuple(run[key] for key in GRID) for run in panel["each"])
+    for cell, metric in itertools.product(cells, panel["metrics"]):
         keys = (*cell, metric["name"])
         group = groups.get(keys, records.iloc[:0])
         valued = group[group["value"].notna()].sort_values("seed")
@@ -72,6 +79,7 @@ def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFram
                 "n": len(values),
                 "published": known,
                 "published_n": match["n_seeds"].iloc[0] if len(match) else np.nan,
+                "published_note": match["note"].iloc[0] if len(match) else "",
                 "difference": mean - known,
                 "scale": scale["name"],
                 "note": scale["note"],
@@ -98,7 +106,8 @@ class Layout:
 def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
     """Pivot the table of `long` as the panel declares it: "mean ± sd (n)" with the published value beside it.
 
-    A cell without a number is a dash with the reason as its footnote; one run has no sd.
+    A cell without a number is a dash with the reason as its footnote, one that the panel has not is blank; one run has
+    no sd. A metric that is `signed` shows its plus.
 
     Raises:
         UserError: a key has several values but is in neither `rows` nor `columns`.
@@ -120,10 +129,13 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
             return metrics[key]["label"] + (f" ({unit})" if unit else "")
         return panel["labels"].get(key, key)
 
+    def occurring(keys: list[str]) -> list[tuple[str, ...]]:
+        found = set(table[keys].itertuples(index=False, name=None))
+        return [names for names in itertools.product(*(order[key] for key in keys)) if names in found]
+
     cells = {tuple(line[key] for key in rows + columns): line for line in table.to_dict("records")}
-    down = list(itertools.product(*(order[key] for key in rows)))
-    across = list(itertools.product(*(order[key] for key in columns)))
-    compared = {at for at in across if any(not _missing(cells[(*row, *at)]["published"]) for row in down)}
+    down, across = occurring(rows), occurring(columns)
+    compared = {tuple(cell[key] for key in columns) for cell in cells.values() if not _missing(cell["published"])}
     marks: dict[str, str] = {}
 
     def mark(reason: str) -> str:
@@ -133,13 +145,16 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
     for row in down:
         line = []
         for at in across:
-            cell = cells[(*row, *at)]
-            digits = metrics[cell["metric"]]["digits"]
-            line.append((_number(cell, digits), mark(cell["reason"])))
+            cell = cells.get((*row, *at))
+            if cell is None:
+                line += [("", "")] * (2 if at in compared else 1)
+                continue
+            metric = metrics[cell["metric"]]
+            line.append((_number(cell, metric), mark(cell["reason"])))
             if at in compared and _missing(cell["published"]):
                 line.append((EMPTY, mark("not in the paper")))
             elif at in compared:
-                line.append((f"{cell['published']:.{digits}f}", ""))
+                line.append((f"{cell['published']:.{metric['digits']}f}", mark(cell["published_note"])))
         body.append(([name(key) for key in row], line))
 
     ours = "reproduced" if panel["scale"]["name"] == "paper" else panel["scale"]["name"]
@@ -229,11 +244,12 @@ def write(
     write_text(tex, latex(view))
 
 
-def _number(cell: Mapping[str, Any], digits: int) -> str:
+def _number(cell: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     if not cell["n"]:
         return EMPTY
+    digits, sign = metric["digits"], "+" if metric.get("signed") else ""
     spread = "" if _missing(cell["sd"]) else f" ± {cell['sd']:.{digits}f}"
-    return f"{cell['mean']:.{digits}f}{spread} ({cell['n']})"
+    return f"{cell['mean']:{sign}.{digits}f}{spread} ({cell['n']})"
 
 
 def _averaged(table: pd.DataFrame) -> str:

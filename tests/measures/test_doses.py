@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_mutual_info_score
+
+from phenoviews.errors import UserError
+from phenoviews.measures.clusters import clusters
+from phenoviews.measures.doses import FEWEST, doses
+
+COUNTS = {0.0: 300, 0.1: 60, 1.0: 40, 3.0: 90}
+
+
+@pytest.fixture(scope="module")
+def screen():
+    """Cells that move away from the untreated ones as the dose rises: not at all at 0.1 µM, far at 3 µM."""
+    rng = np.random.default_rng(0)
+    concentrations = rng.permutation(np.repeat(list(COUNTS), list(COUNTS.values())))
+    shift = np.select([concentrations == 1.0, concentrations == 3.0], [2.0, 8.0], 0.0)
+    return (rng.normal(size=(len(shift), 8)) + shift[:, None] * np.eye(8)[0]).astype(np.float32), concentrations
+
+
+def test_the_dose_is_seen_where_it_acts_and_shuffled_labels_nowhere(screen):
+    found = doses(*screen, seed=5)["doses"]
+    assert [entry["concentration"] for entry in found] == [0.1, 1.0, 3.0]
+    assert {entry["n"] for entry in found} == {40}  # the rarest concentration
+    assert abs(found[0]["ami"]) < 0.1
+    assert found[0]["ami"] < found[1]["ami"] < found[2]["ami"]
+    assert found[2]["ami"] > 0.95
+    assert all(abs(entry["ami_random_labels"]) < 0.1 for entry in found)
+
+
+def test_shuffled_labels_are_zero_on_average(screen):
+    values = [
+        entry["ami_random_labels"] for seed in range(20) for entry in doses(*screen, seed=seed, n_init=1)["doses"]
+    ]
+    assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(len(values)) + 1e-3
+
+
+def test_all_cells_where_every_class_has_as_many():
+    """Nothing is drawn then: the AMI is that of `clusters` on everything, normalised by the larger entropy."""
+    rng = np.random.default_rng(1)
+    x, concentrations = rng.normal(size=(80, 4)), np.repeat([0.0, 2.0], 40)
+    x[40:, 0] += 1.5
+    (entry,) = doses(x, concentrations, seed=9)["doses"]
+    _, table = clusters(x, (concentrations > 0).astype(int), np.arange(80), k=2)
+    expected = adjusted_mutual_info_score(concentrations > 0, table["cluster"], average_method="max")
+    assert entry["ami"] == pytest.approx(expected)
+    assert entry["n"] == 40
+
+
+def test_the_seed_draws_the_cells_the_same_for_every_encoder(screen):
+    x, concentrations = screen
+    assert doses(x, concentrations, seed=5) == doses(x, concentrations, seed=5)
+    assert doses(x, concentrations, seed=5) != doses(x, concentrations, seed=6)
+    # An encoder that only turns and scales the space has the same clusters of the same cells.
+    turn = np.linalg.qr(np.random.default_rng(2).normal(size=(8, 8)))[0] * 3
+    for ours, turned in zip(
+        doses(x, concentrations, seed=5)["doses"], doses(x @ turn, concentrations, seed=5)["doses"], strict=True
+    ):
+        assert turned["n"] == ours["n"]
+        assert turned["ami"] == pytest.approx(ours["ami"], abs=0.05)
+    assert doses(x * 2, concentrations, seed=5) == doses(x, concentrations, seed=5)
+
+
+@pytest.mark.parametrize(
+    ("concentrations", "message"),
+    [
+        (np.repeat([0.0, 1.0, 3.0], [20, 20, FEWEST - 1]), "9 cells at 3 µM are too few"),
+        (np.repeat([0.0, 1.0], [3, 46]), "3 cells untreated are too few"),
+        (np.full(49, 1.0), "needs untreated cells"),
+        (np.zeros(49), "and treated ones"),
+        (np.where(np.arange(49) == 7, np.nan, 0.5), "not finite"),
+        (np.where(np.arange(49) == 7, -1, 0.5), "negative"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_in_one_line(concentrations, message):
+    with pytest.raises(UserError, match=message) as error:
+        doses(np.random.default_rng(0).normal(size=(49, 3)), concentrations, seed=5)
+    assert "\n" not in str(error.value)
+
+
+def test_a_broken_embedding_is_refused():
+    x = np.random.default_rng(0).normal(size=(49, 3))
+    x[3, 1] = np.nan
+    with pytest.raises(UserError, match="1 of 49 embeddings hold NaN"):
+        doses(x, np.repeat([0.0, 1.0], [20, 29]), seed=5)

@@ -1,0 +1,62 @@
+"""How well clusters tell the cells of each dose from untreated ones (*No Free Lunch*, D.3, figures 6 and 7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import adjusted_mutual_info_score
+
+from phenoviews.errors import UserError
+from phenoviews.measures.clusters import check_finite, clusters
+
+FEWEST = 10  # cells of a class; with fewer, chance alone moves the AMI by more than 0.05
+
+
+def doses(
+    embeddings: np.ndarray, concentrations: np.ndarray, seed: int, k_means_seed: int = 0, n_init: int = 10
+) -> dict[str, Any]:
+    """AMI of two K-means clusters with treated/untreated, for every concentration on equal samples.
+
+    Args:
+        embeddings: (n, d) float.
+        concentrations: (n,) float, µM; 0 for untreated cells.
+        seed: decides which cells are drawn, and how labels are shuffled. The draw does not depend on the embeddings,
+            so with one seed all encoders see the same cells; the untreated ones are the same at every concentration.
+        k_means_seed, n_init: as in `clusters`.
+
+    Returns:
+        doses: one entry per concentration, the lowest first: concentration (µM), n (cells of each class, as many as
+        the rarest concentration, or the untreated, has), ami (normalised by the larger entropy), ami_random_labels
+        (of the same clusters with the labels shuffled).
+
+    Raises:
+        UserError: no treated or no untreated cells, fewer than `FEWEST` of one kind, a concentration that is negative
+            or not finite; what `clusters` raises.
+    """
+    check_finite(embeddings)
+    if not (np.isfinite(concentrations) & (concentrations >= 0)).all():
+        raise UserError("a concentration is negative or not finite; correct Metadata_Concentration (0: untreated)")
+    cells = {float(value): np.flatnonzero(concentrations == value) for value in np.unique(concentrations)}
+    if 0.0 not in cells or len(cells) < 2:
+        raise UserError(
+            "needs untreated cells (Metadata_Concentration 0) and treated ones; check the dataset's `plates`"
+        )
+    rarest = min(cells, key=lambda value: len(cells[value]))
+    n = len(cells[rarest])
+    if n < FEWEST:
+        raise UserError(
+            f"{n} cells {f'at {rarest:g} µM' if rarest else 'untreated'} are too few, at least {FEWEST} are needed; "
+            "take more `plates`, or fewer doses (`highest_doses`)"
+        )
+    rng = np.random.default_rng(seed)
+    drawn = {value: rng.choice(rows, n, replace=False) for value, rows in cells.items()}
+    untreated = drawn.pop(0.0)
+    labels = np.repeat([0, 1], n)
+    found = []
+    for value, treated in drawn.items():
+        rows = np.concatenate([untreated, treated])
+        numbers, table = clusters(embeddings[rows], labels, rows, k=2, seed=k_means_seed, n_init=n_init)
+        shuffled = adjusted_mutual_info_score(rng.permutation(labels), table["cluster"], average_method="max")
+        found.append({"concentration": value, "n": n, "ami": numbers["ami"], "ami_random_labels": float(shuffled)})
+    return {"doses": found}
