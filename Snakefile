@@ -24,6 +24,7 @@ rule all:
 
 
 include: "workflow/rules/data.smk"
+include: "workflow/rules/cells.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/measures.smk"
 include: "workflow/rules/panels.smk"

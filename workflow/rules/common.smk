@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -39,7 +40,22 @@ resource_scopes:
     gpu="local",
 
 
+def named(section, kind):
+    """A pattern of the names, with overrides or without, of the entries of this kind: for rules that serve only them."""
+    names = [name for name, entry in study.config[section].items() if entry["kind"] == kind]
+    return rf"({'|'.join(map(re.escape, names))})(\+[^/]+)?" if names else "(?!)"
+
+
+CELLS = named("datasets", "cells")
+FROZEN = named("methods", "frozen")
+TRAINED = f"(?!{FROZEN}/)[^/]+"
+
+
 wildcard_constraints:
+    source="[^/]+",
+    file="[^/]+",
+    screen="[^/]+",
+    plate="[^/]+",
     dataset="[^/]+",
     transform="[^/]+",
     method="[^/]+",
@@ -50,7 +66,13 @@ wildcard_constraints:
 
 # -------------------------------------------------------------------------------------------------------------- paths
 ENVIRONMENT = "../../envs/phenoviews.yaml"
-DOWNLOAD = "results/downloads/{dataset}/{file}"
+DOWNLOAD = "results/downloads/{source}/{file}"
+SIMULATION = "results/simulation/{screen}/{file}"
+SCREEN = "results/screens/{screen}"
+FIELDS = f"{SCREEN}/fields.parquet"
+ILLUMINATION = f"{SCREEN}/illumination/{{plate}}.npy"
+NUCLEI = f"{SCREEN}/nuclei/{{plate}}.parquet"
+INTENSITIES = f"{SCREEN}/intensities/{{plate}}.json"
 IMAGES = "results/data/{dataset}/images.npy"
 INDEX = "results/data/{dataset}/index.parquet"
 WEIGHTS = "results/weights/{weights}.json"
@@ -60,6 +82,7 @@ RUN = f"{RESULTS}/runs/{{dataset}}/{{transform}}/{{method}}/{{backbone}}/seed{{s
 CLUSTERS = f"{RUN}/measures/clusters-k{{k}}.json"
 CLUSTER_TABLE = f"{RUN}/measures/clusters-k{{k}}.parquet"
 TSNE = f"{RUN}/measures/tsne.parquet"
+DOSES = f"{RUN}/measures/doses.json"
 PROBE = f"{RUN}/measures/probe.json"
 LPIPS = f"{VIEWS}/lpips.json"
 
@@ -81,20 +104,81 @@ def downloads(wildcards) -> list[str]:
     if "path" in dataset:
         return [dataset["path"]]
     files = dataset.get("files", {}).values()
-    return [DOWNLOAD.format(dataset=wildcards.dataset, file=file["name"]) for file in files]
+    return [DOWNLOAD.format(source=wildcards.dataset, file=file["name"]) for file in files]
+
+
+def downloaded(source) -> dict:
+    """The dataset or screen that a download is for."""
+    return told(study.entry, "screens" if source in study.config["screens"] else "datasets", source)
 
 
 def declared_file(wildcards) -> dict:
-    """What config.yaml says of one file of a dataset: its name and checksum. Not its mirrors: bytes with the right
-    checksum are the same from anywhere."""
-    files = told(study.entry, "datasets", wildcards.dataset).get("files", {}).values()
-    return next(file for file in files if file["name"] == wildcards.file)
+    """What config.yaml says of one file: its name and checksum; of a plate's archive the name. Not its mirrors: bytes
+    with the right checksum are the same from anywhere."""
+    files = downloaded(wildcards.source).get("files", {}).values()
+    return next((file for file in files if file["name"] == wildcards.file), {"name": wildcards.file})
 
 
+def simulated(wildcards) -> list[str]:
+    """The file to download where a simulation makes it."""
+    is_simulated = "simulation" in downloaded(wildcards.source)
+    return [SIMULATION.format(screen=wildcards.source, file=wildcards.file)] if is_simulated else []
+
+
+# -------------------------------------------------------------------------------------------------------------- cells
+def screen_files(wildcards) -> list[str]:
+    """What tells which fields a screen has."""
+    screen = told(study.entry, "screens", wildcards.screen)
+    if screen["kind"] != "bbbc021":
+        return [screen[key] for key in ("path", "platemap") if key in screen]
+    return [DOWNLOAD.format(source=wildcards.screen, file=file["name"]) for file in screen["files"].values()]
+
+
+def pictures(name, plate) -> str:
+    """Where the images of a screen's plate are: its archive, or the folder that the user brings."""
+    screen = told(study.entry, "screens", name)
+    if screen["kind"] == "bbbc021":
+        return DOWNLOAD.format(source=name, file=screen["archive"].format(plate=plate))
+    path = Path(screen["path"])
+    return str(path if screen["kind"] == "pattern" else path.parent)
+
+
+def pictures_of(wildcards) -> str:
+    return pictures(wildcards.screen, wildcards.plate)
+
+
+def locations(wildcards) -> list[str]:
+    """Centres of cells that the user brings in place of detected ones."""
+    screen = told(study.entry, "screens", wildcards.screen)
+    return [screen["locations"]] if "locations" in screen else []
+
+
+def truth(wildcards) -> list[str]:
+    """What a simulation knows of its plates."""
+    screen = told(study.entry, "screens", wildcards.screen)
+    if "simulation" not in screen:
+        return []
+    return [SIMULATION.format(screen=wildcards.screen, file=f"{wildcards.plate}.truth.parquet")]
+
+
+def cell_inputs(wildcards) -> dict[str, list[str]]:
+    """One file of each kind per plate that a dataset of cells names."""
+    dataset = told(study.entry, "datasets", wildcards.dataset)
+    screen, plates = dataset["screen"], dataset["plates"]
+    patterns = {"illumination": ILLUMINATION, "nuclei": NUCLEI, "intensities": INTENSITIES}
+    return {
+        "fields": [FIELDS.format(screen=screen)],
+        "pictures": [pictures(screen, plate) for plate in plates],
+        **{kind: [file.format(screen=screen, plate=plate) for plate in plates] for kind, file in patterns.items()},
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------ weights
 def weights_of(wildcards) -> list[str]:
     """The weights that the run's encoder starts from: ImageNet's, a file of the user's, or none."""
-    init = told(study.entry, "backbones", wildcards.backbone)["init"]
-    imagenet = WEIGHTS.format(weights=told(study.torchvision_name, wildcards.backbone))
+    run = run_of(wildcards)
+    init = told(study.resolve, run)["backbone"]["init"]
+    imagenet = WEIGHTS.format(weights=told(study.torchvision_name, run))
     return {"random": [], "imagenet": [imagenet]}.get(init, [init])
 
 
@@ -117,6 +201,7 @@ PRETRAINED = (
     "seed",
 )
 EMBEDDED = ("name", "dataset", "transform", "method", "backbone", "evaluate")
+FROZEN_EMBEDDED = ("name", "dataset", "backbone", "seed")
 PROBED = (*EMBEDDED, "probe", "seed")
 ENCODER_CODE = (
     "phenoviews/data/images.py",
@@ -193,6 +278,7 @@ def figure_inputs(panel) -> dict[str, list[str]]:
     patterns = {
         "tsne": {"index": INDEX, "tsne": TSNE, "clusters": CLUSTER_TABLE, "numbers": CLUSTERS},
         "nearest": {"index": INDEX, "images": IMAGES, "clusters": CLUSTER_TABLE},
+        "doses": {"doses": DOSES},
     }[panel.declared["plot"]]
-    runs, k = study.runs(panel), panel.declared["clusters"]
+    runs, k = study.runs(panel), panel.declared.get("clusters")
     return {name: [path(pattern, run, k=k) for run in runs] for name, pattern in patterns.items()}

@@ -2,10 +2,12 @@
 
 
 rule download:
+    input:
+        simulated,
     output:
         DOWNLOAD,
     log:
-        "results/logs/download/{dataset}/{file}.log",
+        "results/logs/download/{source}/{file}.log",
     localrule: True
     conda:
         ENVIRONMENT
@@ -24,6 +26,8 @@ rule data:
     log:
         "results/logs/data/{dataset}.log",
     localrule: True
+    wildcard_constraints:
+        dataset=f"(?!{CELLS}/)[^/]+",
     conda:
         ENVIRONMENT
     params:

@@ -22,6 +22,27 @@ rule clusters:
         "../scripts/clusters.py"
 
 
+# Treated against untreated cells, dose by dose, on equal random samples.
+rule doses:
+    input:
+        index=INDEX,
+        embeddings=f"{RUN}/embeddings/test.npy",
+    output:
+        DOSES,
+    log:
+        f"{RUN}/logs/doses.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=60,
+        mem_mb=4000,
+    params:
+        n_init=study.config["measures"]["clusters"]["n_init"],
+        code=code_hash("phenoviews/measures/doses.py", "phenoviews/measures/clusters.py"),
+    script:
+        "../scripts/doses.py"
+
+
 rule tsne:
     input:
         index=INDEX,

@@ -15,6 +15,8 @@ rule pretrain:
         f"{RUN}/logs/pretrain.log",
     benchmark:
         f"{RUN}/logs/pretrain.tsv"
+    wildcard_constraints:
+        method=TRAINED,
     conda:
         ENVIRONMENT
     threads: study.config["resources"]["threads"]
@@ -40,6 +42,8 @@ rule embed:
         test=f"{RUN}/embeddings/test.npy",
     log:
         f"{RUN}/logs/embed.log",
+    wildcard_constraints:
+        method=TRAINED,
     conda:
         ENVIRONMENT
     threads: study.config["resources"]["threads"]
@@ -56,6 +60,32 @@ rule embed:
         ),
     script:
         "../scripts/embed.py"
+
+
+# The encoder as it is given; where it cannot be had, the reason why.
+rule embed_frozen:
+    input:
+        images=IMAGES,
+        index=INDEX,
+        weights=weights_of,
+    output:
+        test=f"{RUN}/embeddings/test.npy",
+    log:
+        f"{RUN}/logs/embed.log",
+    wildcard_constraints:
+        method=FROZEN,
+    conda:
+        ENVIRONMENT
+    threads: study.config["resources"]["threads"]
+    resources:
+        gpu=1,
+        runtime=60,
+        mem_mb=16000,
+    params:
+        run=lambda wildcards: resolved(wildcards, FROZEN_EMBEDDED),
+        code=code_hash(*ENCODER_CODE, "phenoviews/training/embed.py"),
+    script:
+        "../scripts/embed_frozen.py"
 
 
 rule probe:

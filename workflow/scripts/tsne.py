@@ -1,16 +1,19 @@
 """A map of the test embeddings in two dimensions."""
 
-import numpy as np
 import pandas as pd
 
-from phenoviews.errors import reported
+from phenoviews.data import embeddings
+from phenoviews.errors import UserError, reported
 from phenoviews.files import atomic
 from phenoviews.measures.tsne import tsne
 
 with reported(snakemake.log[0]):
     index = pd.read_parquet(snakemake.input.index)
+    found, reason = embeddings.load(snakemake.input.embeddings)
+    if reason:
+        raise UserError(f"{snakemake.input.embeddings}: there are no embeddings to map: {reason}")
     table = tsne(
-        np.load(snakemake.input.embeddings, allow_pickle=False),
+        found,
         rows=index.index[index["split"] == "test"].to_numpy(),
         points=snakemake.params.points,
         seed=snakemake.params.seed,

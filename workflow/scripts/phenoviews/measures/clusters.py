@@ -73,6 +73,14 @@ def clusters(
     return numbers, table
 
 
+def no_clusters(k: int, reason: str) -> tuple[dict[str, Any], pd.DataFrame]:
+    """As from `clusters`, where there are no embeddings: no numbers but the reason, and an empty table."""
+    numbers = dict.fromkeys(("silhouette", "ami", "ami_arithmetic", "hungarian_accuracy"))
+    table = pd.DataFrame({"row": [], "cluster": [], "distance": [], "label": []})
+    types = {"row": np.int64, "cluster": np.int64, "distance": np.float64, "label": np.int64}
+    return {"k": k, "n": 0, **numbers, "reason": reason}, table.astype(types)
+
+
 def hungarian_accuracy(labels: np.ndarray, assigned: np.ndarray) -> float:
     """Share of points, in [0, 1], in the cluster that the best one-to-one assignment gives to their class.
 

@@ -9,7 +9,7 @@ import copy
 import functools
 import itertools
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +26,14 @@ METRICS = {
     "top1": {"measure": "probe", "label": "Top-1", "unit": "%", "digits": 1},
     "lpips": {"measure": "lpips", "label": "LPIPS", "unit": "", "digits": 2},
 }
+
+
+# The kind of method that trains nothing: an encoder as it is given, ImageNet's or with random weights.
+FROZEN = "frozen"
+
+SMALL = 64  # pixels: up to here `stem: auto` is the papers' stem for small images
+
+AXES = {"dataset": "datasets", "transform": "transforms", "method": "methods", "backbone": "backbones"}
 
 
 @dataclass(frozen=True, order=True)
@@ -118,6 +126,8 @@ class Study:
         base = self._base("methods", name)
         for_dataset = self.config["recipes"][recipe]
         entry = merge(base, for_dataset["methods"].get(names.parse(name)[0], {}))
+        if base["kind"] == FROZEN:
+            return self._overridden("methods", name)
         defaults = {
             key: value["default"] for key, value in schema()["$defs"]["training_defaults"]["properties"].items()
         }
@@ -165,56 +175,91 @@ class Study:
             raise UserError(f"run '{run.name}': its one spelling is '{spelled.name}'; ask for that")
         dataset = self.entry("datasets", run.dataset)
         method = copy.deepcopy(self._method(run.method, dataset["recipe"])[0])
-        training = method.pop("training")
+        seen = self.seen(run.dataset)
+        backbone = _without(self.entry("backbones", run.backbone), "label", "gmacs")
         probe = dict(self.config["recipes"][dataset["recipe"]]["probe"])
         (probe_set,) = self.sets(probe["transform"])
         probe["transform"] = probe_set["views"][0]
-        return {
+        resolved = {
             "name": run.name,
             "scale": self.scale,
-            "dataset": {"name": run.dataset, **self.seen(run.dataset)},
+            "dataset": {"name": run.dataset, **seen},
             "transform": {"name": run.transform, "sets": self.sets(run.transform)},
-            "method": {"name": run.method, **_without(method, "label")},
-            "training": training,
-            "backbone": {
-                "name": run.backbone,
-                **_without(self.entry("backbones", run.backbone), "label", "gmacs"),
-            },
+            "method": {"name": run.method, **_without(method, "label", "training")},
+            "backbone": {"name": run.backbone, **backbone},
             "probe": probe,
             "evaluate": self.config["measures"]["evaluate"],
             "seed": run.seed,
         }
+        if method["kind"] == FROZEN:
+            # A frozen encoder sees what it was made for, and is as it was made; a weights file of the user's stays.
+            resolved["dataset"].update({key: resolved["method"].pop(key) for key in seen})
+            own = {} if backbone["init"] == "random" else {"init": backbone["init"]}
+            resolved["backbone"].update({**resolved["method"].pop("backbone"), **own})
+        else:
+            resolved["training"] = method["training"]
+        if resolved["backbone"]["stem"] == "auto":
+            small = resolved["dataset"]["size"] <= SMALL
+            resolved["backbone"]["stem"] = "small" if small else "standard"
+        return resolved
+
+    def is_trained(self, run: Run) -> bool:
+        return self._base("methods", run.method)["kind"] != FROZEN
 
     def data(self, name: str) -> dict:
         """What the arrays of a dataset depend on: not its mirrors, not how it is shown to a network."""
-        unused = ("label", "images", "size", "mean", "std", "recipe", "mirrors")
+        unused = ("label", "images", "size", "mean", "std", "recipe", "mirrors", "plates")
         return _without(self.entry("datasets", name), *unused)
+
+    def screen(self, name: str, *stages: str) -> dict:
+        """What the table of a screen's fields depends on, and the settings of the named stages of its way to cells."""
+        others = {"illumination", "nuclei", "intensity"} - set(stages)
+        unused = ("label", "mirrors", "files", "archive", "checksums", "simulation", "locations", "control_columns")
+        return {"name": name, **_without(self.entry("screens", name), *others, *unused)}
+
+    def cells(self, name: str) -> dict:
+        """What the arrays of a dataset of cells depend on: its entry, and of its screen what chooses cells."""
+        entry = self.entry("datasets", name)
+        screen = {
+            key: self.entry("screens", entry["screen"])[key] for key in ("channels", "control", "control_columns")
+        }
+        return {"name": name, **self.data(name), "plates": entry["plates"], **screen}
 
     def seen(self, name: str) -> dict:
         """How a dataset is shown to a network: size in pixels, mean and std of values in [0, 1]."""
         entry = self.entry("datasets", name)
         return {key: entry[key] for key in ("size", "mean", "std")}
 
-    def torchvision_name(self, name: str) -> str:
-        """What torchvision calls a backbone: `vgg11_bn` for a VGG11 with batch normalisation."""
-        backbone = self.entry("backbones", name)
+    def torchvision_name(self, run: Run) -> str:
+        """What torchvision calls the backbone of a run: `vgg11_bn` for a VGG11 with batch normalisation."""
+        backbone = self.resolve(run)["backbone"]
         return backbone["kind"] + ("_bn" if backbone["kind"].startswith("vgg") and backbone["batch_norm"] else "")
+
+    def images(self, name: str) -> int:
+        """About how many images a dataset trains with, for planning time and memory."""
+        entry = self.entry("datasets", name)
+        if entry["kind"] != "cells":
+            return entry["images"]
+        return int((entry["cells"] or 10000) * (1 - entry["test_fraction"] - entry["val_fraction"]))
 
     def load(self, run: Run) -> dict[str, float]:
         """What a training asks for: steps, PFLOP, minutes on one GPU and MB of memory, from its size."""
         resolved, dataset = self.resolve(run), self.entry("datasets", run.dataset)
         training, size = resolved["training"], dataset["size"]
         batch = training["batch_size"]
-        steps = training["epochs"] * max(training["min_iters_per_epoch"], dataset["images"] // batch, 1)
+        images = self.images(run.dataset)
+        steps = training["epochs"] * max(training["min_iters_per_epoch"], images // batch, 1)
         sets = len(resolved["transform"]["sets"])
         width = resolved["backbone"]["width"]
         # Two views; forward and backward are three forwards, a momentum encoder's is a fourth.
         passes = 2 * sets * (4 if "ema" in resolved["method"] else 3)
         gmacs = self.entry("backbones", run.backbone)["gmacs"] * width**2 * (size / 32) ** 2
+        if resolved["backbone"]["kind"].startswith("resnet") and resolved["backbone"]["stem"] == "standard":
+            gmacs /= 19  # what the stride of 2 and the pooling of the standard stem save, for every ResNet
         flop = steps * batch * passes * 2e9 * gmacs
         plan = self.config["resources"]
         seconds = max(flop / (plan["sustained_tflops"] * 1e12), steps * sets * plan["step_ms"] / 1e3)
-        data_mb = dataset["images"] * 3 * size**2 / 1e6
+        data_mb = images * 3 * size**2 / 1e6
         return {
             "steps": steps,
             "pflop": flop / 1e15,
@@ -236,18 +281,24 @@ class Study:
 
     def runs(self, panel: Panel) -> list[Run]:
         """The runs that a panel shows, each once, in the order in which it declares them."""
-        declared = panel.declared["runs"]
-        axes = [_listed(declared[axis]) for axis in ("dataset", "transform", "method", "backbone")]
-        axes[0] = [self.config["stand_ins"].get(dataset, dataset) for dataset in axes[0]]
-        seeds = self.config["seeds"][: declared.get("seeds")]
-        # Spelled once per combination, not once per seed.
-        spelled = (self.spelled(Run(*names_, seed=0)) for names_ in itertools.product(*axes))
-        runs = (Run(run.dataset, run.transform, run.method, run.backbone, seed) for run in spelled for seed in seeds)
-        return list(dict.fromkeys(runs))
+        runs: dict[Run, None] = {}
+        for grid in _listed(panel.declared["runs"]):
+            axes = ([self.stand_in(name) for name in _listed(grid[axis])] for axis in AXES)
+            seeds = self.config["seeds"][: grid.get("seeds")]
+            # Spelled once per combination, not once per seed.
+            spelled = (self.spelled(Run(*names_, seed=0)) for names_ in itertools.product(*axes))
+            runs |= dict.fromkeys(replace(run, seed=seed) for run in spelled for seed in seeds)
+        return list(runs)
+
+    def stand_in(self, name: str) -> str:
+        """What takes the place of a name at this scale; overrides stay."""
+        base, *overrides = name.split("+")
+        return "+".join([self.config["stand_ins"].get(base, base), *overrides])
 
     def all_runs(self) -> list[Run]:
         """Every training of the study, each once."""
-        return list(dict.fromkeys(run for panel in self.panels.values() for run in self.runs(panel)))
+        runs = dict.fromkeys(run for panel in self.panels.values() for run in self.runs(panel))
+        return [run for run in runs if self.is_trained(run)]
 
     def label(self, section: str, name: str, panel: Panel | None = None) -> str:
         """What a person calls it: the panel's label, the entry's, or the name itself."""
@@ -259,32 +310,36 @@ class Study:
     def declaration(self, panel: Panel) -> dict:
         """What a panel's script needs besides the measures: its grid, its metrics, every label, the scale's note."""
         runs = self.runs(panel)
-        axes = {"dataset": "datasets", "transform": "transforms", "method": "methods", "backbone": "backbones"}
-        grid = {axis: list(dict.fromkeys(getattr(run, axis) for run in runs)) for axis in axes}
+        grid = {axis: list(dict.fromkeys(getattr(run, axis) for run in runs)) for axis in AXES}
         return {
             **panel.declared,
             "name": panel.name,
             "each": [asdict(run) for run in runs],
             "runs": grid,
             "metrics": [{"name": name, **METRICS[name]} for name in panel.declared.get("metrics", [])],
-            "labels": {name: self.label(axes[axis], name, panel) for axis in axes for name in grid[axis]},
-            "scale": {"name": self.scale, "note": self.note, "stand_ins": self.config["stand_ins"]},
+            "labels": {name: self.label(AXES[axis], name, panel) for axis in AXES for name in grid[axis]},
+            "scale": {"name": self.scale, "note": self.note(panel), "stand_ins": self.config["stand_ins"]},
         }
 
-    @property
-    def note(self) -> str:
-        """What keeps the numbers from being the paper's experiment, for every panel: the scale, and settings that are
-        not the shipped ones. Empty where there is nothing of the kind."""
+    def note(self, panel: Panel) -> str:
+        """What keeps a panel's numbers from being the paper's experiment: the scale, and settings that are not the
+        shipped ones. Empty where there is nothing of the kind."""
         changed = f"Settings that are not the paper's: {', '.join(self.changes)}." if self.changes else ""
         if self.scale == "paper":
             return changed
-        stand_ins = ", ".join(
-            f"{self.label('datasets', b)} in place of {self.label('datasets', a)}"
-            for a, b in self.config["stand_ins"].items()
-        )
-        changes = [stand_ins, "reduced training", f"{len(self.config['seeds'])} seeds"]
-        scale = f"{self.scale.capitalize()} scale ({', '.join(filter(None, changes))})"
-        return f"{scale}: not comparable with the published values. {changed}".strip()
+        names_ = [name for grid in _listed(panel.declared["runs"]) for axis in AXES for name in _listed(grid[axis])]
+        taken = {name: self.config["stand_ins"][name] for name in names_ if name in self.config["stand_ins"]}
+        stand_ins = [f"{self._source(new)} in place of {self._source(old)}" for old, new in taken.items()]
+        seeds = len({run.seed for run in self.runs(panel)})
+        changes = [*dict.fromkeys(stand_ins), "reduced training", f"{seeds} seed{'s' * (seeds > 1)}"]
+        return f"{self.scale.capitalize()} scale ({', '.join(changes)}): not comparable with the published values. {changed}".strip()
+
+    def _source(self, name: str) -> str:
+        """What a stand-in, or what it stands in for, is called: of cells the screen that they are from."""
+        section = next(section for section in AXES.values() if name in self.config[section])
+        entry = self.config[section][name]
+        screen = self.config["screens"].get(entry.get("screen"), {}) if section == "datasets" else {}
+        return screen.get("label") or self.label(section, name)
 
     # -------------------------------------------------------------------------------------------------------- checks
     def _check(self) -> None:
@@ -304,8 +359,20 @@ class Study:
                 self._base("methods", method)
             for method in config["methods"]:
                 self._method(method, recipe)
-        for dataset, other in config["stand_ins"].items():
-            self._base("datasets", dataset), self._base("datasets", other)
+        for name, other in config["stand_ins"].items():
+            section = next((section for section in AXES.values() if name in config[section]), "datasets")
+            self._base(section, name), self._base(section, other)
+        for name, dataset in config["datasets"].items():
+            if dataset["kind"] == "cells" and dataset["screen"] not in config["screens"]:
+                raise UserError(
+                    f"config: datasets.{name}.screen: unknown screen '{dataset['screen']}'"
+                    f"{nearest(dataset['screen'], config['screens'])}"
+                )
+        for name, screen in config["screens"].items():
+            if name in config["datasets"]:
+                raise UserError(f"config: screens.{name}: a dataset has this name too; rename one of them")
+            if screen["kind"] == "bbbc021" and ("mirrors" in screen) == ("simulation" in screen):
+                raise UserError(f"config: screens.{name}: needs either `mirrors` or `simulation`")
         for panel in self.panels.values():
             where = f"config: panels.{panel.paper}.{panel.item}"
             for missing in _missing(panel):
@@ -321,9 +388,20 @@ def _changes(shipped: Any, config: Any, path: tuple[str, ...] = ()) -> Iterator[
 
     Entries that the shipped document has not are the user's own, and no changes.
     """
-    deciding = ("seeds", "stand_ins", "transforms", "methods", "backbones", "recipes", "measures")
+    deciding = {
+        "seeds",
+        "datasets",
+        "screens",
+        "stand_ins",
+        "transforms",
+        "methods",
+        "backbones",
+        "recipes",
+        "measures",
+    }
+    idle = {"mirrors", "label", "checksums", "images"}
     if isinstance(shipped, dict) and isinstance(config, dict):
-        for key in shipped.keys() & config.keys() if path else deciding:
+        for key in (shipped.keys() & config.keys()) - idle if path else deciding:
             yield from sorted(_changes(shipped.get(key), config.get(key), (*path, key)))
     elif shipped != config:
         yield f"{'.'.join(path)}: {config}"
@@ -333,7 +411,7 @@ def _missing(panel: Panel) -> Iterator[str]:
     declared = panel.declared
     if panel.is_table:
         yield from (key for key in ("metrics", "rows", "columns") if key not in declared)
-    clustered = not panel.is_table or any(
+    clustered = declared.get("plot") in ("tsne", "nearest") or any(
         METRICS[metric]["measure"] == "clusters" for metric in declared.get("metrics", [])
     )
     if clustered and "clusters" not in declared:
@@ -342,8 +420,8 @@ def _missing(panel: Panel) -> Iterator[str]:
         yield from (key for key in ("images", "columns") if key not in declared)
 
 
-def _listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
+def _listed(value: Any) -> list:
+    return value if isinstance(value, list) else [value]
 
 
 def _without(entry: dict, *keys: str) -> dict:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from phenoviews import methods, models
+from phenoviews.data import embeddings
 from phenoviews.data.images import Images
 from phenoviews.errors import UserError
-from phenoviews.files import atomic
 from phenoviews.training.devices import claim, settled
 from phenoviews.views import Transform
 
@@ -26,13 +25,31 @@ def embed(
     The images are resized and normalised, not transformed; the networks are in evaluation mode and compute in float32.
     The vector is the encoder's, or with `run["evaluate"] == "projector"` the projector's (ambiguity A-32).
     """
-    images, device = Images.open(data), claim()
+    device = claim()
     with settled(device, threads):
-        network = load(run, encoder, projector, device)
-        for split, path in outputs.items():
-            found = features(network, images.tensor(split, device), evaluation_view(run)).cpu().numpy()
-            with atomic(path) as partial:
-                np.save(partial, found, allow_pickle=False)
+        _write(load(run, encoder, projector, device), run, data, outputs, device)
+
+
+def embed_frozen(
+    run: dict, data: Path, weights: Path | None, outputs: dict[str, Path], threads: int | None = None
+) -> None:
+    """As `embed`, with an encoder that nobody trained here: from a weights file, or random ones by the run's seed.
+
+    Raises UserError for weights that do not fit the backbone.
+    """
+    device = claim()
+    with settled(device, threads):
+        torch.manual_seed(run["seed"])
+        network = embedder(models.build(run["backbone"], weights), nn.Identity(), "encoder")
+        network = network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
+        _write(network, run, data, outputs, device)
+
+
+def _write(network: nn.Module, run: dict, data: Path, outputs: dict[str, Path], device: torch.device) -> None:
+    images = Images.open(data)
+    for split, path in outputs.items():
+        found = features(network, images.tensor(split, device), evaluation_view(run))
+        embeddings.save(path, found.cpu().numpy())
 
 
 def load(run: dict, encoder: Path, projector: Path, device: torch.device) -> nn.Module:

@@ -1,0 +1,133 @@
+# screen (simulated, downloaded or the user's own) → corrected fields → nuclei → the crops of a dataset's cells
+
+
+# A screen with known truth, in the very files of the real one: the tables, and per plate an archive.
+rule simulate_tables:
+    output:
+        images=SIMULATION.format(screen="{screen}", file="BBBC021_v1_image.csv"),
+        moa=SIMULATION.format(screen="{screen}", file="BBBC021_v1_moa.csv"),
+    log:
+        "results/logs/simulate/{screen}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        simulation=lambda wildcards: told(study.entry, "screens", wildcards.screen)["simulation"],
+        code=code_hash("phenoviews/cells/simulation/*.py"),
+    script:
+        "../scripts/simulate_tables.py"
+
+
+rule simulate_plate:
+    output:
+        archive=SIMULATION.format(screen="{screen}", file="BBBC021_v1_images_{plate}.zip"),
+        truth=SIMULATION.format(screen="{screen}", file="{plate}.truth.parquet"),
+    log:
+        "results/logs/simulate/{screen}/{plate}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=60,
+        mem_mb=4000,
+    params:
+        simulation=lambda wildcards: told(study.entry, "screens", wildcards.screen)["simulation"],
+        code=code_hash("phenoviews/cells/simulation/*.py"),
+    script:
+        "../scripts/simulate_plate.py"
+
+
+rule screen:
+    input:
+        screen_files,
+    output:
+        FIELDS,
+    log:
+        f"{SCREEN}/logs/fields.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        screen=lambda wildcards: told(study.screen, wildcards.screen),
+        code=code_hash("phenoviews/cells/screen.py"),
+    script:
+        "../scripts/screen.py"
+
+
+rule illumination:
+    input:
+        fields=FIELDS,
+        pictures=pictures_of,
+    output:
+        function=ILLUMINATION,
+        picture=ILLUMINATION.replace(".npy", ".png"),
+    log:
+        f"{SCREEN}/logs/illumination/{{plate}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=4000,
+    params:
+        screen=lambda wildcards: told(study.screen, wildcards.screen, "illumination"),
+        code=code_hash("phenoviews/cells/source.py", "phenoviews/cells/illumination.py"),
+    script:
+        "../scripts/illumination.py"
+
+
+rule nuclei:
+    input:
+        fields=FIELDS,
+        pictures=pictures_of,
+        illumination=ILLUMINATION,
+        locations=locations,
+        truth=truth,
+    output:
+        nuclei=NUCLEI,
+        intensities=INTENSITIES,
+        qc=f"{SCREEN}/qc/{{plate}}.csv",
+        overlay=f"{SCREEN}/qc/{{plate}}.png",
+    log:
+        f"{SCREEN}/logs/nuclei/{{plate}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=4000,
+    params:
+        screen=lambda wildcards: told(study.screen, wildcards.screen, "nuclei", "intensity"),
+        code=code_hash(
+            "phenoviews/cells/source.py",
+            "phenoviews/cells/nuclei.py",
+            "phenoviews/measures/detection.py",
+        ),
+    script:
+        "../scripts/nuclei.py"
+
+
+# Only the cells of the dataset are cropped, one field in memory at a time.
+rule cells:
+    input:
+        unpack(cell_inputs),
+    output:
+        images=IMAGES,
+        index=INDEX,
+    log:
+        "results/logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset=CELLS,
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=4000,
+    params:
+        dataset=lambda wildcards: told(study.cells, wildcards.dataset),
+        code=code_hash(
+            "phenoviews/data/images.py",
+            "phenoviews/data/split.py",
+            "phenoviews/cells/source.py",
+            "phenoviews/cells/crops.py",
+            "phenoviews/cells/subset.py",
+        ),
+    script:
+        "../scripts/cells.py"

@@ -1,0 +1,21 @@
+"""The test images as an encoder that nobody trained here sees them, or why there is none."""
+
+from pathlib import Path
+
+from phenoviews.data import embeddings
+from phenoviews.errors import reported
+from phenoviews.models.imagenet import located
+from phenoviews.training.embed import embed_frozen
+
+with reported(snakemake.log[0]):
+    weights, reason = located(snakemake.input.weights)
+    if reason:
+        embeddings.save(snakemake.output.test, reason)
+    else:
+        embed_frozen(
+            snakemake.params.run,
+            data=Path(snakemake.input.images).parent,
+            weights=weights,
+            outputs={"test": Path(snakemake.output.test)},
+            threads=snakemake.threads,
+        )

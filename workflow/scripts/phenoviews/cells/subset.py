@@ -1,0 +1,83 @@
+"""The cells of a data set: one compound at its highest doses and as many untreated cells, with splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from phenoviews.data.split import stratified
+from phenoviews.errors import UserError
+
+
+def subset(nuclei: pd.DataFrame, dataset: Mapping[str, Any], screen: Mapping[str, Any]) -> pd.DataFrame:
+    """Choose the cells of a `datasets` entry of kind cells (*No Free Lunch*, 2.2 and B).
+
+    Args:
+        nuclei: one row per cell whose crop lies inside its field, of all the entry's plates, with the `Metadata_*`
+            columns of its field and x, y.
+        dataset: name; compound; highest_doses (how many, None for all); cells (of both classes together, drawn at
+            random; None for all); split_by (cell or well), test_fraction, val_fraction, split_seed.
+        screen: control; control_columns, columns of the plate whose treated wells are positive controls and left out
+            (ambiguity A-35).
+
+    Returns:
+        The chosen rows, in the order of `nuclei`, with split, label (0 untreated, 1 treated) and class (compound). The
+        untreated are from the same plates as the treated.
+
+    Raises:
+        UserError: the compound is on none of the plates, a plate without untreated cells, fewer cells than asked for.
+    """
+    name, compound = f"datasets.{dataset['name']}", dataset["compound"]
+    treated = nuclei[(nuclei["Metadata_Compound"] == compound) & ~in_columns(nuclei, screen["control_columns"])]
+    if treated.empty:
+        raise UserError(
+            f"{name}: no cells of compound '{compound}' on {', '.join(dataset['plates'])}; check `compound` and `plates`"
+        )
+    doses = np.sort(treated["Metadata_Concentration"].unique())
+    if dataset["highest_doses"]:
+        doses = doses[-dataset["highest_doses"] :]
+    treated = treated[treated["Metadata_Concentration"].isin(doses)]
+    controls = nuclei[nuclei["Metadata_Control"] & nuclei["Metadata_Plate"].isin(treated["Metadata_Plate"].unique())]
+    if bare := sorted(set(treated["Metadata_Plate"]) - set(controls["Metadata_Plate"])):
+        raise UserError(f"{name}: plate {bare[0]} has no untreated cells (`{screen['control']}`); leave the plate out")
+    if dataset["cells"]:
+        wanted, rng = dataset["cells"] // 2, np.random.default_rng(dataset["split_seed"])
+        for what, there in ((f"of {compound} at {_listed(doses)} µM", treated), ("untreated", controls)):
+            if len(there) < wanted:
+                raise UserError(
+                    f"{name}: {wanted} cells {what} are asked for, {len(there)} are there; lower `cells` or add plates"
+                )
+        controls, treated = (of.iloc[rng.permutation(len(of))[:wanted]] for of in (controls, treated))
+    chosen = pd.concat([controls, treated]).sort_index()
+    label = (~chosen["Metadata_Control"]).to_numpy(np.int64)
+    wells = chosen["Metadata_Plate"] + "/" + chosen["Metadata_Well"]
+    chosen = chosen.assign(split=splits(label, wells, dataset), label=label, **{"class": chosen["Metadata_Compound"]})
+    return chosen.reset_index(drop=True)
+
+
+def splits(label: np.ndarray, wells: pd.Series, dataset: Mapping[str, Any]) -> np.ndarray:
+    """ "train", "val" or "test" of each cell: drawn by cell as in the paper, or by well, so that no well is in two
+    splits (ambiguity A-36)."""
+    fractions, seed = (dataset["test_fraction"], dataset["val_fraction"]), dataset["split_seed"]
+    if fractions[0] == 1:
+        return np.full(len(label), "test", dtype=object)
+    try:
+        if dataset["split_by"] == "cell":
+            return stratified(label, ["untreated", "treated"], *fractions, seed)
+        of_well = pd.Series(label, index=wells.to_numpy()).groupby(level=0).first()
+        drawn = stratified(of_well.to_numpy(), ["wells of untreated", "wells of treated"], *fractions, seed)
+        return wells.map(dict(zip(of_well.index, drawn, strict=True))).to_numpy(object)
+    except UserError as error:
+        raise UserError(f"datasets.{dataset['name']}: {error}") from None
+
+
+def in_columns(table: pd.DataFrame, columns: list[int]) -> pd.Series:
+    """Which rows are of wells in these columns of the plate ("B02" is in column 2)."""
+    return table["Metadata_Well"].str.extract(r"(\d+)$")[0].astype(int).isin(columns)
+
+
+def _listed(doses: np.ndarray) -> str:
+    return ", ".join(f"{dose:g}" for dose in doses)

@@ -1,0 +1,27 @@
+"""Embeddings on disk: an array, or where there is no encoder the reason why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from phenoviews.errors import UserError
+from phenoviews.files import atomic
+
+
+def save(path: str | Path, embeddings: np.ndarray | str) -> None:
+    """Write embeddings (n, d) float32, or the reason (one line) why there are none, as a .npy file."""
+    with atomic(path) as partial:
+        np.save(partial, np.asarray(embeddings), allow_pickle=False)
+
+
+def load(path: str | Path) -> tuple[np.ndarray | None, str | None]:
+    """→ (embeddings (n, d) or None, the reason why there are none or None)."""
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(
+            f"{path}: not readable embeddings ({error}); delete the file to have them made again"
+        ) from error
+    return (None, str(found)) if found.dtype.kind == "U" else (found, None)
