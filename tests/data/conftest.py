@@ -22,6 +22,7 @@ class Resource:
     cuts: list[int] = dataclasses.field(default_factory=list)  # bytes after which successive answers break off
     statuses: list[int] = dataclasses.field(default_factory=list)  # answered first, one a request
     stalls: list[int] = dataclasses.field(default_factory=list)  # as cuts, but the connection hangs
+    chunked: bool = False  # sent in chunks, its length untold
     moved: str | None = None  # answered with a redirect to this path
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     asked: list[str | None] = dataclasses.field(default_factory=list)  # the Range header of every request
@@ -51,6 +52,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(200)
         for name, value in resource.headers.items():
             self.send_header(name, value)
+        if resource.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            return self._chunks(resource, start)
         self.send_header("Content-Length", str(total - start))
         self.end_headers()
         if resource.stalls:
@@ -64,6 +69,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self.wfile.write(resource.data[start:])
+
+    def _chunks(self, resource: Resource, start: int) -> None:
+        sent = resource.data[start : start + resource.cuts[0]] if resource.cuts else resource.data[start:]
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(sent), sent))
+        if resource.cuts:
+            resource.cuts.pop(0)
+            self.close_connection = True
+        else:
+            self.wfile.write(b"0\r\n\r\n")
 
     def _status(self, code: int, headers: dict[str, str] | None = None) -> None:
         self.send_response(code)

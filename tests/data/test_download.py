@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import io
 import itertools
 import os
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -294,3 +296,220 @@ def test_progress_bar(server, tmp_path, capsys):
     shown = capsys.readouterr().err
     assert "data.bin" in shown
     assert "1.00M/1.00M" in shown
+
+
+# --- files whose checksum nobody has published: recorded at first sight, enforced after ---
+
+
+def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+PLATE = zipped({"Week1_22123/a.tif": DATA[:300_000], "Week1_22123/b.tif": DATA[300_000:600_000]})
+ARCHIVE = {"name": "plate.zip"}
+
+
+def line(data: bytes, name: str = "plate.zip") -> str:
+    return f"{hashlib.sha256(data).hexdigest()}  {name}\n"
+
+
+@pytest.fixture
+def record(tmp_path):
+    return tmp_path / "checksums" / "screen.sha256"
+
+
+def test_first_sight_is_recorded_and_enforced_after(server, tmp_path, record):
+    server.offer("/plate.zip", PLATE)
+    fetch([server.url], ARCHIVE, tmp_path / "first.zip", record)
+    assert record.read_text() == line(PLATE)
+    fetch([server.url], ARCHIVE, tmp_path / "again.zip", record)
+    assert record.read_text() == line(PLATE)
+    assert (tmp_path / "again.zip").read_bytes() == PLATE
+
+    server.offer("/plate.zip", zipped({"Week1_22123/a.tif": b"another whole archive"}))
+    with pytest.raises(UserError) as caught:
+        fetch([server.url], ARCHIVE, tmp_path / "changed.zip", record)
+    for said in (f"{record}, line 1", "delete that line", line(PLATE).split()[0]):
+        assert said in str(caught.value)
+    assert record.read_text() == line(PLATE)
+    assert not list(tmp_path.glob("changed*"))
+
+    server.offer("/good/plate.zip", PLATE)
+    fetch([server.url, server.url + "/good"], ARCHIVE, tmp_path / "changed.zip", record)
+    record.write_text("")  # what the error proposes
+    fetch([server.url], ARCHIVE, tmp_path / "new.zip", record)
+    assert record.read_text() != line(PLATE)
+
+
+def test_record_is_what_sha256sum_checks(server, tmp_path, record):
+    server.offer("/plate.zip", PLATE)
+    server.offer("/t.csv", b"a,b\n1,2\n")
+    for name in ("plate.zip", "t.csv"):
+        fetch([server.url], {"name": name}, tmp_path / name, record)
+    subprocess.run(["sha256sum", "--check", "--strict", record], cwd=tmp_path, check=True, capture_output=True)
+
+
+def spoilt(at: int) -> bytes:
+    return PLATE[:at] + bytes([PLATE[at] ^ 255]) + PLATE[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("plate.zip", spoilt(100_000)),
+        ("plate.zip", spoilt(len(PLATE) - 100)),
+        ("plate.zip", PLATE[:-1]),
+        ("plate.zip", PLATE[: len(PLATE) // 2]),
+        ("plate.zip", PLATE[5:]),
+        ("plate.zip", b"<html>log in to the network</html>"),
+        ("plate.zip", b""),
+        ("t.csv.gz", gzip.compress(DATA)[:-9]),
+        ("t.csv", b"<html>\n<p>log in, please\n</html>\n"),
+        ("t.csv", b"compound,concentration\ntaxol,1\nnocod"),
+        ("t.csv", b"compound,concentration\n\xff\xfe,1\n"),
+        ("t.csv", b""),
+    ],
+    ids=itertools.count(),
+)
+def test_corrupt_bytes_at_first_sight_are_not_recorded(server, tmp_path, record, name, data):
+    """The next mirror's good bytes are; where there is none, nothing is left."""
+    good = {"plate.zip": PLATE, "t.csv": b"compound,concentration\ntaxol,1\n", "t.csv.gz": gzip.compress(DATA)}[name]
+    server.offer(f"/a/{name}", data)
+    server.offer(f"/b/{name}", good)
+    with pytest.raises(UserError, match=r"wrong bytes|not a whole|no whole table"):
+        fetch([server.url + "/a"], {"name": name}, tmp_path / "out", record)
+    assert list(tmp_path.iterdir()) == []
+    fetch([server.url + "/a", server.url + "/b"], {"name": name}, tmp_path / "out", record)
+    assert (tmp_path / "out").read_bytes() == good
+    assert record.read_text() == line(good, name)
+
+
+def test_cut_and_stalled_archive_resumes_before_it_is_recorded(server, tmp_path, record, monkeypatch):
+    monkeypatch.setattr("phenoviews.data.download.TIMEOUT", (1, 0.2))
+    resource = server.offer("/plate.zip", PLATE, cuts=[200_000, 100_000], stalls=[65536])
+    fetch([server.url], ARCHIVE, tmp_path / "out", record)
+    assert resource.asked[:2] == [None, "bytes=65536-"]
+    assert record.read_text() == line(PLATE)
+
+
+def test_stale_beginning_of_an_archive_is_noticed(server, tmp_path, record):
+    """Half of yesterday's archive and half of today's: no checksum is known, the members' CRCs tell."""
+    server.offer("/plate.zip", spoilt(1000), cuts=[200_000, 0, 0, 0])
+    with pytest.raises(UserError, match="4 attempts"):
+        fetch([server.url], ARCHIVE, tmp_path / "out", record)
+    resource = server.offer("/plate.zip", PLATE)
+    fetch([server.url], ARCHIVE, tmp_path / "out", record)
+    assert [bool(asked) for asked in resource.asked] == [True, False]
+    assert (tmp_path / "out").read_bytes() == PLATE
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_cut_chunked_answer_is_not_taken_for_whole(server, tmp_path, record, known):
+    """No length was promised: only the last chunk tells that all is there."""
+    table = b"compound,concentration\n" + b"taxol,1.000000\n" * 2000
+    resource = server.offer("/t.csv", table, chunked=True, cuts=[23 + 15 * 700])
+    checksum = {"sha256": hashlib.sha256(table).hexdigest()} if known else {}
+    fetch([server.url], {"name": "t.csv", **checksum}, tmp_path / "out", record)
+    assert (tmp_path / "out").read_bytes() == table
+    assert len(resource.asked) == 2
+
+
+def test_silent_server(tmp_path, record, monkeypatch):
+    """Takes the connection and never says a word."""
+    monkeypatch.setattr("phenoviews.data.download.TIMEOUT", (1, 0.1))
+    monkeypatch.setattr("phenoviews.data.download.BACKOFF", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(UserError, match=r"plate.zip: no mirror gave it .*timed out.*4 attempts.*check the network"):
+            fetch([url], ARCHIVE, tmp_path / "out", record)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_archive_is_not_recorded(server, tmp_path, record):
+    with pytest.raises(UserError, match=r"plate.zip: no mirror gave it .*HTTP 404 Not Found"):
+        fetch([server.url], ARCHIVE, tmp_path / "out", record)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_known_checksum_needs_no_record(server, tmp_path, record):
+    server.offer("/data.bin", DATA)
+    fetch([server.url], FILE, tmp_path / "out", record)
+    assert not record.exists()
+
+
+def test_only_bytes_that_can_be_checked_are_recorded(tmp_path, record):
+    with pytest.raises(UserError, match=r"data.bin needs md5 or sha256"):
+        fetch(["file:///nowhere"], {"name": "data.bin"}, tmp_path / "out", record)
+
+
+@pytest.mark.parametrize("spoil", ["abc  plate.zip", f"{'0' * 64} plate.zip\n{'1' * 64}  plate.zip\n", "\x00"])
+def test_spoilt_record_is_named_before_the_download(server, tmp_path, record, spoil):
+    resource = server.offer("/plate.zip", PLATE)
+    record.parent.mkdir()
+    record.write_text("# of our screen\n" + line(b"", "other.zip") + spoil)
+    with pytest.raises(UserError, match=r"screen.sha256: line [34] is .*restore the line or delete it"):
+        fetch([server.url], ARCHIVE, tmp_path / "out", record)
+    assert resource.asked == []
+
+
+def test_record_without_final_newline(server, tmp_path, record):
+    record.parent.mkdir()
+    record.write_text(line(b"", "other.zip").rstrip())
+    server.offer("/plate.zip", PLATE)
+    fetch([server.url], ARCHIVE, tmp_path / "out", record)
+    assert record.read_text() == line(b"", "other.zip") + line(PLATE)
+
+
+def test_record_on_a_full_disk(server, tmp_path, small_disk):
+    server.offer("/plate.zip", PLATE)
+    record = small_disk / "screen.sha256"
+    record.write_text(line(b"", "other.zip"))
+    (small_disk / "fill").write_bytes(bytes((128 - 4) * 1024))
+    old = record.read_text() + "#" * (4096 - len(record.read_text()))  # the next byte needs a new block
+    record.write_text(old)
+    with pytest.raises(UserError, match=r"screen.sha256: the checksum of plate.zip cannot be recorded \(No space left"):
+        fetch([server.url], ARCHIVE, tmp_path / "out", record)
+    assert record.read_text() == old
+    assert not (tmp_path / "out").exists()
+    (small_disk / "fill").unlink()
+    fetch([server.url], ARCHIVE, tmp_path / "out", record)
+    assert record.read_text() == old + "\n" + line(PLATE)
+
+
+def test_downloads_at_once_lose_no_line(tmp_path, record, root):
+    """Processes that record at the same time, and two of them the same name."""
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    names = [f"{number}.csv" for number in range(24)]
+    for name in names:
+        (mirror / name).write_text(f"a,b\n{name},1\n")
+    code = (
+        "import sys; from phenoviews.data.download import fetch; print(flush=True); sys.stdin.readline()\n"
+        f"for name in sys.argv[2:]: fetch([{mirror.as_uri()!r}], {{'name': name}}, sys.argv[1] + name, {str(record)!r})"
+    )
+    environment = os.environ | {"PYTHONPATH": str(root / "workflow" / "scripts")}
+    shares = [names[:12], names[12:], names[6:18]]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / f"{number}-"), *share],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for number, share in enumerate(shares)
+    ]
+    for process in processes:
+        process.stdout.readline()  # all are ready
+    for process in processes:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    for process in processes:
+        process.stdin.close()
+        process.stdout.close()
+    expected = [line((mirror / name).read_bytes(), name) for name in names]
+    assert sorted(record.read_text().splitlines(keepends=True)) == sorted(expected)

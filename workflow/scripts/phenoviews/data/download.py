@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import csv
+import errno
+import fcntl
 import gzip
 import hashlib
 import os
@@ -11,9 +13,12 @@ import shutil
 import time
 import urllib.parse
 import urllib.request
+import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 import requests
 import urllib3
@@ -26,17 +31,23 @@ TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of the answer
 ATTEMPTS = 4  # in a row without a new byte, per mirror
 BACKOFF = 1.0  # seconds before the second attempt; doubles with each further one
 CHUNK = 1 << 16  # bytes; what a cut connection loses at most
+CHECKSUMS = {"md5", "sha256", "sha256_prefix"}
 
 TRANSIENT = (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError)
 FINAL = (requests.exceptions.SSLError, requests.exceptions.InvalidURL, requests.exceptions.TooManyRedirects)
 PASSING_STATUS = (408, 425, 429, 500, 502, 503, 504)
+
+# What reading a broken archive raises: for its directory, its bytes, an unknown compression, a password.
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+
+Verify = Callable[[Path], None]  # raises `_MirrorFailed` for wrong bytes
 
 
 class _MirrorFailed(Exception):
     """Why one mirror cannot give the file."""
 
 
-def fetch(mirrors: Sequence[str], file: Mapping[str, str], out: str | Path) -> None:
+def fetch(mirrors: Sequence[str], file: Mapping[str, str], out: str | Path, record: str | Path | None = None) -> None:
     """Download `file["name"]` from the first of `mirrors` (https, http or file:// folders) that has it, to `out`.
 
     `file` is `{name, md5 | sha256 | sha256_prefix, content?}`. The checksum is of the file, or with `content: gzip` of
@@ -45,26 +56,37 @@ def fetch(mirrors: Sequence[str], file: Mapping[str, str], out: str | Path) -> N
     one: the bytes of each mirror wait in `{out}.{hash of the address}.part`. Timeouts, cut connections and the server's
     passing errors are tried again with growing pauses; wrong bytes are deleted and the next mirror is tried.
 
+    A file whose checksum nobody has published (`file` is `{name}`; a .zip, .gz or .csv) is held to `record`, a file in
+    sha256sum's format. Where the record lacks the name, the bytes are checked as far as they tell by themselves (every
+    member of an archive against its CRC, the columns of a table) and their checksum is added.
+
     Raises `UserError` naming every mirror and its reason when none is left, or at once when the disk is full.
     """
     out = Path(out)
-    _expected(file)
+    if record is not None and not CHECKSUMS & file.keys():
+        # Told before anything is downloaded; so is a spoilt record.
+        if file["name"] not in _recorded(record) and not file["name"].endswith((".zip", ".gz", ".csv")):
+            raise UserError(f"files: {file['name']} needs md5 or sha256; only a .zip, .gz or .csv goes without")
+        verify = partial(_hold_to_record, name=file["name"], record=Path(record))
+    else:
+        _expected(file)
+        verify = partial(_verify, file=file)
     urls = [mirror.rstrip("/") + "/" + file["name"] for mirror in mirrors]
     parts = [out.with_name(f"{out.name}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part") for url in urls]
     reasons = []
-    with atomic(out) as partial:  # around it all, since a full disk shows first in a .part
+    with atomic(out) as final:  # around it all, since a full disk shows first in a .part
         for url, part in zip(urls, parts, strict=True):
             try:
-                _obtain(url, part, file)
+                _obtain(url, part, verify)
             except _MirrorFailed as reason:
                 reasons.append(f"{url}: {reason}")
                 continue
-            os.replace(part, partial)
+            os.replace(part, final)
             break
         else:
             raise UserError(
                 f"{file['name']}: no mirror gave it [{'; '.join(reasons) or 'none is listed'}]; check the network, "
-                "or add the file:// address of a folder that has the file to the data set's `mirrors`"
+                "or add the file:// address of a folder that has the file to its `mirrors`"
             )
     for part in parts:
         part.unlink(missing_ok=True)
@@ -72,7 +94,7 @@ def fetch(mirrors: Sequence[str], file: Mapping[str, str], out: str | Path) -> N
 
 def _expected(file: Mapping[str, str]) -> tuple[str, str]:
     """The hash function and the (beginning of the) hexadecimal digest of a `files` entry."""
-    given = [key for key in ("md5", "sha256", "sha256_prefix") if key in file]
+    given = [key for key in CHECKSUMS if key in file]
     digits = str(file[given[0]]).lower() if len(given) == 1 else ""
     if not re.fullmatch(
         {"md5": "[0-9a-f]{32}", "sha256": "[0-9a-f]{64}"}.get("".join(given), "[0-9a-f]{8,64}"), digits
@@ -89,19 +111,109 @@ def _expected(file: Mapping[str, str]) -> tuple[str, str]:
 def _verify(path: Path, file: Mapping[str, str]) -> None:
     name, digits = _expected(file)
     zipped = "content" in file
-    digest = hashlib.new(name, usedforsecurity=False)
     try:
         with gzip.open(path) if zipped else path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+            digest = _digest(stream, name)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise _MirrorFailed(f"not a whole gzip file ({error})") from error
-    if not digest.hexdigest().startswith(digits):
+    if not digest.startswith(digits):
         what = f"{name} of the content" if zipped else name
-        raise _MirrorFailed(f"wrong bytes, {what} is {digest.hexdigest()} and should be {digits}")
+        raise _MirrorFailed(f"wrong bytes, {what} is {digest} and should be {digits}")
 
 
-def _obtain(url: str, part: Path, file: Mapping[str, str]) -> None:
+def _digest(stream: IO[bytes], name: str) -> str:
+    digest = hashlib.new(name, usedforsecurity=False)
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+# --- a record of the checksums that nobody has published ---
+
+
+def _recorded(record: str | Path) -> dict[str, tuple[str, int]]:
+    """The sha256 and the line of every name in `record`."""
+    try:
+        lines = Path(record).read_text().splitlines() if Path(record).exists() else []
+    except (OSError, ValueError) as error:
+        raise UserError(f"{record}: cannot be read ({error}); restore it, it holds checksums of downloads") from error
+    found: dict[str, tuple[str, int]] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        match = re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)
+        if not match or found.get(match[2], (match[1],))[0] != match[1]:
+            what = "is a second one for its file" if match else "is not '<sha256>  <file name>'"
+            raise UserError(f"{record}: line {number} {what}; restore the line or delete it")
+        found.setdefault(match[2], (match[1], number))
+    return found
+
+
+def _hold_to_record(path: Path, name: str, record: Path) -> None:
+    """Hold the bytes to the record's checksum of `name`; where it has none, check them and record theirs."""
+    if name not in _recorded(record):
+        _check_whole(path, name)
+    with path.open("rb") as stream:
+        digest = _digest(stream, "sha256")
+    try:
+        expected, line = _remember(record, name, digest)
+    except OSError as error:
+        raise UserError(
+            f"{record}: the checksum of {name} cannot be recorded ({error.strerror}); "
+            "make the file writable or set the screen's `checksums`"
+        ) from error
+    if digest != expected:
+        raise _MirrorFailed(
+            f"wrong bytes, sha256 is {digest} and should be {expected} by {record}, line {line}, written when the file "
+            "was first seen; if the file was replaced for good, delete that line"
+        )
+
+
+def _remember(record: Path, name: str, digest: str) -> tuple[str, int]:
+    """The record's checksum of `name` and its line; where it has none, `digest` is added first."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    with record.open("ab", buffering=0) as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # other downloads add to it at the same time; released by closing
+        if name not in (known := _recorded(record)):
+            line = f"{digest}  {name}\n".encode()
+            if record.read_bytes()[-1:] not in (b"", b"\n"):
+                line = b"\n" + line
+            size = stream.seek(0, os.SEEK_END)
+            try:
+                if stream.write(line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(stream.fileno())
+            except OSError:
+                stream.truncate(size)  # no half line
+                raise
+            known = _recorded(record)
+    return known[name]
+
+
+def _check_whole(path: Path, name: str) -> None:
+    """Raise `_MirrorFailed` for bytes that cannot be the whole file: what can be told without a checksum."""
+    try:
+        if name.endswith(".zip"):
+            with zipfile.ZipFile(path) as archive:
+                if broken := archive.testzip():
+                    raise _MirrorFailed(f"wrong bytes, {broken} in the archive does not match its CRC")
+        elif name.endswith(".gz"):
+            with gzip.open(path) as stream:
+                _digest(stream, "md5")
+        else:
+            with path.open(encoding="utf-8-sig", newline="") as stream:
+                rows = [len(row) for row in csv.reader(stream, strict=True) if row]
+            if len(rows) < 2 or len(set(rows)) > 1 or rows[0] < 2:
+                widths = " or ".join(map(str, sorted(set(rows)))) or "no"
+                raise _MirrorFailed(f"no whole table, but {len(rows)} rows of {widths} columns")
+    except (*BROKEN, csv.Error) as error:
+        raise _MirrorFailed(f"not a whole {name.rpartition('.')[2]} file ({error})") from error
+
+
+# --- one mirror ---
+
+
+def _obtain(url: str, part: Path, verify: Verify) -> None:
     """Leave the right bytes in `part` or raise `_MirrorFailed`; wrong bytes are deleted."""
     getters = {"http": _download, "https": _download, "file": _copy}
     try:
@@ -111,11 +223,11 @@ def _obtain(url: str, part: Path, file: Mapping[str, str]) -> None:
     resumed = get is _download and part.exists()
     get(url, part)
     try:
-        _verify(part, file)
+        verify(part)
     except _MirrorFailed:
         part.unlink()
         if resumed:  # the old beginning may be to blame
-            return _obtain(url, part, file)
+            return _obtain(url, part, verify)
         raise
 
 
@@ -176,11 +288,15 @@ def _receive(url: str, part: Path, bar: tqdm) -> None:
         length = response.headers.get("Content-Length")
         bar.total, bar.n = (start + int(length) if length else None), start
         # The bytes as they are stored: some servers label a .gz as content that a client would decompress.
-        with part.open("ab" if start else "wb") as stream, contextlib.suppress(urllib3.exceptions.ProtocolError):
-            while chunk := response.raw.read(CHUNK, decode_content=False):
-                stream.write(chunk)
-                bar.update(len(chunk))
-            if length is None or stream.tell() == bar.total:
+        with part.open("ab" if start else "wb") as stream:
+            try:
+                while chunk := response.raw.read(CHUNK, decode_content=False):
+                    stream.write(chunk)
+                    bar.update(len(chunk))
+                ended = length is None  # an answer of unknown length ends where the server says so
+            except urllib3.exceptions.ProtocolError:
+                ended = False
+            if ended or stream.tell() == bar.total:
                 return
     raise ConnectionError(f"cut after {_size(part)} bytes" + (f" of {bar.total}" if length else ""))
 
