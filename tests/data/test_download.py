@@ -13,11 +13,13 @@ import subprocess
 import sys
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from phenoviews.data import download
 from phenoviews.data.download import fetch
 from phenoviews.errors import UserError
 
@@ -480,36 +482,18 @@ def test_record_on_a_full_disk(server, tmp_path, small_disk):
     assert record.read_text() == old + "\n" + line(PLATE)
 
 
-def test_downloads_at_once_lose_no_line(tmp_path, record, root):
-    """Processes that record at the same time, and two of them the same name."""
-    mirror = tmp_path / "mirror"
-    mirror.mkdir()
-    names = [f"{number}.csv" for number in range(24)]
+def test_downloads_at_once_add_one_line_each(tmp_path, record, monkeypatch):
+    """Several record at the same time, some of them the same name; a slow disk makes them meet."""
+    read = download._recorded
+    monkeypatch.setattr(download, "_recorded", lambda path: (read(path), time.sleep(0.02))[0])
+    names = [f"{number}.csv" for number in range(4)]
     for name in names:
-        (mirror / name).write_text(f"a,b\n{name},1\n")
-    code = (
-        "import sys; from phenoviews.data.download import fetch; print(flush=True); sys.stdin.readline()\n"
-        f"for name in sys.argv[2:]: fetch([{mirror.as_uri()!r}], {{'name': name}}, sys.argv[1] + name, {str(record)!r})"
-    )
-    environment = os.environ | {"PYTHONPATH": str(root / "workflow" / "scripts")}
-    shares = [names[:12], names[12:], names[6:18]]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / f"{number}-"), *share],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for number, share in enumerate(shares)
-    ]
-    for process in processes:
-        process.stdout.readline()  # all are ready
-    for process in processes:
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-    assert [process.wait() for process in processes] == [0, 0, 0]
-    for process in processes:
-        process.stdin.close()
-        process.stdout.close()
-    expected = [line((mirror / name).read_bytes(), name) for name in names]
+        (tmp_path / name).write_text(f"a,b\n{name},1\n")
+
+    def get(job: int) -> None:
+        fetch([tmp_path.as_uri()], {"name": names[job % 4]}, tmp_path / "out" / str(job), record)
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(get, range(12)))
+    expected = [line((tmp_path / name).read_bytes(), name) for name in names]
     assert sorted(record.read_text().splitlines(keepends=True)) == sorted(expected)
