@@ -82,7 +82,8 @@ def _deep_png(data: bytes) -> np.ndarray:
 
 
 def _tiff(data: bytes) -> np.ndarray:
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+    # The stream is closed too: a TiffFile refers to itself, so it would keep the bytes until the next full collection.
+    with io.BytesIO(data) as stream, tifffile.TiffFile(stream) as tiff:
         if len(tiff.pages) == 0:
             raise ValueError("it has no image")
         page = tiff.pages[0]
