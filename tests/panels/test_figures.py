@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
 from sklearn.datasets import load_digits
+from tests.panels.conftest import axes, grid
 
-from phenoviews.panels import figure_nearest, figure_tsne
+from phenoviews.errors import UserError
+from phenoviews.panels import figure_doses, figure_nearest, figure_tsne, table
+from phenoviews.panels.claims import CANNOT, FEW, evaluate
+from phenoviews.panels.records import published
 from phenoviews.panels.style import COLOURS, SMALL, WIDTH, save
 
 NOTE = "Demo scale (digits in place of MNIST, reduced training, 2 seeds): not comparable with the published values."
@@ -44,8 +50,9 @@ def tsne_figure(clusters, note=NOTE, classes=DIGITS):
 
 
 def nearest_figure(clusters, images, panels=6, columns=3, classes=DIGITS, note=NOTE, nearest=10):
-    entries = [{"title": f"Panel {i}", "images": images, "clusters": clusters} for i in range(panels)]
-    return figure_nearest.figure(entries, classes, columns, nearest=nearest, class_word="digit", note=note)
+    entry = {"images": images, "clusters": clusters, "classes": classes}
+    entries = [{"title": f"Panel {i}", **entry} for i in range(panels)]
+    return figure_nearest.figure(entries, columns, nearest=nearest, class_word="digit", note=note)
 
 
 def texts(figure) -> list:
@@ -153,6 +160,23 @@ def test_long_class_names_are_dots_and_more_clusters_than_classes_have_names(clu
     assert len(dots.get_offsets()) == 200
 
 
+def test_a_map_that_could_not_be_made_is_told_in_its_place(clusters):
+    points = pd.DataFrame({"row": clusters["row"], "x": 0.0, "y": clusters["row"] * 1.0})
+    maps = [
+        {"title": "VGG13", "map": points, "clusters": clusters, "numbers": {"ami": 0.5, "silhouette": 0.5}},
+        {
+            "title": "VGG16",
+            "map": points.iloc[:0],
+            "clusters": clusters.iloc[:0],
+            "numbers": {"ami": None, "reason": "no weights"},
+        },
+    ]
+    figure = figure_tsne.figure(maps, DIGITS)
+    assert [text.get_text() for ax in figure.axes for text in ax.texts] == ["no map: no weights"]
+    assert figure.axes[1].get_title(loc="left") == "b  VGG16"
+    assert len(figure_tsne.figure(maps[1:], DIGITS).axes) == 2
+
+
 # ---------------------------------------------------------------------------------------------------------- nearest
 def test_one_panel_per_clustering_with_its_words(clusters, images):
     figure = nearest_figure(clusters, images)
@@ -160,16 +184,17 @@ def test_one_panel_per_clustering_with_its_words(clusters, images):
     assert [ax.get_title(loc="left") for ax in figure.axes] == [f"Panel {i}" for i in range(6)]
     words = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert words == [f"{digit} · 90% · 20" for digit in range(10)]
-    picture = figure.axes[0].get_images()[0].get_array()
-    assert picture.shape == (10 * 9 - 1, 10 * 9 - 1, 3)
+    strips = figure.axes[0].get_images()
+    assert [strip.get_array().shape for strip in strips] == [(8, 10 * 9 - 1, 3)] * 10
 
 
 def test_images_are_square_on_the_page(clusters, images):
     for columns, nearest in ((3, 10), (2, 12), (1, 20)):
         figure = nearest_figure(clusters, images, columns=columns, nearest=nearest)
-        box = figure.axes[0].get_position()
-        width, height = figure.get_size_inches()
-        assert box.width * width / nearest == pytest.approx(box.height * height / 10)
+        figure.draw_without_rendering()
+        for strip in figure.axes[0].get_images():
+            box, (height, width, _) = strip.get_window_extent(), strip.get_array().shape
+            assert box.width / width == pytest.approx(box.height / height)
 
 
 def test_the_summary_counts_by_hand():
@@ -177,28 +202,44 @@ def test_the_summary_counts_by_hand():
     assert figure_nearest.summary(clusters).values.tolist() == [[1, 0, 0.5, 2], [2, 1, 1.0, 1], [4, 1, 2 / 3, 3]]
 
 
-def test_the_mosaic_shows_the_nearest_first_and_leaves_white_what_is_missing():
+def test_strips_show_the_nearest_first_and_leave_white_what_is_missing():
     images = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.full((1, 4, 4, 1), 40, np.uint8)
     clusters = pd.DataFrame(
         {"row": [5, 1, 3, 2], "cluster": [0, 0, 0, 1], "distance": [0.3, 0.1, 0.2, 0.5], "label": 0}
     )
-    picture = figure_nearest.mosaic(images, clusters, [1, 0], nearest=2)
-    assert picture.shape == (9, 9, 3)
-    shown = picture[[0, 0, 5, 5], [0, 5, 0, 5], 0] * 255
-    np.testing.assert_allclose(shown, [80, 255, 40, 120])
-    assert (picture[4] == 1).all()
-    assert (picture[:, 4] == 1).all()
+    first, second = figure_nearest.strips(images, clusters, [1, 0], nearest=2)
+    assert first.shape == second.shape == (4, 9, 3)
+    shown = [first[0, 0, 0], first[0, 5, 0], second[0, 0, 0], second[0, 5, 0]]
+    np.testing.assert_allclose(np.multiply(shown, 255), [80, 255, 40, 120])
+    assert (second[:, 4] == 1).all()
 
 
 def test_sixteen_bit_colour_is_stretched_by_channel():
     rng = np.random.default_rng(0)
     images = (rng.random((8, 6, 6, 3)) * [4000, 300, 20]).astype(np.uint16)
     clusters = pd.DataFrame({"row": np.arange(8), "cluster": 0, "distance": np.arange(8.0), "label": 0})
-    picture = figure_nearest.mosaic(images, clusters, [0], nearest=8)
+    (strip,) = figure_nearest.strips(images, clusters, [0], nearest=8)
     for channel in range(3):
-        assert np.median(picture[:, :6, channel]) == pytest.approx(0.5, abs=0.15)
-    assert picture.min() >= 0
-    assert picture.max() <= 1
+        assert np.median(strip[:, :6, channel]) == pytest.approx(0.5, abs=0.15)
+    assert strip.min() >= 0
+    assert strip.max() <= 1
+
+
+def test_each_channel_has_its_colour_and_colours_add_up():
+    paints = {"DNA": "blue", "tubulin": "green", "actin": "red"}
+    dark, dna, tubulin, both = np.zeros(3), np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([0, 0.5, 0.5])
+    painted = figure_nearest.paint(np.stack([dark, dna, tubulin, both])[None], paints)[0]
+    assert painted[0].tolist() == [0, 0, 0]
+    assert painted[1].argmax() == 2
+    assert painted[2].tolist() == [0, 1, 0]
+    assert painted[3, 0] == 0.5  # red of actin
+    assert painted[3, 1] > 0.5  # green of tubulin and the little of it in actin's
+    five = figure_nearest.paint(np.ones((2, 5)), dict(zip("abcde", figure_nearest.PAINTS, strict=False)))
+    assert five.max() == 1
+    with pytest.raises(UserError, match="2 colours for images of 3 channels"):
+        figure_nearest.paint(np.ones((2, 3)), {"DNA": "blue", "actin": "red"})
+    with pytest.raises(UserError, match="0 colours for images of 5 channels"):
+        figure_nearest.paint(np.ones((2, 5)))
 
 
 def test_long_class_names_find_room(images, clusters):
@@ -214,3 +255,217 @@ def test_long_class_names_find_room(images, clusters):
         for tick in ax.get_yticklabels():
             assert tick.get_window_extent().x0 >= ax.get_position().x0 * figure.bbox.width - 0.7 * figure.bbox.width / 3
     assert "\n" in figure.axes[0].get_yticklabels()[0].get_text()
+
+
+# ------------------------------------------------------------------------------------------------------------ of cells
+PAINTS = {"DNA": "blue", "tubulin": "green", "actin": "red"}
+
+
+@pytest.fixture(scope="module")
+def cells() -> dict:
+    """120 cells in four clusters, of which 1, 0.9, 0.5 and 0 are treated."""
+    cluster = np.arange(120) % 4
+    treated = np.array([1.0, 0.9, 0.5, 0.0])[cluster] > np.arange(120) // 4 / 30
+    clusters = pd.DataFrame(
+        {
+            "row": np.arange(120),
+            "cluster": cluster,
+            "distance": np.arange(120.0),
+            "label": treated.astype(int),
+            "Metadata_Control": ~treated,
+            "Metadata_Phenotype": np.where(treated, np.where(np.arange(120) % 3, "fragmented", "round"), "normal"),
+        }
+    )
+    images = np.random.default_rng(0).integers(0, 255, (120, 12, 12, 3), dtype=np.uint8)
+    return {"clusters": clusters, "images": images, "classes": ["DMSO", "nocodazole"]}
+
+
+def cell_figure(cells, columns=1, nearest=8, without=(), **more):
+    entry = {**cells, "clusters": cells["clusters"].drop(columns=list(without)), **more}
+    entries = [{"title": f"Panel {i}", **entry} for i in range(3)]
+    return figure_nearest.figure(entries, columns, nearest, "treatment", NOTE, PAINTS)
+
+
+def test_beside_cells_stand_the_treated_share_and_the_true_phenotypes(cells):
+    figure = cell_figure(cells)
+    words = [tick.get_text().split("\n") for tick in figure.axes[0].get_yticklabels()]
+    assert [line[:2] for line in words] == [[f"{share}% treated", "n = 30"] for share in (0, 50, 90, 100)]
+    assert words[0][2:] == ["normal 100%"]
+    assert words[1][2:] == ["normal 50%", "fragmented 33%"]
+    assert words[3][2:] == ["fragmented 67%", "round 33%"]
+    assert "true phenotypes" in " ".join(text.get_text() for text in figure.texts)
+    unknown = cell_figure(cells, without=["Metadata_Phenotype"])
+    assert unknown.axes[0].get_yticklabels()[1].get_text() == "50% treated\nn = 30"
+    assert "phenotypes" not in " ".join(text.get_text() for text in unknown.texts)
+
+
+def test_channels_have_a_legend(cells):
+    (legend,) = cell_figure(cells).legends
+    assert [text.get_text() for text in legend.get_texts()] == list(PAINTS)
+    colours = [to_rgb(patch.get_facecolor()) for patch in legend.get_patches()]
+    assert [np.argmax(colour) for colour in colours] == [2, 1, 0]
+
+
+@pytest.mark.parametrize(("columns", "nearest"), [(1, 12), (3, 5)])
+def test_words_stay_apart_and_on_the_page(cells, columns, nearest):
+    figure = cell_figure(cells, columns, nearest)
+    figure.draw_without_rendering()
+    boxes = [tick.get_window_extent() for ax in figure.axes for tick in ax.get_yticklabels()]
+    boxes += [ax._left_title.get_window_extent() for ax in figure.axes]
+    boxes += [text.get_window_extent() for text in figure.texts] + [figure.legends[0].get_window_extent()]
+    for number, box in enumerate(boxes):
+        assert box.x0 >= -1
+        assert box.x1 <= figure.bbox.width + 1
+        assert not any(box.overlaps(other) for other in boxes[:number])
+
+
+def test_an_encoder_that_could_not_be_had_is_told_in_its_place(cells):
+    panels = [{"title": "VGG16", "classes": ["a", "b"], "reason": "no ImageNet weights"}, {"title": "VGG13", **cells}]
+    figure = figure_nearest.figure(panels, 2, 5)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no clusters: no ImageNet weights"]
+    assert not figure.axes[0].get_images()
+    assert len(figure.axes[1].get_images()) == 4
+    assert figure_nearest.figure(panels[:1], 1).axes[0].texts
+
+
+def test_the_declared_figure_is_drawn_from_its_files(cells, tmp_path):
+    """Each run has its own dataset, with its own class names and metadata; the second has no weights."""
+    each = grid(dataset=["nocodazole", "taxol"], seeds=[5])
+    files = {kind: [] for kind in ("index", "clusters", "numbers", "images")}
+    for number, name in enumerate(("nocodazole", "taxol")):
+        index = cells["clusters"][["label", "Metadata_Control", "Metadata_Phenotype"]]
+        index = index.assign(**{"class": np.where(index["label"], name, "DMSO")})
+        index.to_parquet(tmp_path / f"{name}.parquet")
+        table = cells["clusters"][["row", "cluster", "distance", "label"]]
+        (table.iloc[:0] if number else table).to_parquet(tmp_path / f"{name}-clusters.parquet")
+        np.save(tmp_path / f"{name}.npy", cells["images"])
+        numbers = {"k": 4, "ami": None, "reason": "no weights"} if number else {"k": 4, "ami": 0.5}
+        (tmp_path / f"{name}.json").write_text(json.dumps(numbers))
+        for kind, ending in (
+            ("index", ".parquet"),
+            ("clusters", "-clusters.parquet"),
+            ("numbers", ".json"),
+            ("images", ".npy"),
+        ):
+            files[kind].append(str(tmp_path / f"{name}{ending}"))
+    panel = {
+        "each": each,
+        "runs": axes(each),
+        "labels": {"nocodazole": "Nocodazole", "taxol": "Taxol"},
+        "columns": ["dataset"],
+        "images": 6,
+        "class_word": "treatment",
+        "channels": PAINTS,
+        "scale": {"name": "demo", "note": NOTE, "stand_ins": {}},
+    }
+    figure = figure_nearest.draw(panel, files)
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["Nocodazole", "Taxol"]
+    assert figure.axes[0].get_yticklabels()[3].get_text().startswith("100% treated\nn = 30\nfragmented 67%")
+    assert "no weights" in figure.axes[1].texts[0].get_text()
+
+
+# -------------------------------------------------------------------------------------------------------------- doses
+@pytest.fixture
+def doses(tmp_path):
+    """Three encoders with two seeds each; the third has no weights."""
+    each = grid(transform=["plain"], method=["imagenet"], backbone=["resnet18", "resnet101", "resnet152"])
+    files = []
+    for number, run in enumerate(each):
+        file = tmp_path / f"{run['backbone']}-{run['seed']}.json"
+        ami = {0.1: 0.1, 3.0: 0.4} if run["backbone"] == "resnet18" else {0.1: 0.2, 3.0: 0.6}
+        found = [
+            {"concentration": at, "n": 40, "ami": value + 0.02 * (number % 2), "ami_random_labels": 0.01}
+            for at, value in ami.items()
+        ]
+        numbers = (
+            {"doses": None, "reason": "no ImageNet weights"} if run["backbone"] == "resnet152" else {"doses": found}
+        )
+        file.write_text(json.dumps(numbers))
+        files.append(str(file))
+    panel = {
+        "name": "p_f",
+        "title": "AMI by concentration",
+        "each": each,
+        "runs": axes(each),
+        "labels": {"resnet18": "ResNet18", "resnet101": "ResNet101", "resnet152": "ResNet152"},
+        "randomised": "resnet101",
+        "scale": {"name": "demo", "note": NOTE, "stand_ins": {}},
+    }
+    return panel, {"doses": files}
+
+
+def test_curves_are_means_by_encoder_and_a_missing_one_is_named(doses):
+    figure = figure_doses.draw(*doses)
+    ax = figure.axes[0]
+    assert ax.get_xscale() == "log"
+    lines = {c.get_label(): c for c in ax.containers}
+    assert len(lines) == 3  # two encoders and one with shuffled labels
+    heights = [container.lines[0].get_ydata().tolist() for container in ax.containers]
+    assert heights == [pytest.approx([0.11, 0.41]), pytest.approx([0.21, 0.61]), pytest.approx([0.01, 0.01])]
+    names = [text.get_text().replace("\n", " ") for text in ax.get_legend().get_texts()]
+    assert names == [
+        "ResNet18",
+        "ResNet101",
+        "ResNet152: no numbers, no ImageNet weights",
+        "ResNet101, labels shuffled",
+    ]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.1", "3"]
+    assert "n = 40 treated and as many untreated cells" in ax.get_xlabel()
+    assert "over 2 seeds" in ax.get_xlabel().replace("\n", " ")
+    # The larger the network, the darker.
+    brightness = [sum(to_rgb(c.lines[0].get_color())) for c in ax.containers[:2]]
+    assert brightness[0] > brightness[1]
+    figure.draw_without_rendering()
+    for text in texts(figure):
+        if text.get_visible():
+            assert text.get_fontsize() >= SMALL
+            assert text.get_window_extent().x1 <= figure.bbox.width + 1
+
+
+def test_the_shuffled_curve_follows_the_stand_ins_and_must_be_of_the_panel(doses):
+    panel, files = doses
+    panel |= {"randomised": "resnet1001", "scale": {**panel["scale"], "stand_ins": {"resnet1001": "resnet18"}}}
+    legend = figure_doses.draw(panel, files).axes[0].get_legend()
+    assert legend.get_texts()[-1].get_text() == "ResNet18,\nlabels shuffled"
+    panel["scale"]["stand_ins"] = {}
+    with pytest.raises(UserError, match="panel p_f: randomised: 'resnet1001' is not among its runs"):
+        figure_doses.draw(panel, files)
+    del panel["randomised"]
+    assert len(figure_doses.draw(panel, files).axes[0].containers) == 2
+
+
+def test_without_any_numbers_the_figure_says_why(doses):
+    panel, files = doses
+    figure = figure_doses.draw(panel, {"doses": [files["doses"][-1]] * 6})
+    assert not figure.axes[0].containers
+    assert all(
+        "no ImageNet weights" in t.get_text().replace("\n", " ") for t in figure.axes[0].get_legend().get_texts()
+    )
+
+
+def test_doses_are_numbered_from_the_highest_for_the_claims(doses):
+    found = figure_doses.records(*doses)
+    assert set(zip(found["concentration"], found["dose"], strict=True)) == {("3 µM", 1), ("0.1 µM", 2)}
+    claim = {"id": "c", "says": "", "where": {"dose": [1]}, "each": ["concentration"]}
+    better = evaluate([{**claim, "holds": ["ami of resnet101 > ami of resnet18"]}], found)
+    assert list(better["comparison"]) == ["3 µM: ami of resnet101 > ami of resnet18"]
+    assert (better["n"].iloc[0], better["verdict"].iloc[0]) == (2, FEW)
+    assert better["margin"].iloc[0] == pytest.approx(0.2)
+    missing = evaluate([{**claim, "holds": ["ami of resnet101 > ami of resnet152"]}], found).iloc[0]
+    assert (missing["verdict"], missing["reason"]) == (CANNOT, "no ami: no ImageNet weights")
+
+
+def test_the_numbers_of_the_figure_are_a_table(doses):
+    panel, _ = doses
+    declared, found = figure_doses.as_table(panel, figure_doses.records(*doses))
+    view = table.layout(table.long(found, declared, published(None, "")), declared)
+    assert [head for head, _ in view.heads] == ["ResNet18", "ResNet101", "ResNet152"]
+    assert [names for names, _ in view.body] == [
+        ["AMI at 0.1 µM"],
+        ["AMI at 3 µM"],
+        ["AMI at 0.1 µM, labels shuffled"],
+        ["AMI at 3 µM, labels shuffled"],
+    ]
+    assert view.body[1][1] == [("0.41 ± 0.01 (2)", ""), ("0.61 ± 0.01 (2)", ""), ("—", "a")]
+    assert view.footnotes == {"a": "no ImageNet weights"}
+    assert "n = 40 treated" in view.caption

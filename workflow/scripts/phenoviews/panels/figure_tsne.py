@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,8 @@ def figure(
 
     Args:
         maps: one dict per column: title; map, a table with row, x and y; clusters, a table with row, cluster and
-            label; numbers, with ami and silhouette of that clustering (over all points, not only those mapped).
+            label; numbers, with ami and silhouette of that clustering (over all points, not only those mapped), or
+            with the reason why there is none.
         classes: name of each label; names of one character are drawn as the points themselves.
         class_word: what a class is called, such as "digit".
         note: see `style.label_scale`.
@@ -57,6 +59,12 @@ def figure(
         for number, entry in enumerate(maps):
             points, numbers = entry["map"].merge(entry["clusters"], on="row"), entry["numbers"]
             above, below = axes[:, number]
+            if reason := entry["numbers"].get("reason"):
+                above.set_title(f"{'abcdefghij'[number]}  {entry['title']}", loc="left")
+                above.text(0.5, 0.5, textwrap.fill(f"no map: {reason}", 30), ha="center", transform=above.transAxes)
+                for ax in (above, below):
+                    ax.set(xticks=[], yticks=[], box_aspect=1)
+                continue
             scores = f"AMI {numbers['ami']:.2f}, silhouette {numbers['silhouette']:.2f}"
             above.set_title(f"{'abcdefghij'[number]}  {entry['title']}: {scores}", loc="left")
             matched = match(points, len(classes))
@@ -68,7 +76,7 @@ def figure(
                 ax.set_ylabel("t-SNE 2 (a.u.)")
                 ax.set_box_aspect(1)
                 ax.tick_params(length=0, labelbottom=False, labelleft=False)
-        others = [f"other {number + 1}" for number in range(max(colours) + 1 - len(classes))]
+        others = [f"other {number + 1}" for number in range(max(colours, default=0) + 1 - len(classes))]
         _legend(axes[0, -1], f"K-means cluster,\nby the {class_word} it\nis matched to", [*classes, *others])
         _legend(axes[1, -1], class_word, classes)
         label_scale(fig, note)

@@ -249,7 +249,7 @@ def _number(cell: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
         return EMPTY
     digits, sign = metric["digits"], "+" if metric.get("signed") else ""
     spread = "" if _missing(cell["sd"]) else f" ± {cell['sd']:.{digits}f}"
-    return f"{cell['mean']:{sign}.{digits}f}{spread} ({cell['n']})"
+    return f"{cell['mean']:{sign}z.{digits}f}{spread} ({cell['n']})"  # z: no -0.00
 
 
 def _averaged(table: pd.DataFrame) -> str:
