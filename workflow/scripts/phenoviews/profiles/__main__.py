@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phenoviews.errors import UserError, reported
+from phenoviews.errors import reported
 from phenoviews.files import write_json, write_text
 from phenoviews.profiles import tables
 from phenoviews.profiles.neighbours import confusion
@@ -23,9 +23,9 @@ The table
   wells), or one row per treatment (a table without plate and well). Columns named Metadata_… tell what a row is; case
   does not matter, and every name can be set. Features are all other columns, or those that match --features.
 
-    Metadata_Plate  Metadata_Well  Metadata_Compound  Metadata_Concentration  Metadata_MoA    Metadata_Batch  f0    f1  …
-    Week1_22123     B02            DMSO               0                                       Week1           0.12  …
-    Week1_22123     D05            taxol              0.3                     Microtubule …   Week1           0.74  …
+    Metadata_Plate  Metadata_Well  Metadata_Compound  Metadata_Concentration  Metadata_MoA   Metadata_Batch  f0    …
+    Week1_22123     B02            DMSO               0                                      Week1           0.12  …
+    Week1_22123     D05            taxol              0.3                     Microtubule …  Week1           0.74  …
 
 The scores
   NSC   treatments whose nearest neighbour (cosine) among other compounds has their mechanism of action (MoA)
@@ -38,7 +38,7 @@ Examples (in the repository, with PYTHONPATH=workflow/scripts)
   Well profiles with our column names:
     python -m phenoviews.profiles profiles.parquet
   CellProfiler features under other names, some of them only:
-    python -m phenoviews.profiles profiles.csv.gz --batch Metadata_Week --moa Metadata_target --features 'Cells_*' 'Nuclei_*'
+    python -m phenoviews.profiles profiles.csv.gz --batch Metadata_Week --moa Metadata_target --features 'Cells_*'
   One batch only, so NSC alone:
     python -m phenoviews.profiles profiles.csv --no-batch
   Also what each treatment was taken for, the confusions by MoA, and mean average precision and batch effects:
@@ -55,8 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
         rows = len(meta)
         meta, x = tables.wells(meta, x, options.across_cells)
         settings = {"reg": options.reg, "coral_reg": options.coral_reg, "across_wells": options.across_wells}
-        result, predictions = score(meta, x, **settings, interval_by=options.interval, seed=options.seed)
-        result["notes"] = [_named(note, x, names) for note in result["notes"]]
+        result, predictions = score(meta, x, names, **settings, interval_by=options.interval, seed=options.seed)
         print("\n".join(_report(result, rows, tables.has_wells(meta))))
         if options.more:
             precision, shares = structure(meta, x, **settings, seed=options.seed)
@@ -97,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     group.add_argument("--seed", type=int, default=0, help="of the bootstrap and of the p-values (default 0)")
     group = made.add_argument_group("outputs")
     group.add_argument("--more", action="store_true",
-                       help="also mean average precision (copairs) and the share of variance that is batch and plate")  # fmt: skip
+                       help="also mean average precision (copairs), and what batch and plate explain")  # fmt: skip
     group.add_argument("--json", type=Path, metavar="FILE", help="all that is printed, as JSON")
     group.add_argument("--predictions", type=Path, metavar="FILE", help="csv, one row per treatment and score")
     group.add_argument("--confusion", type=Path, metavar="FILE", help="csv, treatments by true and predicted MoA")
@@ -143,7 +142,7 @@ def _more(precision: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
         what = (
             f"undefined: {row.undefined}"
             if row.undefined
-            else f"{row.map:.3f} (chance {row.chance:.3f}), {int(row.found)} of {int(row.groups)} above chance (q < 0.05)"
+            else f"{row.map:.3f} (chance {row.chance:.3f}), {row.found:.0f} of {row.groups:.0f} above chance (q < 0.05)"
         )
         lines.append(f"{row.postprocessing:<11}{row.task:<18}{what}")
     lines += ["", "Share of the profiles' variance (η²; adjusted: ε², 0 expected where there is no effect)"]
@@ -171,14 +170,5 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{key: None if pd.isna(value) else value for key, value in row.items()} for row in table.to_dict("records")]
 
 
-def _named(note: str, x: np.ndarray, names: list[str]) -> str:
-    """A note on constant features, with the first one's name for its number."""
-    same = tables.constant(x)
-    return note.replace(f"number {same.argmax()}", names[same.argmax()]) if same.any() else note
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        raise SystemExit(f"phenoviews: error: {error}") from error
+    main()

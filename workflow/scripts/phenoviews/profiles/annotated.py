@@ -25,7 +25,7 @@ def annotated(fields: pd.DataFrame, control_columns: Sequence[int] = ()) -> pd.D
     Args:
         fields: one row per field, with Metadata_Plate, _Well, _Compound, _Concentration (µM), _Control (bool: negative
             control) and _MoA ("" where unknown).
-        control_columns: columns of the plate whose treated wells are positive controls, and left out; [2, 11] of BBBC021.
+        control_columns: columns of the plate whose treated wells are positive controls, and left out; BBBC021: [2, 11].
 
     Raises:
         UserError: no annotated treatment.
@@ -38,7 +38,7 @@ def annotated(fields: pd.DataFrame, control_columns: Sequence[int] = ()) -> pd.D
 
 
 def treatment_list(fields: pd.DataFrame) -> pd.DataFrame:
-    """One row per annotated treatment, sorted: compound, concentration, MoA, batch (several are joined by commas), wells,
+    """One row per annotated treatment, sorted: compound, concentration, MoA, batch (several joined by commas), wells,
     fields."""
     treated = fields[~fields[CONTROL]]
     return (
@@ -80,8 +80,8 @@ def subset(
     """(rows,) bool: a `fraction` of the rows of every group, at least one, drawn without replacement.
 
     With fields as rows, and treatment and batch as groups, every treatment keeps a field and every week keeps controls
-    (ambiguity B-6, default); with cells as rows and `by` plate and well it is the alternative, some cells of every well.
-    The draw of a group depends on `seed` and on that group alone. Groups are rounded to the nearest row, so the whole may
+    (ambiguity B-6, default); with cells as rows and `by` plate and well it is the alternative, cells of every well. The
+    draw of a group depends on `seed` and on that group alone. Groups are rounded to the nearest row, so the whole may
     be a little more than `fraction`: 0.15 of BBBC021's 2,528 fields are 400.
     """
     if not 0 < fraction <= 1:

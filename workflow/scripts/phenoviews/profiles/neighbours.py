@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from phenoviews.errors import UserError
+from phenoviews.profiles.tables import TREATMENT
 
 # Two cosines closer than this are the same: rounding over a thousand features stays well below.
 SAME = 1e-12
@@ -43,9 +44,9 @@ def nsc(meta: pd.DataFrame, x: np.ndarray) -> pd.DataFrame:
 def nscb(meta: pd.DataFrame, x: np.ndarray) -> pd.DataFrame:
     """Not-same-compound-or-batch: as `nsc`, among the treatments of other compounds and other batches.
 
-    MoAs that are seen in one batch only cannot be found and are left out, as queries and as candidates (ambiguity B-14);
-    the result has no row for them. Batches are compared as they are in `Metadata_Batch` (B-15): a treatment with wells
-    in Week1 and Week2 has another batch than one in Week1 alone.
+    MoAs that are seen in one batch only cannot be found and are left out, as queries and as candidates (ambiguity
+    B-14); the result has no row for them. Batches are compared as they are in `Metadata_Batch` (B-15): a treatment with
+    wells in Week1 and Week2 has another batch than one in Week1 alone.
     """
     kept = ~meta["Metadata_MoA"].isin(list(single_batch_moas(meta))).to_numpy()
     return _nearest(meta[kept].reset_index(drop=True), np.asarray(x)[kept], batches=True)
@@ -99,9 +100,9 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """Bootstrap percentile intervals, in percent, of NSC, NSCB and their drop.
 
-    The treatments that ask are drawn again, with replacement; those that answer stay, since a gallery that lacks a third
-    of its treatments would be another, harder task. So the interval tells how much the score hangs on which treatments
-    were asked, not on the training: seeds tell that. Where all are right the interval has no width.
+    The treatments that ask are drawn again, with replacement; those that answer stay, since a gallery that lacks a
+    third of its treatments would be another, harder task. So the interval tells how much the score hangs on which
+    treatments were asked, not on the training: seeds tell that. Where all are right the interval has no width.
 
     Args:
         predictions: of `nsc` and, where it is defined, `nscb`.
@@ -115,7 +116,7 @@ def intervals(
     """
     if by not in ("treatment", "compound"):
         raise UserError(f"intervals: {by!r} is neither treatment nor compound")
-    keys = ["Metadata_Compound"] if by == "compound" else ["Metadata_Compound", "Metadata_Concentration"]
+    keys = TREATMENT[:1] if by == "compound" else TREATMENT
     sums = {name: table.groupby(keys)["Correct"].agg(["sum", "size"]) for name, table in predictions.items()}
     units = sums["nsc"].index
     weights = np.random.default_rng(seed).multinomial(len(units), np.full(len(units), 1 / len(units)), size=draws)
@@ -137,7 +138,7 @@ def _nearest(meta: pd.DataFrame, x: np.ndarray, batches: bool) -> pd.DataFrame:
     zero = largest[:, 0] == 0
     unit = x / np.where(zero[:, None], 1, largest)
     unit /= np.where(zero[:, None], 1, np.linalg.norm(unit, axis=1, keepdims=True))
-    moa = meta["Metadata_MoA"].to_numpy()
+    compound, concentration, moa = (meta[column].to_numpy() for column in (*TREATMENT, "Metadata_MoA"))
     allowed = _different(meta["Metadata_Compound"]) & ~zero[None, :]
     if batches:
         allowed &= _different(meta["Metadata_Batch"])
@@ -162,10 +163,9 @@ def _nearest(meta: pd.DataFrame, x: np.ndarray, batches: bool) -> pd.DataFrame:
         else:
             best = similarity[query].max()
             tied = np.flatnonzero(similarity[query] >= best - SAME)
-            nearest = meta.iloc[tied[0]]
             row |= {
-                "Nearest_Compound": nearest["Metadata_Compound"],
-                "Nearest_Concentration": nearest["Metadata_Concentration"],
+                "Nearest_Compound": compound[tied[0]],
+                "Nearest_Concentration": concentration[tied[0]],
                 "Similarity": float(best),
                 "Tied": len(tied),
             }

@@ -82,8 +82,8 @@ def whiten(x: np.ndarray, control: np.ndarray, reg: float = 1.0) -> np.ndarray:
 def coral(x: np.ndarray, control: np.ndarray, batch: np.ndarray, reg: float = 1.0) -> np.ndarray:
     """Each batch re-coloured so that its controls have the second moments of all controls.
 
-    With M = (1/n) Σ xxᵀ + reg·I over all controls and M_b over those of batch b (neither centred), the wells of b become
-    x M_b^(-1/2) M^(1/2). With one batch this is x.
+    With M = (1/n) Σ xxᵀ + reg·I over all controls and M_b over those of batch b (neither centred), the wells of b
+    become x M_b^(-1/2) M^(1/2). With one batch this is x.
 
     Args:
         x: (wells, d), whitened.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ TITLES = {"nsc": "NSC", "nscb": "NSCB", "drop": "drop"}
 def score(
     meta: pd.DataFrame,
     x: np.ndarray,
+    names: Sequence[str] | None = None,
     reg: float = 1.0,
     coral_reg: float = 1.0,
     across_wells: str = "median",
@@ -30,6 +32,7 @@ def score(
     Args:
         meta: one row per well, as from `tables.wells`. Without `Metadata_Batch` there are no NSCB, drop and TVN.
         x: (wells, d).
+        names: of the features, for the notes.
         reg, coral_reg: regularisers of whitening and of CORAL.
         across_wells: how wells make a treatment's profile: median or mean.
         interval_by, draws, seed: of the bootstrap; see `neighbours.intervals`.
@@ -62,7 +65,7 @@ def score(
         "postprocessing": found,
         "left_out": neighbours.single_batch_moas(table) if batches else {},
         "settings": {"reg": reg, "coral_reg": coral_reg, "across_wells": across_wells, "interval_by": interval_by},
-        "notes": _notes(table, profiles, x, found, int((~scored).sum())),
+        "notes": _notes(table, profiles, x, names, found, int((~scored).sum())),
     }
     predictions = pd.concat(tables, ignore_index=True)
     first = ["postprocessing", "score"]
@@ -99,15 +102,21 @@ def _counts(meta: pd.DataFrame, table: pd.DataFrame, x: np.ndarray) -> dict[str,
     }
 
 
-def _notes(table: pd.DataFrame, profiles: np.ndarray, x: np.ndarray, found: dict[str, Any], unknown: int) -> list[str]:
+def _notes(
+    table: pd.DataFrame,
+    profiles: np.ndarray,
+    x: np.ndarray,
+    names: Sequence[str] | None,
+    found: dict[str, Any],
+    unknown: int,
+) -> list[str]:
     notes = []
     if unknown:
         notes.append(f"{unknown} rows of compounds without a MoA are left out")
-    same = constant(x)
-    if same.any():
+    if (same := constant(x)).any():
+        first = names[same.argmax()] if names is not None else f"number {same.argmax()}"
         notes.append(
-            f"{same.sum()} of {x.shape[1]} features are constant (first: number {same.argmax()}); they are kept, and add "
-            "the same to all profiles where there is no post-processing"
+            f"{same.sum()} of {x.shape[1]} features are constant (first: {first}); they tell nothing, and are kept"
         )
     if "Metadata_Batch" in table:
         several = table["Metadata_Batch"].str.contains(",").sum()

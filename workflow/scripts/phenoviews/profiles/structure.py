@@ -38,8 +38,8 @@ def structure(
         seed: of the random rankings behind p-values.
 
     Returns:
-        precision: postprocessing, task (see `precision`), map (mean over the task's groups), chance (mean over groups of
-            what random rankings give), groups, found (groups at a false discovery rate below `LEVEL`), undefined.
+        precision: postprocessing, task (see `precision`), map (mean over the task's groups), chance (mean over groups
+            of what random rankings give), groups, found (groups at a false discovery rate below `LEVEL`), undefined.
         shares: postprocessing and the columns of `variance_shares`.
     """
     kept = (meta[CONTROL] | (meta["Metadata_MoA"] != "")).to_numpy()
@@ -151,10 +151,11 @@ def _chance(positives: pd.Series, total: pd.Series) -> np.ndarray:
 def variance_shares(meta: pd.DataFrame, x: np.ndarray) -> pd.DataFrame:
     """How much of the variance of well profiles is between batches, and between plates.
 
-    The share is η² over all features at once: the sum of squares between the groups' means by the sum of squares in all,
-    both summed over features; the same as the mean of the features' η² weighted by their variance, and independent of a
-    rotation of the features. Of the controls it is technical, since all have the same treatment; of all wells it is also
-    biology, as far as a week has its own compounds. Plates are within batches, so a plate's share contains its batch's.
+    The share is η² over all features at once: the sum of squares between the groups' means by the sum of squares in
+    all, both summed over features; the same as the mean of the features' η² weighted by their variance, and independent
+    of a rotation of the features. Of the controls it is technical, since all have the same treatment; of all wells it
+    is also biology, as far as a week has its own compounds. Plates are within batches, so a plate's share contains its
+    batch's.
 
     Returns:
         One row per wells (controls, all) and factor (batch, plate): share; chance, (k - 1)/(n - 1), which k groups of n

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,6 +26,8 @@ OPTIONAL = ("plate", "well", "concentration")
 CONTROL = "Metadata_Control"
 WELL = ["Metadata_Plate", "Metadata_Well"]
 TREATMENT = ["Metadata_Compound", "Metadata_Concentration"]
+# What pandas and pyarrow raise for a file that is broken off or something else.
+UNREADABLE = (ValueError, OSError, EOFError, zlib.error)
 STATISTICS = {"mean": np.mean, "median": np.median}
 
 
@@ -48,7 +51,7 @@ def read(
     Returns:
         meta: the columns of `COLUMNS` under those names, as far as the table has them, with text for all but numeric
             concentrations, "" for an unknown MoA, 0 for concentrations of controls; and `Metadata_Control`, bool.
-        x: (rows, features) float64.
+        x: (rows, features) float32 if the table is, else float64.
         names: of the features.
 
     Raises:
@@ -75,7 +78,8 @@ def read(
         raise UserError(
             f"{path}: feature column {bad[0]!r} is not numeric ({len(bad)} such); choose the features by a pattern"
         )
-    x = table[chosen].to_numpy(dtype=np.float64)
+    single = (table[chosen].dtypes == np.float32).all()
+    x = table[chosen].to_numpy(dtype=np.float32 if single else np.float64, na_value=np.nan)
     check(meta, x, chosen, str(path))
     return meta, x, chosen
 
@@ -120,30 +124,24 @@ def has_wells(meta: pd.DataFrame) -> bool:
     return all(column in meta for column in WELL)
 
 
-def wells(
-    meta: pd.DataFrame, x: np.ndarray, statistic: str = "mean", features: slice | None = None
-) -> tuple[pd.DataFrame, np.ndarray]:
+def wells(meta: pd.DataFrame, x: np.ndarray, statistic: str = "mean") -> tuple[pd.DataFrame, np.ndarray]:
     """The profile of each well from its rows (cells, or sites).
 
     Args:
         meta: one row per cell; see `read`. Further columns are left out.
         x: (cells, d), an array or a memory map; one well at a time is read.
         statistic: mean, or median, by feature (ambiguity B-16).
-        features: the part of the columns of `x` to take; all without.
 
     Returns:
         meta, sorted by plate and well, with `Metadata_Count`, the number of rows; x (wells, d) float64. A table without
         plate and well is returned as it is.
     """
-    features = features or slice(None)
     if not has_wells(meta):
-        return meta.reset_index(drop=True), np.asarray(x[:, features], dtype=np.float64)
+        return meta.reset_index(drop=True), np.asarray(x, dtype=np.float64)
     meta = meta.reset_index(drop=True)
     groups = meta.groupby(WELL, sort=True).indices
     rows = [np.sort(index) for index in groups.values()]
-    found = np.stack(
-        [STATISTICS[statistic](np.asarray(x[index, features], dtype=np.float64), axis=0) for index in rows]
-    )
+    found = np.stack([STATISTICS[statistic](np.asarray(x[index], dtype=np.float64), axis=0) for index in rows])
     kept = [name for name in (*COLUMNS.values(), CONTROL) if name in meta]
     table = meta.loc[[index[0] for index in rows], kept].reset_index(drop=True)
     return table.assign(Metadata_Count=[len(index) for index in rows]), found
@@ -195,7 +193,7 @@ def _header(path: Path) -> list[str]:
             return pyarrow.parquet.read_schema(path).names
         if path.name.endswith((".csv", ".csv.gz")):
             return list(pd.read_csv(path, nrows=0).columns)
-    except (ValueError, OSError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path}: cannot be read ({error}); is it a whole csv or parquet file?") from error
     raise UserError(f"{path}: neither .csv, .csv.gz nor .parquet; save the table as one of these")
 
@@ -206,7 +204,7 @@ def _load(path: Path, columns: list[str], text: list[str]) -> pd.DataFrame:
             return pd.read_parquet(path, columns=columns)
         # As text: plate 007 is not plate 7.
         return pd.read_csv(path, usecols=columns, dtype=dict.fromkeys(text, str))
-    except (ValueError, OSError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path}: cannot be read ({error}); is it a whole csv or parquet file?") from error
 
 
@@ -224,9 +222,9 @@ def _resolve(present: Sequence[str], columns: Mapping[str, str], batches: bool, 
         elif key not in OPTIONAL or key in columns or found:
             others = ", ".join(name for name in present if name.startswith("Metadata")) or "none"
             what = f"{len(found)} columns" if found else "no column"
-            alone = ", or score without batches (--no-batch: NSC only)" if key == "batch" else ""
+            alone = ", or give --no-batch (NSC only)" if key == "batch" else ""
             raise UserError(
-                f"{path}: {what} {wanted!r} for the {key}; name it with --{key}{alone}. Metadata columns there: {others}"
+                f"{path}: {what} {wanted!r} for the {key}; name it with --{key}{alone}. Metadata columns: {others}"
             )
     return named
 
