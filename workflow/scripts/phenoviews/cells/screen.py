@@ -109,7 +109,9 @@ def _refuse(table: pd.DataFrame, which: pd.Series, what: str, remedy: str) -> No
     if which.any():
         found = table.loc[which, PLACE].drop_duplicates()
         named = "; ".join(f"{plate} {well} site {site}" for plate, well, site in found.head(3).itertuples(index=False))
-        raise UserError(f"{len(found)} fields {what} ({named}{'; …' if len(found) > 3 else ''}): {remedy}")
+        raise UserError(
+            f"{len(found)} field{'s' * (len(found) > 1)} {what} ({named}{'; …' if len(found) > 3 else ''}): {remedy}"
+        )
 
 
 # --- BBBC021's official CSVs ---
@@ -132,7 +134,8 @@ def _bbbc021(screen: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[Path
     )
     for channel, name in screen["channels"].items():
         file, place = (_column(path, given, f"Image_{what}Name_{name}") for what in ("File", "Path"))
-        table[f"Image_{channel}"] = place.str.rpartition("/")[2] + "/" + file  # Week1/Week1_22123 is Week1_22123 there
+        members = place.str.rpartition("/")[2] + "/" + file  # what is Week1/Week1_22123 here is Week1_22123 there
+        table[f"Image_{channel}"] = members.where(file != "", "")
     first = table[f"Image_{next(iter(screen['channels']))}"]
     table["Metadata_Site"] = first.str.extract(r"_s(\d+)_", expand=False)
     if (without := first[table["Metadata_Site"].isna()]).size:
@@ -185,7 +188,7 @@ def _pattern(screen: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[Path
             continue
         found = match.groupdict()
         well = found.get("well") or _letters(found["row"]) + found["column"]
-        place = found.get("plate", root.name), _well(root, well), found.get("site", "1")
+        place = found.get("plate", root.name), _well(root, well), str(int(found.get("site", "1")))
         column = f"Image_{channel_of[found['channel']]}"
         row = rows.setdefault(place, {f"Image_{channel}": "" for channel in screen["channels"]})
         if row[column]:
@@ -283,6 +286,8 @@ def _csv(path: Path) -> pd.DataFrame:
     except (OSError, ValueError, EOFError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: cannot be read as a table ({reason}); check the file") from error
+    if table.empty:
+        raise UserError(f"{path}: has no rows; check the file")
     return table.apply(lambda column: column.str.strip())
 
 
