@@ -5,14 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from phenoviews import methods, models
-from phenoviews.data import Images
+from phenoviews.data import Images, write
 from phenoviews.errors import UserError
 from phenoviews.training import embed
-from phenoviews.training.embed import evaluation_view
+from phenoviews.training.embed import embed_frozen, evaluation_view
 
 
 @pytest.fixture
@@ -74,3 +75,34 @@ def test_files_of_another_run(weights: tuple, make_run: Callable, digits: Path, 
     with pytest.raises(UserError, match="evaluate: 'head' is neither encoder nor projector"):
         embed(make_run(evaluate="head"), digits, encoder, projector, out, threads=1)
     assert not out["test"].exists()
+
+
+def test_an_untrained_encoder_follows_from_the_seed(make_run: Callable, digits: Path, tmp_path: Path):
+    found = []
+    for seed in (5, 5, 6):
+        embed_frozen(make_run(seed=seed), digits, None, {"test": tmp_path / "test.npy"}, threads=1)
+        found.append(np.load(tmp_path / "test.npy"))
+    assert found[0].shape == (150, 64)
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not np.allclose(found[0], found[2])
+
+
+def test_real_imagenet_weights_embed_real_cells(make_run: Callable, shared_data: Path, tmp_path: Path):
+    """The path that Table 2's ImageNet rows take: 224 pixels, ImageNet's normalisation, weights from a local file."""
+    cells = np.load(shared_data / "bbbc021" / "cells-rasmusml.npz", allow_pickle=False)["images"][:4]
+    index = pd.DataFrame({"split": "test", "label": 0, "class": "DMSO", "source": "cells"}, index=range(4))
+    write(tmp_path / "images.npy", tmp_path / "index.parquet", cells, index)
+    seen = {"size": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+    backbone = {"kind": "mobilenet_v2", "stem": "standard", "width": 1.0, "batch_norm": True, "init": "imagenet"}
+    run = make_run(dataset=seen, backbone=backbone, transform={"sets": []})
+    weights = shared_data / "weights" / "mobilenet_v2_imagenet_torchvision_names.npz"
+    embed_frozen(run, tmp_path, weights, {"test": tmp_path / "test.npy"}, threads=1)
+
+    shown = torch.from_numpy(cells / 65535).permute(0, 3, 1, 2).float()
+    shown = torch.nn.functional.interpolate(shown, size=(224, 224), mode="bilinear", antialias=True)
+    shown = (shown - torch.tensor(seen["mean"])[:, None, None]) / torch.tensor(seen["std"])[:, None, None]
+    with torch.no_grad():
+        expected = models.build(run["backbone"], weights).eval()(shown)
+    found = np.load(tmp_path / "test.npy")
+    assert found.shape == (4, 1280)
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-3)

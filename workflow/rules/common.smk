@@ -107,21 +107,16 @@ def downloads(wildcards) -> list[str]:
     return [DOWNLOAD.format(source=wildcards.dataset, file=file["name"]) for file in files]
 
 
-def downloaded(source) -> dict:
-    """The dataset or screen that a download is for."""
-    return told(study.entry, "screens" if source in study.config["screens"] else "datasets", source)
-
-
 def declared_file(wildcards) -> dict:
     """What config.yaml says of one file: its name and checksum; of a plate's archive the name. Not its mirrors: bytes
     with the right checksum are the same from anywhere."""
-    files = downloaded(wildcards.source).get("files", {}).values()
+    files = told(study.source, wildcards.source).get("files", {}).values()
     return next((file for file in files if file["name"] == wildcards.file), {"name": wildcards.file})
 
 
 def simulated(wildcards) -> list[str]:
     """The file to download where a simulation makes it."""
-    is_simulated = "simulation" in downloaded(wildcards.source)
+    is_simulated = "simulation" in told(study.source, wildcards.source)
     return [SIMULATION.format(screen=wildcards.source, file=wildcards.file)] if is_simulated else []
 
 

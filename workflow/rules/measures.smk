@@ -37,7 +37,7 @@ rule doses:
         runtime=60,
         mem_mb=4000,
     params:
-        n_init=study.config["measures"]["clusters"]["n_init"],
+        clusters=study.config["measures"]["clusters"],
         code=code_hash("phenoviews/measures/doses.py", "phenoviews/measures/clusters.py"),
     script:
         "../scripts/doses.py"

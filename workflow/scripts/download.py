@@ -1,4 +1,4 @@
-"""One file of a dataset, from the first mirror that has it."""
+"""One file of a dataset or a screen, from the first mirror that has it."""
 
 from pathlib import Path
 
@@ -7,6 +7,11 @@ from phenoviews.errors import reported
 from phenoviews.study import Study
 
 with reported(snakemake.log[0]):
-    # Mirrors are no parameter of the rule: bytes with the right checksum are the same from anywhere.
-    mirrors = Study(snakemake.config).entry("datasets", snakemake.wildcards.dataset)["mirrors"]
-    fetch(mirrors, snakemake.params.file, Path(snakemake.output[0]))
+    if snakemake.input:  # what a simulation has made, as if from a server
+        (made,) = (Path(file).resolve() for file in snakemake.input)
+        mirrors, record = [made.parent.as_uri()], f"{made}.sha256"
+    else:
+        # Mirrors are no parameter of the rule: bytes with the right checksum are the same from anywhere.
+        source = Study(snakemake.config).source(snakemake.wildcards.source)
+        mirrors, record = source["mirrors"], source.get("checksums")
+    fetch(mirrors, snakemake.params.file, Path(snakemake.output[0]), record)

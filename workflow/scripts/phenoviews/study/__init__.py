@@ -211,6 +211,10 @@ class Study:
         unused = ("label", "images", "size", "mean", "std", "recipe", "mirrors", "plates")
         return _without(self.entry("datasets", name), *unused)
 
+    def source(self, name: str) -> dict:
+        """The dataset or screen that has files to download."""
+        return self.entry("screens" if name in self.config["screens"] else "datasets", name)
+
     def screen(self, name: str, *stages: str) -> dict:
         """What the table of a screen's fields depends on, and the settings of the named stages of its way to cells."""
         others = {"illumination", "nuclei", "intensity"} - set(stages)
@@ -346,7 +350,7 @@ class Study:
         """What no schema can say: that every name means something."""
         config = self.config
         for name in config["datasets"]:
-            recipe = config["datasets"][name]["recipe"]
+            recipe = self.config["datasets"][name]["recipe"]
             if recipe not in config["recipes"]:
                 raise UserError(
                     f"config: datasets.{name}.recipe: unknown recipe '{recipe}'{nearest(recipe, config['recipes'])}"

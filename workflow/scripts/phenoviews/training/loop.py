@@ -28,7 +28,6 @@ from phenoviews import methods, models
 from phenoviews.data.images import Images, take
 from phenoviews.errors import UserError
 from phenoviews.files import atomic
-from phenoviews.measures.clusters import clusters
 from phenoviews.training import checkpoint as checkpoints
 from phenoviews.training import optim
 from phenoviews.training.devices import autocast_dtype, claim, describe, settled
@@ -246,6 +245,8 @@ class BestAmi:
 
     def look(self, method: nn.Module, epoch: int) -> float:
         """The AMI of the method's encoder as it is; kept if it is the best so far."""
+        from phenoviews.measures.clusters import clusters  # here, since other trainings need not wait for scikit-learn
+
         method.eval()
         network = embedder(method.encoder, method.projector, self.run["evaluate"])
         embeddings = features(network, self.images, self.transform).cpu().numpy()

@@ -1,0 +1,28 @@
+"""Embeddings on disk, or the reason why there are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from phenoviews.data import embeddings
+from phenoviews.errors import UserError
+
+
+def test_what_is_written_is_read(tmp_path):
+    made = np.arange(12, dtype=np.float32).reshape(4, 3)
+    embeddings.save(tmp_path / "test.npy", made)
+    found, reason = embeddings.load(tmp_path / "test.npy")
+    np.testing.assert_array_equal(found, made)
+    assert reason is None
+
+
+def test_where_there_are_none_the_reason_is_read(tmp_path):
+    embeddings.save(tmp_path / "test.npy", "no ImageNet weights of vgg16 (no network)")
+    assert embeddings.load(tmp_path / "test.npy") == (None, "no ImageNet weights of vgg16 (no network)")
+
+
+def test_a_broken_file_is_named(tmp_path):
+    (tmp_path / "test.npy").write_bytes(b"\x93NUMPY nothing")
+    with pytest.raises(UserError, match="test.npy: not readable"):
+        embeddings.load(tmp_path / "test.npy")
