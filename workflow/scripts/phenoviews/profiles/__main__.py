@@ -21,7 +21,8 @@ EPILOG = """\
 The table
   One row per cell, site or well (rows with the same plate and well are averaged; treatments are the medians of their
   wells), or one row per treatment (a table without plate and well). Columns named Metadata_… tell what a row is; case
-  does not matter, and every name can be set. Features are all other columns, or those that match --features.
+  does not matter, and every name can be set. Features are all other columns, or those that match --features; they are
+  taken as they are, so bring them to one scale first (embeddings are, CellProfiler's are not).
 
     Metadata_Plate  Metadata_Well  Metadata_Compound  Metadata_Concentration  Metadata_MoA   Metadata_Batch  f0    …
     Week1_22123     B02            DMSO               0                                      Week1           0.12  …

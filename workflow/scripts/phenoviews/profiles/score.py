@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from phenoviews.profiles import neighbours
 from phenoviews.profiles.postprocess import postprocessed
-from phenoviews.profiles.tables import CONTROL, constant, treatments
+from phenoviews.profiles.tables import CONTROL, TREATMENT, constant, treatments
 
 TITLES = {"nsc": "NSC", "nscb": "NSCB", "drop": "drop"}
 
@@ -119,9 +119,13 @@ def _notes(
             f"{same.sum()} of {x.shape[1]} features are constant (first: {first}); they tell nothing, and are kept"
         )
     if "Metadata_Batch" in table:
-        several = table["Metadata_Batch"].str.contains(",").sum()
-        if several:
-            notes.append(f"{several} treatments have wells in several batches; NSCB compares the whole lists")
+        several = table[table["Metadata_Batch"].str.contains(",")]
+        if len(several):
+            first = " ".join(map(str, several.iloc[0][TREATMENT]))
+            notes.append(
+                f"{len(several)} treatment(s) with wells in several batches (first: {first}): NSCB compares whole "
+                "lists of batches, so such a treatment may be the neighbour of one in a batch of its list"
+            )
         if table["Metadata_Batch"].nunique() == 1:
             notes.append("there is one batch only: NSCB is undefined, and TVN is whitening")
     reasons = {
