@@ -430,5 +430,10 @@ def test_bad_folders(tmp_path, names, more, said):
     assert said in str(caught.value)
 
 
+def test_pattern_without_a_plate_map(tmp_path):
+    with pytest.raises(UserError, match="needs a `platemap`"):
+        screen.fields(PATTERN | {"path": str(tmp_path)}, {})
+
+
 def test_rows_of_large_plates():
     assert [screen._letters(row) for row in ("1", "16", "26", "27", "32", "B")] == ["A", "P", "Z", "AA", "AF", "B"]

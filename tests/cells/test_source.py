@@ -99,7 +99,7 @@ def encoded(image: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("inside", ["P1/", "Week1/P1/", "", "other/", "./P1/"])
+@pytest.mark.parametrize("inside", ["P1/", "Week1/P1/", "", "other/", "./P1/", "P1\\"])
 def test_archive_with_another_folder(tmp_path, inside):
     """The real archives hold Week1_22123/…, others are packed with more folders around or with none."""
     files = {inside + name.removeprefix("P1/"): data for name, data in FILES.items()}

@@ -178,6 +178,8 @@ def _pattern(screen: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[Path
     root = folder(screen)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; check the screen's `path`")
+    if "platemap" not in screen:
+        raise UserError(f"{root}: a screen of kind pattern needs a `platemap`, a CSV of well, compound, concentration")
     regex = _compiled(screen["pattern"], screen["channels"].values())
     channel_of = {name: channel for channel, name in screen["channels"].items()}
     rows: dict[tuple[str, str, str], dict[str, str]] = {}

@@ -150,7 +150,7 @@ def _refuse_outside(path: Path, info: zipfile.ZipInfo) -> None:
 
 
 def _end(name: str, parts: int) -> str:
-    return "/".join(PurePosixPath(name).parts[-parts:])
+    return "/".join(PurePosixPath(name.replace("\\", "/")).parts[-parts:])  # some archives are packed with backslashes
 
 
 def _kind(shape: tuple[int, ...], dtype: np.dtype) -> str:
