@@ -123,6 +123,7 @@ def test_each_leaves_out_what_the_comparison_is_not_about():
     lines = evaluate(claim("ami of dual > ami of first", each=ALL), gap)
     assert (len(lines), set(lines["verdict"])) == (8, {CANNOT})
     assert set(lines.loc[lines["n"] == 0, "reason"]) == {"no runs of ami of first"}
+    assert "6 of 8, 2 without values" in markdown(lines, PANEL)
     nothing = evaluate(claim("ami of x > ami of y", each=ALL), records).iloc[0]
     assert (nothing["verdict"], nothing["reason"]) == (CANNOT, "no runs of ami of x; no runs of ami of y")
     with pytest.raises(UserError, match="every term names one of `method`"):

@@ -54,7 +54,7 @@ def test_changes_are_to_the_run_of_the_same_seed_without_overrides():
     assert found["value"].dropna().to_dict() == pytest.approx({("t+a=1", 5): 0.1, ("t+a=1+b=off", 6): 0.3})
     assert found.loc[("t+a=1", 7), "reason"] == "t of the same seed has no ami"
     assert found.loc[("t+a=1", 8), "reason"] == "t of the same seed has no ami"
-    assert found.loc[("t", 5), "reason"] == "whole: what the changes are counted from"
+    assert found.loc[("t", 5), "reason"] == "the changes are counted from here"
     assert pd.isna(found.loc[("t+a=1", 5), "reason"])
 
 
@@ -70,7 +70,7 @@ def test_a_panel_has_the_metrics_that_it_declares(run, tmp_path):
     found = of_panel(panel, [[tmp_path / "clusters.json", other]])
     assert list(found["metric"]) == ["ami_change"] * 2
     assert found["value"].isna().all()
-    assert list(found["reason"]) == ["whole: what the changes are counted from", "no ImageNet weights"]
+    assert list(found["reason"]) == ["the changes are counted from here", "no ImageNet weights"]
     panel["metrics"] = [{"name": "ami"}, {"name": "top1"}]
     found = of_panel({**panel, "each": panel["each"][:1]}, [[tmp_path / "clusters.json"], [tmp_path / "probe.json"]])
     assert dict(zip(found["metric"], found["value"], strict=True)) == {"ami": 0.5, "top1": 97}

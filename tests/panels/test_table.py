@@ -54,6 +54,11 @@ def test_some_runs_without_a_number_are_told_and_not_averaged(records, panel, pu
     assert (cell["mean"], cell["n"], cell["reason"], cell["seeds"]) == (0.31, 1, "collapsed", "5")
 
 
+def test_a_little_below_zero_is_printed_as_zero(records, panel, published):
+    records.loc[records["transform"] == "two", "value"] = -0.001
+    assert layout(long(records, panel, published), panel).body[1][1][0] == ("0.00 (1)", "")
+
+
 def test_without_stand_ins_the_published_values_of_another_dataset_do_not_match(records, panel, published):
     panel["scale"]["stand_ins"] = {}
     assert long(records, panel, published)["published"].isna().all()
@@ -277,4 +282,4 @@ def test_an_ablation_shows_each_change_paired_by_seed(panel, published):
         (["First & best"], [("0.50 ± 0.42 (2)", ""), ("—", "a")]),
         (["one+hue=off"], [("0.60 ± 0.41 (2)", ""), ("+0.10 ± 0.01 (2)", "")]),
     ]
-    assert view.footnotes == {"a": "whole: what the changes are counted from"}
+    assert view.footnotes == {"a": "the changes are counted from here"}

@@ -118,10 +118,11 @@ def markdown(claims: pd.DataFrame, panel: Mapping[str, Any]) -> str:
         verdict = of["verdict"].iloc[0] + (f": {'; '.join(reasons)}" if of["verdict"].iloc[0] == CANNOT else "")
         margin = of["margin"].min()
         seeds = sorted(set(of["n"]))
+        without = (of["n"] == 0).sum()
         cells = [
             claim,
             verdict,
-            f"{(of['margin'] > 0).sum()} of {len(of)}",
+            f"{(of['margin'] > 0).sum()} of {len(of)}" + f", {without} without values" * bool(0 < without < len(of)),
             "\N{EM DASH}" if np.isnan(margin) else f"{margin:+.3g}",
             " to ".join(map(str, dict.fromkeys([seeds[0], seeds[-1]]))),
             of["says"].iloc[0],

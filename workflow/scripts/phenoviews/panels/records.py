@@ -86,7 +86,7 @@ def changes(records: pd.DataFrame, key: str) -> pd.DataFrame:
         value = line["value"] - before.get(at, float("nan"))
         reason = f"{name} of the same seed has no {line['metric']}" if pd.isna(line["reason"]) else line["reason"]
         if line[key] == name:
-            value, reason = float("nan"), "whole: what the changes are counted from"
+            value, reason = float("nan"), "the changes are counted from here"
         values.append(value)
         reasons.append(reason if value != value else None)
     return records.assign(metric=records["metric"] + CHANGE, value=values, reason=reasons)
