@@ -235,6 +235,9 @@ def memory(wildcards, attempt) -> int:
 
 
 # ------------------------------------------------------------------------------------------------------------- panels
+NUMBERS_CODE = [f"phenoviews/panels/{module}.py" for module in ("numbers", "records", "table", "claims")]
+
+
 def panel_file(panel, suffix) -> str:
     return f"{RESULTS}/panels/{panel.paper}/{panel.item}.{suffix}"
 
@@ -268,11 +271,27 @@ def table_inputs(panel) -> dict[str, list[str]]:
     return {kind: [path(patterns[kind], run, k=k) for run in study.runs(panel)] for kind in kinds}
 
 
+def number_files(panel) -> dict[str, str]:
+    """The numbers of a panel as tables, with the verdicts on the paper's claims."""
+    if not panel.has_numbers:
+        return {}
+    return {
+        "csv": report(panel_file(panel, "csv"), **in_report(panel, "CSV")),
+        "md": panel_file(panel, "md"),
+        "tex": panel_file(panel, "tex"),
+        "claims": panel_file(panel, "claims.csv"),
+    }
+
+
+def claims_on(panel) -> list[str]:
+    return if_there(f"resources/claims/{panel.paper}.yaml") if panel.has_numbers else []
+
+
 def figure_inputs(panel) -> dict[str, list[str]]:
     """Files of each run, in the order of the figure's runs."""
     patterns = {
         "tsne": {"index": INDEX, "tsne": TSNE, "clusters": CLUSTER_TABLE, "numbers": CLUSTERS},
-        "nearest": {"index": INDEX, "images": IMAGES, "clusters": CLUSTER_TABLE},
+        "nearest": {"index": INDEX, "images": IMAGES, "clusters": CLUSTER_TABLE, "numbers": CLUSTERS},
         "doses": {"doses": DOSES},
     }[panel.declared["plot"]]
     runs, k = study.runs(panel), panel.declared.get("clusters")

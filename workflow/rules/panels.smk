@@ -9,12 +9,9 @@ for panel in study.panels.values():
             input:
                 **table_inputs(panel),
                 published=if_there(f"resources/published/{panel.paper}.csv"),
-                claims=if_there(f"resources/claims/{panel.paper}.yaml"),
+                claims=claims_on(panel),
             output:
-                csv=report(panel_file(panel, "csv"), **in_report(panel, "CSV")),
-                md=panel_file(panel, "md"),
-                tex=panel_file(panel, "tex"),
-                claims=panel_file(panel, "claims.csv"),
+                **number_files(panel),
             log:
                 panel_file(panel, "log"),
             localrule: True
@@ -22,9 +19,7 @@ for panel in study.panels.values():
                 ENVIRONMENT
             params:
                 panel=told(study.declaration, panel),
-                code=code_hash(
-                    "phenoviews/panels/records.py", "phenoviews/panels/table.py", "phenoviews/panels/claims.py"
-                ),
+                code=code_hash(*NUMBERS_CODE),
             script:
                 "../scripts/table.py"
 
@@ -35,9 +30,11 @@ for panel in study.panels.values():
                 panel.name
             input:
                 **figure_inputs(panel),
+                claims=claims_on(panel),
             output:
                 png=report(panel_file(panel, "png"), **in_report(panel, "PNG")),
                 pdf=panel_file(panel, "pdf"),
+                **number_files(panel),
             log:
                 panel_file(panel, "log"),
             localrule: True
@@ -49,6 +46,7 @@ for panel in study.panels.values():
                     f"phenoviews/panels/figure_{panel.declared['plot']}.py",
                     "phenoviews/panels/style.py",
                     "phenoviews/panels/records.py",
+                    *(NUMBERS_CODE if panel.has_numbers else []),
                 ),
             script:
                 "../scripts/figure.py"

@@ -1,11 +1,16 @@
-"""A figure of a paper, as PNG and PDF."""
+"""A figure of a paper, as PNG and PDF; with the numbers behind it where it has some."""
 
 from importlib import import_module
 
 from phenoviews.errors import reported
+from phenoviews.panels import numbers
 from phenoviews.panels.style import save
 
 with reported(snakemake.log[0]):
     panel = snakemake.params.panel
-    draw = import_module(f"phenoviews.panels.figure_{panel['plot']}").draw
-    save(draw(panel, dict(snakemake.input.items())), snakemake.output.png, snakemake.output.pdf)
+    plot = import_module(f"phenoviews.panels.figure_{panel['plot']}")
+    files = {kind: files for kind, files in snakemake.input.items() if kind != "claims"}
+    save(plot.draw(panel, files), snakemake.output.png, snakemake.output.pdf)
+    if hasattr(plot, "records"):
+        found, claimed = plot.records(panel, files), next(iter(snakemake.input.claims), None)
+        numbers.write(panel, found, snakemake.output, None, claimed, laid_out=plot.as_table(panel, found))

@@ -21,6 +21,7 @@ from phenoviews.study.schema import complete, nearest, part, schema, validate
 METRICS = {
     "silhouette": {"measure": "clusters", "label": "Silhouette", "unit": "", "digits": 2},
     "ami": {"measure": "clusters", "label": "AMI", "unit": "", "digits": 2},
+    "ami_change": {"measure": "clusters", "label": "Change of AMI", "unit": "", "digits": 2, "signed": True},
     "ami_arithmetic": {"measure": "clusters", "label": "AMI (arithmetic)", "unit": "", "digits": 2},
     "hungarian_accuracy": {"measure": "clusters", "label": "Cluster accuracy", "unit": "", "digits": 2},
     "top1": {"measure": "probe", "label": "Top-1", "unit": "%", "digits": 1},
@@ -66,6 +67,11 @@ class Panel:
     @property
     def is_table(self) -> bool:
         return "plot" not in self.declared
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether it has a table of its numbers, which for some figures stands beside the picture."""
+        return self.declared.get("plot") in (None, "doses")
 
 
 def merge(below: Any, above: Any) -> Any:
@@ -415,6 +421,8 @@ def _missing(panel: Panel) -> Iterator[str]:
     declared = panel.declared
     if panel.is_table:
         yield from (key for key in ("metrics", "rows", "columns") if key not in declared)
+        if any(metric.endswith("_change") for metric in declared.get("metrics", [])) and "base" not in declared:
+            yield "base"
     clustered = declared.get("plot") in ("tsne", "nearest") or any(
         METRICS[metric]["measure"] == "clusters" for metric in declared.get("metrics", [])
     )
