@@ -1,0 +1,81 @@
+"""What a microscope and its camera make of the light: blur, vignetting, background, noise, 12 bits in 16."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from phenoviews.cells.simulation.layout import generator
+
+OFFSET = 320.0  # what the camera gives in the dark
+BACKGROUND = np.array([220.0, 700.0, 500.0])  # light of the empty field: DNA, tubulin, actin
+READ_NOISE = 32.0
+PER_ELECTRON = 6.0  # camera values
+STEP, LARGEST = 16, 65520  # BBBC021's camera has 12 bits; its values are multiples of 16
+
+
+@dataclass(frozen=True)
+class Optics:
+    """A plate's own: the same for all its fields."""
+
+    gain: np.ndarray  # (3,)
+    background: np.ndarray  # (3,)
+    blur: float  # factor
+    density: float  # factor of the number of cells
+    diffuse: float  # factor of the staining that lies beside the filaments
+    vignetting: np.ndarray  # (3, height, width), 1 at the brightest pixel
+
+    @classmethod
+    def of(cls, full: Mapping[str, Any], plate: str) -> Optics:
+        """Effects of the plate's week times those of the plate itself."""
+        total: dict[str, np.ndarray] = {"gain": np.zeros(3), "background": np.zeros(3)}
+        for level, name in (("week", plate.partition("_")[0]), ("plate", plate)):
+            rng = generator(full["seed"], level, name)
+            for effect, deviation in full["effects"][level].items():
+                drawn = rng.standard_normal(3 if effect in ("gain", "background") else None)
+                total[effect] = total.get(effect, 0.0) + deviation * drawn
+        factors = {effect: np.exp(value) for effect, value in total.items()}
+        factors["background"] = BACKGROUND * factors["background"]
+        return cls(**factors, vignetting=_vignetting(generator(full["seed"], "vignetting", plate), full))
+
+
+def _vignetting(rng: np.random.Generator, full: Mapping[str, Any]) -> np.ndarray:
+    """A paraboloid per channel whose summit lies somewhat off the middle."""
+    height, width = full["height"], full["width"]
+    y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    functions = []
+    for _ in range(3):
+        right, down = rng.normal(0, 0.15, 2)
+        loss = full["vignetting"] * rng.uniform(0.8, 1.2)
+        distance = (x - right) ** 2 + (y - down) ** 2
+        functions.append(1 - loss * distance / distance.max())
+    return np.stack(functions).astype(np.float32)
+
+
+def photograph(rng: np.random.Generator, light: np.ndarray, optics: Optics, full: Mapping[str, Any]) -> np.ndarray:
+    """`light` (2, 3, height, width): of the layer in focus and of the rounded cells above it; camera values without
+    noise for a plate of gain 1. Returns (3, height, width) uint16."""
+    scale = full["magnification"]
+    sharp, above = (optics.blur * (sigma * scale + 0.3) for sigma in (0.7, 1.9))
+    image = np.empty(light.shape[1:], dtype=np.uint16)
+    for channel in range(3):
+        seen = ndimage.gaussian_filter(light[0, channel], sharp, truncate=3)
+        if light[1, channel].any():
+            seen += ndimage.gaussian_filter(light[1, channel], above, truncate=3)
+        seen += _haze(seen, scale)
+        seen = (seen * optics.gain[channel] + optics.background[channel]) * optics.vignetting[channel]
+        noise = np.sqrt(seen * PER_ELECTRON + READ_NOISE**2, dtype=np.float32)
+        seen += noise * rng.standard_normal(seen.shape, dtype=np.float32) + np.float32(OFFSET)
+        image[channel] = np.clip(np.rint(seen / STEP) * STEP, 0, LARGEST)
+    return image
+
+
+def _haze(seen: np.ndarray, scale: float) -> np.ndarray:
+    """Light from far out of focus: a tenth, spread over half a cell; computed on every fourth pixel."""
+    few = ndimage.gaussian_filter(ndimage.zoom(seen, 0.25, order=1), 25 * scale / 4)
+    factors = [there / here for there, here in zip(seen.shape, few.shape, strict=True)]
+    return 0.1 * ndimage.zoom(few, factors, order=1)
