@@ -9,9 +9,10 @@ import pytest
 from phenoviews.cells.subset import subset
 from phenoviews.errors import UserError
 
-SCREEN = {"control": "DMSO", "control_columns": [2, 11]}
 ENTRY = {
     "name": "mine",
+    "control": "DMSO",
+    "control_columns": [2, 11],
     "compound": "taxol",
     "plates": ["P1", "P2"],
     "highest_doses": 4,
@@ -48,7 +49,7 @@ def nuclei():
 
 
 def test_compound_at_its_highest_doses_with_as_many_untreated(nuclei):
-    chosen = subset(nuclei, ENTRY, SCREEN)
+    chosen = subset(nuclei, ENTRY)
     assert len(chosen) == 400
     assert chosen["class"].value_counts().to_dict() == {"DMSO": 200, "taxol": 200}
     assert set(chosen.loc[chosen["label"] == 1, "Metadata_Concentration"]) == {0.1, 0.3, 1.0, 3.0}
@@ -57,36 +58,34 @@ def test_compound_at_its_highest_doses_with_as_many_untreated(nuclei):
 
 
 def test_positive_controls_are_left_out(nuclei):
-    wells = set(subset(nuclei, {**ENTRY, "cells": None}, SCREEN)["Metadata_Well"])
+    wells = set(subset(nuclei, {**ENTRY, "cells": None})["Metadata_Well"])
     assert not wells & {"E02", "B11"}
     assert wells & {"B02", "E11"}
-    assert "E02" in set(subset(nuclei, {**ENTRY, "cells": None}, {**SCREEN, "control_columns": []})["Metadata_Well"])
+    assert "E02" in set(subset(nuclei, {**ENTRY, "cells": None, "control_columns": []})["Metadata_Well"])
 
 
 def test_split_has_the_papers_sizes(nuclei):
-    split = subset(nuclei, ENTRY, SCREEN)["split"].value_counts()
+    split = subset(nuclei, ENTRY)["split"].value_counts()
     assert split.to_dict() == {"train": 280, "val": 40, "test": 80}
 
 
 def test_by_well_no_well_is_in_two_splits(nuclei):
-    chosen = subset(nuclei, {**ENTRY, "cells": None, "split_by": "well"}, SCREEN)
+    chosen = subset(nuclei, {**ENTRY, "cells": None, "split_by": "well"})
     of_well = chosen.groupby(["Metadata_Plate", "Metadata_Well"])["split"].nunique()
     assert (of_well == 1).all()
     assert set(chosen.groupby("label")["split"].unique().explode()) == {"train", "val", "test"}
-    by_cell = subset(nuclei, {**ENTRY, "cells": None}, SCREEN)
+    by_cell = subset(nuclei, {**ENTRY, "cells": None})
     assert (by_cell.groupby(["Metadata_Plate", "Metadata_Well"])["split"].nunique() > 1).any()
 
 
 def test_every_dose_and_cell_for_measuring_only(nuclei):
-    chosen = subset(
-        nuclei, {**ENTRY, "highest_doses": None, "cells": None, "test_fraction": 1, "val_fraction": 0}, SCREEN
-    )
+    chosen = subset(nuclei, {**ENTRY, "highest_doses": None, "cells": None, "test_fraction": 1, "val_fraction": 0})
     assert set(chosen["split"]) == {"test"}
     assert len(chosen) == 2 * 100 * (8 + 2)
 
 
 def test_the_seed_decides(nuclei):
-    one, same, other = (subset(nuclei, {**ENTRY, "split_seed": seed}, SCREEN) for seed in (0, 0, 1))
+    one, same, other = (subset(nuclei, {**ENTRY, "split_seed": seed}) for seed in (0, 0, 1))
     pd.testing.assert_frame_equal(one, same)
     assert not np.array_equal(one["x"], other["x"])
 
@@ -100,10 +99,10 @@ def test_the_seed_decides(nuclei):
 )
 def test_what_cannot_be_is_said(nuclei, change, said):
     with pytest.raises(UserError, match=said):
-        subset(nuclei, {**ENTRY, **change}, SCREEN)
+        subset(nuclei, {**ENTRY, **change})
 
 
 def test_a_plate_without_controls_is_named(nuclei):
     bare = nuclei[~(nuclei["Metadata_Control"] & (nuclei["Metadata_Plate"] == "P2"))].reset_index(drop=True)
     with pytest.raises(UserError, match="plate P2 has no untreated cells"):
-        subset(bare, ENTRY, SCREEN)
+        subset(bare, ENTRY)

@@ -6,6 +6,9 @@ rule simulate_tables:
     output:
         images=SIMULATION.format(screen="{screen}", file="BBBC021_v1_image.csv"),
         moa=SIMULATION.format(screen="{screen}", file="BBBC021_v1_moa.csv"),
+        checksums=[
+            SIMULATION.format(screen="{screen}", file=f"BBBC021_v1_{table}.csv.sha256") for table in ("image", "moa")
+        ],
     log:
         "results/logs/simulate/{screen}.log",
     localrule: True
@@ -21,6 +24,7 @@ rule simulate_tables:
 rule simulate_plate:
     output:
         archive=SIMULATION.format(screen="{screen}", file="BBBC021_v1_images_{plate}.zip"),
+        checksum=SIMULATION.format(screen="{screen}", file="BBBC021_v1_images_{plate}.zip.sha256"),
         truth=SIMULATION.format(screen="{screen}", file="{plate}.truth.parquet"),
     log:
         "results/logs/simulate/{screen}/{plate}.log",
@@ -38,7 +42,7 @@ rule simulate_plate:
 
 rule screen:
     input:
-        screen_files,
+        unpack(screen_files),
     output:
         FIELDS,
     log:
@@ -80,7 +84,6 @@ rule nuclei:
         pictures=pictures_of,
         illumination=ILLUMINATION,
         locations=locations,
-        truth=truth,
     output:
         nuclei=NUCLEI,
         intensities=INTENSITIES,
@@ -97,11 +100,30 @@ rule nuclei:
         screen=lambda wildcards: told(study.screen, wildcards.screen, "nuclei", "intensity"),
         code=code_hash(
             "phenoviews/cells/source.py",
+            "phenoviews/cells/illumination.py",
             "phenoviews/cells/nuclei.py",
-            "phenoviews/measures/detection.py",
         ),
     script:
         "../scripts/nuclei.py"
+
+
+# What of a simulated plate's true nuclei was found.
+rule detection:
+    input:
+        nuclei=NUCLEI,
+        truth=truth,
+    output:
+        DETECTION,
+    log:
+        f"{SCREEN}/logs/detection/{{plate}}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        diameter=lambda wildcards: told(study.entry, "screens", wildcards.screen)["nuclei"]["diameter"],
+        code=code_hash("phenoviews/measures/detection.py"),
+    script:
+        "../scripts/detection.py"
 
 
 # Only the cells of the dataset are cropped, one field in memory at a time.
@@ -126,8 +148,11 @@ rule cells:
             "phenoviews/data/images.py",
             "phenoviews/data/split.py",
             "phenoviews/cells/source.py",
+            "phenoviews/cells/illumination.py",
             "phenoviews/cells/crops.py",
             "phenoviews/cells/subset.py",
+            "phenoviews/cells/prepare.py",
+            "phenoviews/measures/detection.py",
         ),
     script:
         "../scripts/cells.py"

@@ -72,6 +72,7 @@ SCREEN = "results/screens/{screen}"
 FIELDS = f"{SCREEN}/fields.parquet"
 ILLUMINATION = f"{SCREEN}/illumination/{{plate}}.npy"
 NUCLEI = f"{SCREEN}/nuclei/{{plate}}.parquet"
+DETECTION = f"{SCREEN}/detection/{{plate}}.json"
 INTENSITIES = f"{SCREEN}/intensities/{{plate}}.json"
 IMAGES = "results/data/{dataset}/images.npy"
 INDEX = "results/data/{dataset}/index.parquet"
@@ -121,12 +122,14 @@ def simulated(wildcards) -> list[str]:
 
 
 # -------------------------------------------------------------------------------------------------------------- cells
-def screen_files(wildcards) -> list[str]:
+def screen_files(wildcards) -> dict[str, str]:
     """What tells which fields a screen has."""
     screen = told(study.entry, "screens", wildcards.screen)
     if screen["kind"] != "bbbc021":
-        return [screen[key] for key in ("path", "platemap") if key in screen]
-    return [DOWNLOAD.format(source=wildcards.screen, file=file["name"]) for file in screen["files"].values()]
+        return {key: screen[key] for key in ("path", "platemap") if key in screen}
+    return {
+        key: DOWNLOAD.format(source=wildcards.screen, file=file["name"]) for key, file in screen["files"].items()
+    }
 
 
 def pictures(name, plate) -> str:
@@ -148,12 +151,9 @@ def locations(wildcards) -> list[str]:
     return [screen["locations"]] if "locations" in screen else []
 
 
-def truth(wildcards) -> list[str]:
+def truth(wildcards) -> str:
     """What a simulation knows of its plates."""
-    screen = told(study.entry, "screens", wildcards.screen)
-    if "simulation" not in screen:
-        return []
-    return [SIMULATION.format(screen=wildcards.screen, file=f"{wildcards.plate}.truth.parquet")]
+    return SIMULATION.format(screen=wildcards.screen, file=f"{wildcards.plate}.truth.parquet")
 
 
 def cell_inputs(wildcards) -> dict[str, list[str]]:
@@ -161,6 +161,8 @@ def cell_inputs(wildcards) -> dict[str, list[str]]:
     dataset = told(study.entry, "datasets", wildcards.dataset)
     screen, plates = dataset["screen"], dataset["plates"]
     patterns = {"illumination": ILLUMINATION, "nuclei": NUCLEI, "intensities": INTENSITIES}
+    if "simulation" in told(study.entry, "screens", screen):
+        patterns["truth"] = SIMULATION.replace("{file}", "{plate}.truth.parquet")
     return {
         "fields": [FIELDS.format(screen=screen)],
         "pictures": [pictures(screen, plate) for plate in plates],

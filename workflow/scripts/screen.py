@@ -6,6 +6,5 @@ from phenoviews.cells.screen import fields
 from phenoviews.errors import reported
 from phenoviews.files import atomic
 
-with reported(snakemake.log[0]):
-    with atomic(snakemake.output[0]) as partial:
-        fields(snakemake.params.screen, {key: Path(file) for key, file in snakemake.input.items()}).to_parquet(partial)
+with reported(snakemake.log[0]), atomic(snakemake.output[0]) as partial:
+    fields(snakemake.params.screen, {key: Path(file) for key, file in snakemake.input.items()}).to_parquet(partial)

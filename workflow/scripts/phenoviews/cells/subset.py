@@ -12,15 +12,15 @@ from phenoviews.data.split import stratified
 from phenoviews.errors import UserError
 
 
-def subset(nuclei: pd.DataFrame, dataset: Mapping[str, Any], screen: Mapping[str, Any]) -> pd.DataFrame:
+def subset(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
     """Choose the cells of a `datasets` entry of kind cells (*No Free Lunch*, 2.2 and B).
 
     Args:
         nuclei: one row per cell whose crop lies inside its field, of all the entry's plates, with the `Metadata_*`
             columns of its field and x, y.
-        dataset: name; compound; highest_doses (how many, None for all); cells (of both classes together, drawn at
-            random; None for all); split_by (cell or well), test_fraction, val_fraction, split_seed.
-        screen: control; control_columns, columns of the plate whose treated wells are positive controls and left out
+        dataset: name; plates; compound; highest_doses (how many, None for all); cells (of both classes together, drawn
+            at random; None for all); split_by (cell or well), test_fraction, val_fraction, split_seed; of its screen
+            control and control_columns, columns of the plate whose treated wells are positive controls and left out
             (ambiguity A-35).
 
     Returns:
@@ -31,10 +31,10 @@ def subset(nuclei: pd.DataFrame, dataset: Mapping[str, Any], screen: Mapping[str
         UserError: the compound is on none of the plates, a plate without untreated cells, fewer cells than asked for.
     """
     name, compound = f"datasets.{dataset['name']}", dataset["compound"]
-    treated = nuclei[(nuclei["Metadata_Compound"] == compound) & ~in_columns(nuclei, screen["control_columns"])]
+    treated = nuclei[(nuclei["Metadata_Compound"] == compound) & ~in_columns(nuclei, dataset["control_columns"])]
     if treated.empty:
         raise UserError(
-            f"{name}: no cells of compound '{compound}' on {', '.join(dataset['plates'])}; check `compound` and `plates`"
+            f"{name}: no cells of compound '{compound}' on {', '.join(dataset['plates'])}; check the compound and plates"
         )
     doses = np.sort(treated["Metadata_Concentration"].unique())
     if dataset["highest_doses"]:
@@ -42,7 +42,7 @@ def subset(nuclei: pd.DataFrame, dataset: Mapping[str, Any], screen: Mapping[str
     treated = treated[treated["Metadata_Concentration"].isin(doses)]
     controls = nuclei[nuclei["Metadata_Control"] & nuclei["Metadata_Plate"].isin(treated["Metadata_Plate"].unique())]
     if bare := sorted(set(treated["Metadata_Plate"]) - set(controls["Metadata_Plate"])):
-        raise UserError(f"{name}: plate {bare[0]} has no untreated cells (`{screen['control']}`); leave the plate out")
+        raise UserError(f"{name}: plate {bare[0]} has no untreated cells (`{dataset['control']}`); leave the plate out")
     if dataset["cells"]:
         wanted, rng = dataset["cells"] // 2, np.random.default_rng(dataset["split_seed"])
         for what, there in ((f"of {compound} at {_listed(doses)} µM", treated), ("untreated", controls)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -66,3 +67,15 @@ def totals(scores: list[dict[str, float | int]]) -> dict[str, float | int]:
         "recall": matched / true if true else 1.0,
         "f1": 2 * matched / (found + true) if found + true else 1.0,
     }
+
+
+def of_fields(found: pd.DataFrame, truth: pd.DataFrame, radius: float) -> dict[str, float | int]:
+    """The score of all fields of `truth`; both tables have Metadata_Field, x and y."""
+    places = dict(list(found.groupby("Metadata_Field")))
+    nothing = found.iloc[:0]
+    return totals(
+        [
+            score(places.get(field, nothing)[["x", "y"]].to_numpy(), true[["x", "y"]].to_numpy(), radius)
+            for field, true in truth.groupby("Metadata_Field")
+        ]
+    )

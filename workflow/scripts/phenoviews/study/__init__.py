@@ -342,7 +342,8 @@ class Study:
         stand_ins = [f"{self._source(new)} in place of {self._source(old)}" for old, new in taken.items()]
         seeds = len({run.seed for run in self.runs(panel)})
         changes = [*dict.fromkeys(stand_ins), "reduced training", f"{seeds} seed{'s' * (seeds > 1)}"]
-        return f"{self.scale.capitalize()} scale ({', '.join(changes)}): not comparable with the published values. {changed}".strip()
+        scale = f"{self.scale.capitalize()} scale ({', '.join(changes)})"
+        return f"{scale}: not comparable with the published values. {changed}".strip()
 
     def _source(self, name: str) -> str:
         """What a stand-in, or what it stands in for, is called: of cells the screen that they are from."""

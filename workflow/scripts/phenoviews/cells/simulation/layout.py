@@ -29,7 +29,7 @@ DEFAULTS: dict[str, Any] = {
     "width": 1280,
     "height": 1024,
     "magnification": 1.0,  # 1 is BBBC021's: nuclei of about 31 × 40 pixels
-    "cells": 150,  # expected in a field of untreated cells
+    "cells": 170,  # expected in a field of untreated cells
     "clustering": 0.8,  # log standard deviation of the density within a field
     "sites": 4,
     "wells_per_dose": 1,

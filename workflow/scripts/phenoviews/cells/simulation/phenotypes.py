@@ -30,12 +30,12 @@ class Phenotype:
     size: float = 1.0
     elongation: float = 1.25
     irregular: float = 0.09
-    spikes: float = 2.0  # expected number of pointed protrusions
+    spikes: float = 3.5  # expected number of pointed protrusions
     reach: float = 0.35  # their length, of the cell's radius
     round: bool = False  # rounded up: lies on its neighbours, out of focus
     # Tubulin.
     tubulin: float = 1.0
-    filaments: int = 75
+    filaments: int = 160
     curl: float = 0.9  # radians that a filament turns around the nucleus on its way out
     arcs: float = 0.3  # share of filaments that run around instead of out
     bundle: int = 1  # filaments that lie side by side

@@ -16,9 +16,9 @@ from scipy import ndimage
 
 from phenoviews.cells.simulation.phenotypes import PHENOTYPES, Phenotype
 
-ANGLES = 96
+ANGLES = 720
 THETA = np.arange(ANGLES) * (2 * np.pi / ANGLES)
-RADIUS = 37.0  # of an untreated cell, pixels at magnification 1
+RADIUS = 42.0  # of an untreated cell, pixels at magnification 1
 NUCLEUS = 17.8  # geometric mean of an untreated nucleus's semi-axes
 MARGIN = 60.0  # cells whose centres lie this far outside the picture reach into it
 
@@ -62,10 +62,10 @@ def place(rng: np.random.Generator, names: Sequence[str], full: Mapping[str, Any
         if np.isnan(centre[0]):
             continue
         angle = rng.uniform(0, 2 * np.pi)
-        outline = _outline(rng, look, angle) * RADIUS * look.size * size * scale
         nuclei = _nuclei(rng, look, angle, size * scale, centre)
-        cells.append(Cell(name, look, *centre, angle, RADIUS * look.size * size * scale, outline, nuclei))
-    _meet(cells)
+        body = RADIUS * look.size * size * scale * (1.0 if look.round else rng.lognormal(0, 0.1))
+        cells.append(Cell(name, look, *centre, angle, body, _outline(rng, look, angle) * body, nuclei))
+    _meet(rng, cells)
     return cells
 
 
@@ -102,21 +102,22 @@ def _scatter(rng: np.random.Generator, room: np.ndarray, full: Mapping[str, Any]
 def _outline(rng: np.random.Generator, look: Phenotype, angle: float) -> np.ndarray:
     """The outline of a free cell with the area of the unit circle, but for its spikes."""
     turned = THETA - angle
-    long = np.sqrt(look.elongation)
+    long = np.sqrt(1 + (look.elongation - 1) * rng.lognormal(0, 0.5))
     radius = 1 / np.hypot(np.cos(turned) / long, np.sin(turned) * long)
-    waves = np.arange(2, 9)
-    heights = rng.standard_normal(7) * look.irregular * 1.6 / np.sqrt(waves)
-    radius *= 1 + np.cos(waves[:, None] * THETA + rng.uniform(0, 2 * np.pi, (7, 1))).T @ heights
+    waves = np.arange(2, 8)
+    heights = rng.standard_normal(6) * look.irregular * 2.2 / waves
+    radius *= 1 + np.cos(waves[:, None] * THETA + rng.uniform(0, 2 * np.pi, (6, 1))).T @ heights
     for _ in range(rng.poisson(look.spikes)):
         # Long cells are drawn out at their ends.
         where = angle + rng.choice([0, np.pi]) + rng.normal(0, 0.5) if look.elongation > 1.5 else rng.uniform(0, 7)
-        sharp = rng.uniform(18, 90)
-        radius += look.reach * rng.uniform(0.4, 1.2) * np.exp(sharp * (np.cos(THETA - where) - 1))
+        away = np.abs((THETA - where + np.pi) % (2 * np.pi) - np.pi)
+        # Pointed, with hollow flanks: the membrane hangs between the points where the cell holds on.
+        radius += look.reach * rng.uniform(0.3, 1.1) * np.exp(-away / rng.uniform(0.07, 0.35))
     return np.maximum(radius, 0.35)
 
 
-def _meet(cells: list[Cell]) -> None:
-    """Cut the outlines of flat cells where they meet, at weighted Voronoi borders."""
+def _meet(rng: np.random.Generator, cells: list[Cell]) -> None:
+    """Cut the outlines of flat cells where they meet, at weighted Voronoi borders; cells overlap a little there."""
     flat = [cell for cell in cells if not cell.look.round]
     if not flat:
         return
@@ -129,21 +130,14 @@ def _meet(cells: list[Cell]) -> None:
         border = apart[near] * size[number] / (size[near] + size[number])
         along = np.cos(THETA[:, None] - towards)
         reach = np.where(along > 0.05, border / np.maximum(along, 0.05), np.inf).min(axis=1, initial=np.inf)
-        cell.radius = np.minimum(cell.radius, reach * 1.03)
-        cell.radius = ndimage.correlate1d(cell.radius, [0.25, 0.5, 0.25], mode="wrap")
+        uneven = ndimage.gaussian_filter1d(rng.standard_normal(ANGLES), 22, mode="wrap") * 0.7
+        cell.radius = np.minimum(cell.radius, reach * (1.05 + uneven))
+        cell.radius = ndimage.gaussian_filter1d(cell.radius, 4, mode="wrap").astype(np.float32)
 
 
 def radius_at(radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """The outline's radius at any angle; `radius` is (ANGLES,), or (n, ANGLES) for angles (n, …)."""
-    position = (angle * (ANGLES / (2 * np.pi))) % ANGLES
-    left = position.astype(np.intp)
-    share = position - left
-    left %= ANGLES  # what rounding has put at the full turn
-    right = (left + 1) % ANGLES
-    if radius.ndim == 1:
-        return radius[left] * (1 - share) + radius[right] * share
-    row = np.arange(len(radius)).reshape(-1, *[1] * (angle.ndim - 1))
-    return radius[row, left] * (1 - share) + radius[row, right] * share
+    """The radius (ANGLES,) of an outline at any angles."""
+    return radius[(angle * (ANGLES / (2 * np.pi))).astype(np.intp) % ANGLES]
 
 
 # --- nuclei: each a union of ellipses ---

@@ -1,0 +1,25 @@
+"""The nuclei of one plate, its quality and the range of its intensities."""
+
+import numpy as np
+import pandas as pd
+
+from phenoviews.cells import nuclei
+from phenoviews.cells.source import Source
+from phenoviews.errors import reported
+
+with reported(snakemake.log[0]):
+    screen, plate = snakemake.params.screen, snakemake.wildcards.plate
+    fields = pd.read_parquet(snakemake.input.fields, filters=[("Metadata_Plate", "==", plate)])
+    channels = list(screen["channels"])
+    with Source.open(snakemake.input.pictures) as source:
+        nuclei.write(
+            source.fields(fields, channels),
+            np.load(snakemake.input.illumination, allow_pickle=False),
+            screen["nuclei"],
+            screen["intensity"],
+            channels,
+            dict(snakemake.output.items()),
+            plate,
+            *(nuclei.provided(file, fields) for file in snakemake.input.locations),
+            total=len(fields),
+        )
