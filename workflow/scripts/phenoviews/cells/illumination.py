@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from phenoviews.errors import UserError
 from phenoviews.files import atomic
-from phenoviews.panels.style import SMALL, WIDTH, style
+from phenoviews.panels.style import SMALL, WIDTH, colour, style
 
 GRID = 64  # the shorter side of the small image that is smoothed: fine enough for light, 200 times faster
 LEAST = 0.5  # of the robust minimum: the darkest that the function may be, so that no corner is blown up
@@ -108,18 +108,21 @@ def write(
 def picture(function: np.ndarray, channels: Sequence[str], plate: str = "") -> Figure:
     """The function (C, H, W) as one map per channel, on one scale, and below it the middle row and column."""
     low, high = min(float(function.min()), 1.0), max(float(function.max()), 1.1)
+    aspect = function.shape[1] / function.shape[2]
     with style():
-        figure = Figure(figsize=(WIDTH, 0.5 + 2 * WIDTH / len(channels) * 0.6), layout="constrained")
-        axes = figure.subplots(2, len(channels), squeeze=False)
-        for above, below, name, light in zip(*axes, channels, function, strict=True):
+        figure = Figure(figsize=(WIDTH, 1.9 + 0.85 * WIDTH / len(channels) * aspect), layout="constrained")
+        maps, curves = figure.subplots(2, len(channels), squeeze=False, height_ratios=[1.3 * aspect, 1])
+        for above, below, name, light in zip(maps, curves, channels, function, strict=True):
             height, width = light.shape
-            shown = above.imshow(light[:: max(1, height // 256), :: max(1, width // 256)], vmin=low, vmax=high)
+            step = max(1, height // 256)
+            shown = above.imshow(light[::step, ::step], vmin=low, vmax=high)
             above.set_title(name)
             above.set_axis_off()
-            below.plot(np.linspace(0, 1, width), light[height // 2], label="middle row")
-            below.plot(np.linspace(0, 1, height), light[:, width // 2], label="middle column")
+            below.plot(np.linspace(0, 1, width), light[height // 2], color=colour(0), label="middle row")
+            below.plot(np.linspace(0, 1, height), light[:, width // 2], color=colour(2), label="middle column")
             below.set(ylim=(low, high), xlabel="place in the field, 0 to 1")
-        axes[1, 0].legend(frameon=False)
-        figure.colorbar(shown, ax=axes[0], shrink=0.8, label="times the robust minimum")
+        curves[0].set_ylabel("times the robust minimum")
+        curves[0].legend(frameon=False)
+        figure.colorbar(shown, ax=maps, shrink=0.8)
         figure.suptitle(f"Illumination function {plate}".strip(), fontsize=SMALL + 2, x=0.01, ha="left")
     return figure

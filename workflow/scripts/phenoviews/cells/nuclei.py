@@ -308,14 +308,15 @@ def outlined(dna: np.ndarray, found: pd.DataFrame, labels: np.ndarray | None) ->
     """The field in grey (square root, so that dim nuclei show), nuclei outlined or, without labels, crossed: uint8."""
     low, high = np.percentile(dna, (1, 99.8))
     grey = np.sqrt(np.clip((dna - low) / max(high - low, 1), 0, 1))
-    picture = np.repeat((255 * grey).astype(np.uint8)[..., None], 3, axis=2)
+    picture = np.repeat((200 * grey).astype(np.uint8)[..., None], 3, axis=2)
     if labels is None:
         mark = np.zeros(dna.shape, bool)
         mark[found["y"].round().astype(int), found["x"].round().astype(int)] = True
         mark = ndimage.binary_dilation(mark, iterations=5)
     else:
-        mark = find_boundaries(labels, mode="inner")
-    picture[mark] = (255, 140, 0)
+        # Three pixels wide, so that it is still seen when the field is printed at half its size.
+        mark = ndimage.binary_dilation(find_boundaries(labels, mode="inner"))
+    picture[mark] = (255, 60, 0)
     return picture
 
 
