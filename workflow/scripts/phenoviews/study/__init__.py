@@ -230,10 +230,10 @@ class Study:
     def cells(self, name: str) -> dict:
         """What the arrays of a dataset of cells depend on: its entry, and of its screen what chooses cells."""
         entry = self.entry("datasets", name)
-        screen = {
-            key: self.entry("screens", entry["screen"])[key] for key in ("channels", "control", "control_columns")
-        }
-        return {"name": name, **self.data(name), "plates": entry["plates"], **screen}
+        screen = self.entry("screens", entry["screen"])
+        of_screen = {key: screen[key] for key in ("channels", "control", "control_columns")}
+        diameter = screen["nuclei"]["diameter"]
+        return {"name": name, **self.data(name), "plates": entry["plates"], **of_screen, "diameter": diameter}
 
     def seen(self, name: str) -> dict:
         """How a dataset is shown to a network: size in pixels, mean and std of values in [0, 1]."""

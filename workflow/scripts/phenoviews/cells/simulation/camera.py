@@ -77,11 +77,9 @@ def photograph(rng: np.random.Generator, light: np.ndarray, optics: Optics, full
 def _haze(seen: np.ndarray, scale: float) -> np.ndarray:
     """Light from far out of focus: a tenth, spread over half a cell; computed on every fourth pixel."""
     few = ndimage.gaussian_filter(seen[::4, ::4], 25 * scale / 4, mode="nearest")
-    down, right = (_between(*sides) for sides in zip(seen.shape, few.shape, strict=True))
-    return 0.1 * (down @ few @ right.T)
-
-
-def _between(whole: int, few: int) -> np.ndarray:
-    """(whole, few) float32: the weights that interpolate every fourth value of a line."""
-    position = np.minimum(np.arange(whole) / 4, few - 1)[:, None]
-    return np.maximum(1 - np.abs(position - np.arange(few)), 0).astype(np.float32)
+    for axis, side in enumerate(seen.shape):
+        position = np.minimum(np.arange(side, dtype=np.float32) / 4, few.shape[axis] - 1)
+        left = np.minimum(position.astype(np.intp), few.shape[axis] - 2)
+        share = np.expand_dims(position - left, 1 - axis)
+        few = few.take(left, axis) * (1 - share) + few.take(left + 1, axis) * share
+    return 0.1 * few

@@ -68,8 +68,8 @@ PHENOTYPES: dict[str, Phenotype] = {
     "metaphase": replace(MITOTIC, form="plate"),
     "telophase": replace(MITOTIC, form="plate", nuclei=2, dna=1.9, size=0.8, nucleus=0.8, poles=2, elongation=1.5),
     "apoptotic": replace(
-        INTERPHASE, form="condensed", dna=3.2, chromatin=0.05, nucleoli=0, size=0.5, elongation=1.1, irregular=0.12,
-        spikes=0, round=True, tubulin=2.2, filaments=0, diffuse=2.2, actin=1.9, cortex=0.8, fibres=0, puncta=14,
+        INTERPHASE, form="condensed", dna=3.2, chromatin=0.05, nucleoli=0, size=0.5, elongation=1.1, irregular=0.04,
+        spikes=4, reach=0.3, round=True, tubulin=2.2, filaments=0, diffuse=2.2, actin=1.9, cortex=0.8, fibres=0, puncta=14,
     ),
     # Microtubule destabilizers: no filaments are left.
     "arrested": replace(MITOTIC, form="clump", poles=0, diffuse=2.2, tubulin=1.5, puncta=6),
@@ -78,7 +78,7 @@ PHENOTYPES: dict[str, Phenotype] = {
         diffuse=1.9, fibres=16, cortex=1.2,
     ),
     "depolymerised": replace(
-        INTERPHASE, size=1.05, irregular=0.14, spikes=4, reach=0.25, filaments=8, curl=3.0, arcs=0.7, tubulin=0.85,
+        INTERPHASE, size=1.05, irregular=0.1, spikes=5, reach=0.25, filaments=8, curl=3.0, arcs=0.7, tubulin=0.85,
         diffuse=2.0, nucleus=0.95, fibres=22, cortex=1.5, puncta=8,
     ),
     "shrunken": replace(
@@ -97,8 +97,8 @@ PHENOTYPES: dict[str, Phenotype] = {
     ),
     # Actin disruptors.
     "aggregated": replace(
-        INTERPHASE, size=0.85, elongation=1.3, irregular=0.2, spikes=7, reach=0.8, nucleus=0.95, actin=1.2, cortex=0.15,
-        fibres=0, puncta=50, mesh=0.6, tubulin=1.3, curl=0.3, arcs=0.1,
+        INTERPHASE, size=0.85, elongation=1.3, irregular=0.1, spikes=10, reach=0.9, nucleus=0.95, actin=1.2, cortex=0.15,
+        fibres=0, puncta=45, mesh=0.6, tubulin=1.3, curl=0.3, arcs=0.1,
     ),
     "cleft": replace(
         INTERPHASE, nuclei=2, nucleus=1.0, size=1.6, irregular=0.12, spikes=1, actin=0.9, cortex=0.5, fibres=0,
@@ -106,7 +106,7 @@ PHENOTYPES: dict[str, Phenotype] = {
     ),
     # Aurora kinase inhibitors: cells that do not divide.
     "lobed": replace(
-        INTERPHASE, form="lobed", nucleus=1.5, dna=0.95, chromatin=0.12, size=1.7, filaments=120, fibres=16,
+        INTERPHASE, form="lobed", nucleus=1.45, dna=0.95, chromatin=0.12, size=1.7, filaments=120, fibres=16,
         nucleoli=5, tubulin=0.85, actin=0.9,
     ),
     "giant": replace(
@@ -115,7 +115,7 @@ PHENOTYPES: dict[str, Phenotype] = {
     ),
     # Cholesterol-lowering.
     "drawn out": replace(
-        INTERPHASE, size=0.8, elongation=2.0, spikes=3, reach=1.4, nucleus=0.86, aspect=1.5, tubulin=1.6, filaments=50,
+        INTERPHASE, size=0.8, elongation=2.0, spikes=3, reach=2.0, nucleus=0.86, aspect=1.5, tubulin=1.6, filaments=50,
         curl=0.15, arcs=0.0, actin=1.3, fibres=1, puncta=9,
     ),
     "rounded": replace(
@@ -175,7 +175,7 @@ PHENOTYPES: dict[str, Phenotype] = {
     ),
     # Protein synthesis.
     "one nucleolus": replace(
-        INTERPHASE, nucleus=0.84, aspect=1.15, dna=1.25, chromatin=0.04, nucleoli=1, nucleolus=2.4, size=0.78,
+        INTERPHASE, nucleus=0.84, aspect=1.15, dna=1.25, chromatin=0.04, nucleoli=1, nucleolus=2.6, size=0.78,
         irregular=0.06, tubulin=0.8, filaments=40, diffuse=1.6, actin=1.5, cortex=1.6, fibres=2, mesh=0.5,
     ),
     "withdrawn": replace(

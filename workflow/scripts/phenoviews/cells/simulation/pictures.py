@@ -18,9 +18,9 @@ from phenoviews.cells.simulation.shapes import NUCLEUS, THETA, Blob, Cell, Nucle
 DNA, TUBULIN, ACTIN = range(3)
 LEVEL = (3600.0, 1900.0, 3800.0)
 FILAMENT = 800.0  # light per pixel of length, as also below
-FIBRE = 1100.0
+FIBRE = 1700.0
 SPINDLE = 1700.0
-SPOT = 9000.0  # light of one
+SPOT = 40000.0  # light of one
 
 Truth = tuple[str, int, float, float, int]
 
@@ -119,7 +119,7 @@ def _nucleus(
         around, away = rng.uniform(0, 2 * np.pi), 0.55 * np.sqrt(rng.random()) * nucleus.blobs[0][3]
         size = look.nucleolus * rng.uniform(2.6, 4.2) * scale
         x, y = away * np.cos(around), away * np.sin(around)
-        bright *= 1 - 0.36 * np.exp(-(_ellipse(window, (x, y, size, size, 0, 1)) ** 2))
+        bright *= 1 - 0.4 * np.exp(-(_ellipse(window, (x, y, size, size, 0, 1)) ** 2))
     mask = cover > 0.5
     area = int(mask.sum())
     layer[DNA][window.slices] += np.float32(LEVEL[DNA] * look.dna * stained) * np.maximum(bright, 0)
@@ -268,7 +268,7 @@ def _spindle(rng: np.random.Generator, points: Points, cell: Cell, stained: floa
     across = cell.nuclei[0].blobs[-1][4] + np.pi / 2
     away = {1: 0.0, 2: 0.78}.get(poles, 0.85) * NUCLEUS * scale
     spread, reach = (np.pi, 0.75) if poles == 1 else (0.75, 0.95)
-    pole = np.repeat(across + np.arange(poles) * 2 * np.pi / poles + rng.normal(0, 0.12, poles), 34)[:, None]
+    pole = np.repeat(across + np.arange(poles) * 2 * np.pi / poles + rng.normal(0, 0.2, poles), 34)[:, None]
     t = np.linspace(0, 1, int(10 + 20 * scale))
     heading = pole + np.pi + rng.uniform(-spread, spread, pole.shape) + rng.normal(0, 0.2, pole.shape) * t
     length = rng.uniform(0.5, 1.0, pole.shape) * reach * NUCLEUS * scale * t

@@ -173,7 +173,7 @@ def _lobed(rng: np.random.Generator, look: Phenotype, angle: float, side: float)
     around = angle + np.arange(count) * 2 * np.pi / count + rng.normal(0, 0.25, count)
     lobes = [
         (np.cos(a) * side * r, np.sin(a) * side * r, side * s, side * s * 0.8, a + np.pi / 2, rng.uniform(0.85, 1.15))
-        for a, r, s in zip(around, rng.uniform(0.38, 0.6, count), rng.uniform(0.5, 0.68, count), strict=True)
+        for a, r, s in zip(around, rng.uniform(0.52, 0.72, count), rng.uniform(0.42, 0.58, count), strict=True)
     ]
     return [(0, 0, side * 0.5, side * 0.5, 0, 1), *lobes]
 
