@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from phenoviews.panels.style import SMALL, WARNING, WIDTH, style
 PLACE = ("Metadata_Plate", "Metadata_Well", "Metadata_Site")
 VALUES = 1 << 16  # of a 16-bit image
 WORKING = 20  # pixels: nuclei are looked for in the field shrunk to about this diameter, for speed
+PIECE = 0.3  # of a typical nucleus: what is cut off of a nucleus and smaller is rather a lobe of it
 FOCUS_SPREAD = 0.25  # the least spread of a plate's focus that counts: a plate of nearly equal fields has no outliers
 SPREAD_FIELDS = 3  # in the overlay, beside the extreme ones
 
@@ -84,11 +86,40 @@ def _segment(dna: np.ndarray, diameter: float, least_area: float, contrast: floa
     )
     seeds = nothing.copy()
     seeds[tuple(summits.T)] = np.arange(1, len(summits) + 1)
-    labels = watershed(-height, seeds, mask=bright)
+    typical = np.pi / 4 * diameter**2
+    labels = _joined(watershed(-height, seeds, mask=bright), PIECE * typical, typical)
     areas = np.bincount(labels.ravel(), minlength=len(summits) + 1)
-    large = areas >= least_area * np.pi / 4 * diameter**2
+    large = areas >= least_area * typical
     large[0] = False
     return np.where(large, np.cumsum(large), 0).astype(np.int32)[labels]
+
+
+def _joined(labels: np.ndarray, piece: float, most: float) -> np.ndarray:
+    """Undo cuts that left less than `piece` pixels on one side and would make no more than `most` together.
+
+    Such pieces are lobes of one nucleus; each, the smallest first, joins the neighbour that it shares most border with.
+    """
+    area = np.bincount(labels.ravel())
+    borders: dict[int, Counter] = defaultdict(Counter)  # of each label: how many pixels of border with which others
+    for first, second in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
+        touch = (first != second) & (first > 0) & (second > 0)
+        for (one, other), count in Counter(zip(first[touch].tolist(), second[touch].tolist(), strict=True)).items():
+            borders[one][other] += count
+            borders[other][one] += count
+    owner = np.arange(len(area))
+    for one in sorted(borders, key=lambda label: (area[label], label)):
+        fits = {other: count for other, count in borders[one].items() if area[other] + area[one] <= most}
+        if area[one] >= piece or not fits:
+            continue
+        into = max(fits, key=lambda other: (fits[other], other))
+        owner[owner == one] = into
+        area[into] += area[one]
+        for other, count in borders.pop(one).items():
+            del borders[other][one]
+            if other != into:
+                borders[other][into] += count
+                borders[into][other] += count
+    return owner[labels]
 
 
 def measured(labels: np.ndarray) -> pd.DataFrame:

@@ -70,12 +70,12 @@ def totals(scores: list[dict[str, float | int]]) -> dict[str, float | int]:
 
 
 def of_fields(found: pd.DataFrame, truth: pd.DataFrame, radius: float) -> dict[str, float | int]:
-    """The score of all fields of `truth`; both tables have Metadata_Field, x and y."""
-    places = dict(list(found.groupby("Metadata_Field")))
-    nothing = found.iloc[:0]
+    """The score of all fields of either table; both have Metadata_Field, x and y."""
+    places, true = (
+        {name: rows[["x", "y"]].to_numpy() for name, rows in table.groupby("Metadata_Field")}
+        for table in (found, truth)
+    )
+    nothing = np.empty((0, 2))
     return totals(
-        [
-            score(places.get(field, nothing)[["x", "y"]].to_numpy(), true[["x", "y"]].to_numpy(), radius)
-            for field, true in truth.groupby("Metadata_Field")
-        ]
+        [score(places.get(name, nothing), true.get(name, nothing), radius) for name in sorted({*places, *true})]
     )
