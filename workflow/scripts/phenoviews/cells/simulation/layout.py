@@ -71,6 +71,8 @@ def resolve(simulation: Mapping[str, Any]) -> dict[str, Any]:
         # Unless told otherwise, the four highest doses act and the others hardly do.
         compound.setdefault("ec50", 0.55 * compound["doses"][-4:][0])
         compound.setdefault("hill", 2.0)
+    if (positive := full["positive_controls"]) and positive["compound"] not in full["compounds"]:
+        raise UserError(f"simulation: positive_controls: {positive['compound']} is not among `compounds`")
     for name, plate in full["plates"].items():
         _known(f"plates.{name}.", plate, PLATE)
         if not re.fullmatch(r"Week\d+_\w+", name):

@@ -69,7 +69,8 @@ PHENOTYPES: dict[str, Phenotype] = {
     "telophase": replace(MITOTIC, form="plate", nuclei=2, dna=1.9, size=0.8, nucleus=0.8, poles=2, elongation=1.5),
     "apoptotic": replace(
         INTERPHASE, form="condensed", dna=3.2, chromatin=0.05, nucleoli=0, size=0.5, elongation=1.1, irregular=0.04,
-        spikes=4, reach=0.3, round=True, tubulin=2.2, filaments=0, diffuse=2.2, actin=1.9, cortex=0.8, fibres=0, puncta=14,
+        spikes=4, reach=0.3, round=True, tubulin=2.2, filaments=0, diffuse=2.2, actin=1.9, cortex=0.8, fibres=0,
+        puncta=14,
     ),
     # Microtubule destabilizers: no filaments are left.
     "arrested": replace(MITOTIC, form="clump", poles=0, diffuse=2.2, tubulin=1.5, puncta=6),
@@ -97,8 +98,8 @@ PHENOTYPES: dict[str, Phenotype] = {
     ),
     # Actin disruptors.
     "aggregated": replace(
-        INTERPHASE, size=0.85, elongation=1.3, irregular=0.1, spikes=10, reach=0.9, nucleus=0.95, actin=1.2, cortex=0.15,
-        fibres=0, puncta=45, mesh=0.6, tubulin=1.3, curl=0.3, arcs=0.1,
+        INTERPHASE, size=0.85, elongation=1.3, irregular=0.1, spikes=10, reach=0.9, nucleus=0.95, actin=1.2,
+        cortex=0.15, fibres=0, puncta=45, mesh=0.6, tubulin=1.3, curl=0.3, arcs=0.1,
     ),
     "cleft": replace(
         INTERPHASE, nuclei=2, nucleus=1.0, size=1.6, irregular=0.12, spikes=1, actin=0.9, cortex=0.5, fibres=0,

@@ -53,9 +53,10 @@ def draw(
 def _textures(scale: float) -> dict[str, np.ndarray]:
     """Noise of mean 0 and deviation 1 that windows are cut from; the same for all fields."""
     rng = np.random.default_rng(0)
+    side = int(768 * max(1, scale))  # larger than any window
     textures = {}
     for name, small, large in (("fine", 0.9, 3.5), ("coarse", 1.7, 4.5), ("mesh", 1.0, 5.0), ("patches", 5.0, 14.0)):
-        noise = rng.standard_normal((768, 768), dtype=np.float32)
+        noise = rng.standard_normal((side, side), dtype=np.float32)
         band = ndimage.gaussian_filter(noise, small * scale, mode="wrap")
         band -= ndimage.gaussian_filter(noise, large * scale, mode="wrap")
         textures[name] = band / band.std()

@@ -113,7 +113,7 @@ def _outline(rng: np.random.Generator, look: Phenotype, angle: float) -> np.ndar
         away = np.abs((THETA - where + np.pi) % (2 * np.pi) - np.pi)
         # Pointed, with hollow flanks: the membrane hangs between the points where the cell holds on.
         radius += look.reach * rng.uniform(0.3, 1.1) * np.exp(-away / rng.uniform(0.07, 0.35))
-    return np.maximum(radius, 0.35)
+    return np.clip(radius, 0.35, 3.5)
 
 
 def _meet(rng: np.random.Generator, cells: list[Cell]) -> None:
@@ -173,20 +173,20 @@ def _lobed(rng: np.random.Generator, look: Phenotype, angle: float, side: float)
     around = angle + np.arange(count) * 2 * np.pi / count + rng.normal(0, 0.25, count)
     lobes = [
         (np.cos(a) * side * r, np.sin(a) * side * r, side * s, side * s * 0.8, a + np.pi / 2, rng.uniform(0.85, 1.15))
-        for a, r, s in zip(around, rng.uniform(0.52, 0.72, count), rng.uniform(0.42, 0.58, count), strict=True)
+        for a, r, s in zip(around, rng.uniform(0.4, 0.58, count), rng.uniform(0.46, 0.58, count), strict=True)
     ]
     return [(0, 0, side * 0.5, side * 0.5, 0, 1), *lobes]
 
 
 def _fragments(rng: np.random.Generator, look: Phenotype, angle: float, side: float) -> list[Blob]:
     """Micronuclei: round pieces of several sizes that lie against each other."""
-    pieces: list[Blob] = [(0, 0, side * 0.5, side * 0.46, angle, 1)]
+    pieces: list[Blob] = [(0, 0, side * 0.58, side * 0.5, angle, 1.05)]
     for number in range(rng.integers(4, 8)):
-        size = side * rng.uniform(0.26, 0.5)
+        size = side * rng.uniform(0.2, 0.4)
         where = angle + number * 2.4 + rng.normal(0, 0.3)  # the golden angle: all around
-        away = (side * 0.5 + size) * rng.uniform(0.82, 1.0)
+        away = (side * 0.54 + size) * rng.uniform(0.75, 0.97)
         at = away * np.cos(where), away * np.sin(where)
-        pieces.append((*at, size, size * rng.uniform(0.8, 1), where, rng.uniform(0.7, 1.25)))
+        pieces.append((*at, size, size * rng.uniform(0.8, 1), where, rng.uniform(0.6, 1.05)))
     return pieces
 
 
