@@ -1,0 +1,232 @@
+"""A lab's own screen by config alone, as the README tells it, and what is said where its files are bad."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+import zipfile
+
+import pandas as pd
+import pytest
+import tifffile
+import yaml
+from tests.workflow.conftest import ROOT, Project
+
+from phenoviews.cells.simulation import write_plate, write_tables
+
+SIMULATION = {
+    "width": 256,
+    "height": 224,
+    "magnification": 0.5,
+    "cells": 24,
+    "sites": 2,
+    "control_wells": 4,
+    "plates": {"Week1_00001": {}},
+    "compounds": {
+        "drug A": {"moa": "Microtubule destabilizers", "doses": [1, 3]},
+        "drug B": {"moa": "Actin disruptors", "doses": [1, 3]},
+    },
+}
+CHANNELS = {"DAPI": "Hoechst", "Tubulin": "FITC", "Actin": "Phalloidin"}
+# As small as a configuration makes it.
+QUICK = {
+    "seeds": [5],
+    "recipes": {"cells": {"training": {"epochs": 1, "batch_size": 8}, "methods": {"moco": {"queue": 16}}}},
+}
+
+
+def readme_example() -> dict:
+    """The configuration that the README shows a lab."""
+    text = (ROOT / "README.md").read_text()
+    return yaml.safe_load(re.search(r"```yaml\n(# lab\.yaml\n.*?)```", text, re.DOTALL)[1])
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory):
+    """A folder of a lab's own naming scheme, with its plate map."""
+    folder = tmp_path_factory.mktemp("screen")
+    made = folder / "made"
+    made.mkdir()
+    images, moa, archive = made / "images.csv", made / "moa.csv", made / "plate.zip"
+    write_tables(SIMULATION, images, moa)
+    write_plate(SIMULATION, "Week1_00001", archive, made / "truth.parquet")
+    table = pd.read_csv(images)
+    lab = folder / "lab-screen"
+    (lab / "plateA").mkdir(parents=True)
+    with zipfile.ZipFile(archive) as pack:
+        for row in table.to_dict("records"):
+            well, site = row["Image_Metadata_Well_DAPI"], re.search(r"_s(\d)_", row["Image_FileName_DAPI"])[1]
+            for channel, own in CHANNELS.items():
+                content = pack.read(f"Week1_00001/{row[f'Image_FileName_{channel}']}")
+                (lab / "plateA" / f"{well}_f{site}_{own}.tif").write_bytes(content)
+    wells = table.drop_duplicates("Image_Metadata_Well_DAPI")
+    pd.DataFrame(
+        {
+            "well": wells["Image_Metadata_Well_DAPI"],
+            "compound": wells["Image_Metadata_Compound"].replace("DMSO", "vehicle"),
+            "concentration": wells["Image_Metadata_Concentration"],
+        }
+    ).to_csv(lab / "platemap.csv", index=False)
+    return lab
+
+
+@pytest.fixture
+def lab(screen, tmp_path):
+    """(project, its screen's folder, options)"""
+    project = Project(tmp_path / "project")
+    shutil.copytree(screen, tmp_path / "lab-screen")
+    return project, tmp_path / "lab-screen", configured(project, readme_example())
+
+
+def configured(project: Project, config: dict) -> list[str]:
+    (project.folder / "lab.yaml").write_text(yaml.safe_dump({**config, "scales": {"demo": QUICK}}))
+    return ["--configfile", "lab.yaml", "--"]
+
+
+def test_the_readmes_configuration_gives_a_table_of_ones_own(lab):
+    assert len((ROOT / "README.md").read_text().split("# lab.yaml\n")[1].split("```")[0].splitlines()) < 30
+    project, _, options = lab
+    finished = project.snakemake(*options, "lab_table2")
+    assert finished.returncode == 0, finished.stdout
+    with (project.folder / "results/demo/panels/lab/table2.csv").open() as stream:
+        lines = list(csv.DictReader(stream))
+    assert {(line["dataset"], line["transform"]) for line in lines} == {
+        (drug, transform) for drug in ("drug_a", "drug_b") for transform in ("cell_first", "cell_second", "dual")
+    }
+    assert all(-1 <= float(line["mean"]) <= 1 for line in lines)
+    for picture in ("qc/plateA.png", "illumination/plateA.png"):
+        assert (project.folder / "results/screens/lab" / picture).stat().st_size > 10_000
+    index = pd.read_parquet(project.folder / "results/data/drug_a/index.parquet")
+    assert index["class"].unique().tolist() == ["vehicle", "drug A"] or set(index["class"]) == {"vehicle", "drug A"}
+
+
+def refused(lab, options, *said: str, target: str = "results/data/drug_a/images.npy") -> None:
+    """The target fails with one line that says so, and leaves nothing half-written."""
+    project, *_ = lab
+    finished = project.snakemake(*options, target)
+    assert finished.returncode != 0
+    lines = [line for line in finished.stdout.splitlines() if "error: " in line and "phenoviews" in line]
+    assert len(set(lines)) == 1, finished.stdout
+    for words in said:
+        assert words in lines[0]
+    assert not (project.folder / target).exists()
+    assert not list(project.folder.rglob("*.part*"))
+
+
+def one(folder, name="D03_f1_FITC.tif"):
+    found = sorted((folder / "plateA").glob("*_FITC.tif"))[0]
+    return found
+
+
+def test_a_truncated_image_is_named(lab):
+    _, folder, options = lab
+    image = one(folder)
+    image.write_bytes(image.read_bytes()[:5000])
+    refused(lab, options, image.name)
+
+
+def test_a_missing_channel_is_named(lab):
+    _, folder, options = lab
+    image = one(folder)
+    image.unlink()
+    refused(lab, options, "tubulin", image.name.split("_")[0])
+
+
+def test_an_image_of_another_size_is_named(lab):
+    _, folder, options = lab
+    image = one(folder)
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, tifffile.imread(image)[:-8])
+    image.write_bytes(stream.getvalue())
+    refused(lab, options, image.name, "256x216")
+
+
+def test_other_plates_keep_their_work(lab):
+    """A bad image on one plate costs the other plate nothing."""
+    project, folder, _ = lab
+    shutil.copytree(folder / "plateA", folder / "plateB")
+    bad = sorted((folder / "plateB").glob("*_FITC.tif"))[0]
+    bad.write_bytes(b"")
+    config = readme_example()
+    config["datasets"]["drug_a"]["plates"] = ["plateA", "plateB"]
+    options = ["--keep-going", *configured(project, config)]
+    refused(lab, options, bad.name)
+    assert (project.folder / "results/screens/lab/nuclei/plateA.parquet").exists()
+    assert not (project.folder / "results/screens/lab/nuclei/plateB.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"compound": "drug C"}, "no cells of compound 'drug C' on plateA"),
+        ({"cells": 100_000}, "50000 cells of drug A"),
+    ],
+)
+def test_a_subset_that_cannot_be_is_said(lab, change, said):
+    project, *_ = lab
+    config = readme_example()
+    config["datasets"]["drug_a"] |= change
+    refused(lab, configured(project, config), said)
+
+
+def test_a_plate_without_controls_is_named(lab):
+    """The other plate has some, so the screen is one; this plate's treated cells have nothing to be compared with."""
+    project, folder, _ = lab
+    shutil.copytree(folder / "plateA", folder / "plateB")
+    plate_map = pd.read_csv(folder / "platemap.csv")
+    whole = pd.concat([plate_map.assign(plate="plateA"), plate_map.assign(plate="plateB")])
+    bare = (whole["plate"] == "plateB") & (whole["compound"] == "vehicle")
+    for well in whole.loc[bare, "well"]:
+        for image in (folder / "plateB").glob(f"{well}_*"):
+            image.unlink()
+    whole[~bare].to_csv(folder / "platemap.csv", index=False)
+    config = readme_example()
+    config["datasets"]["drug_a"]["plates"] = ["plateA", "plateB"]
+    refused(lab, configured(project, config), "plate plateB has no untreated cells")
+
+
+def test_an_archive_with_a_path_outside_its_folder_is_refused(tmp_path):
+    """Through the real rules, from a file:// mirror in BBBC021's own form."""
+    project = Project(tmp_path / "project")
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    write_tables(SIMULATION, mirror / "BBBC021_v1_image.csv", mirror / "BBBC021_v1_moa.csv")
+    with zipfile.ZipFile(mirror / "BBBC021_v1_images_Week1_00001.zip", "w") as pack:
+        pack.writestr("../outside.tif", b"x")
+    config = {
+        "screens": {"bbbc021": {"mirrors": [mirror.as_uri()], "checksums": "checksums.sha256"}},
+        "datasets": {
+            "drug_a": {
+                "kind": "cells",
+                "screen": "bbbc021",
+                "plates": ["Week1_00001"],
+                "compound": "drug A",
+                "side": 96,
+            }
+        },
+    }
+    options = configured(project, config)
+    refused((project,), options, "'../outside.tif' lies outside its folder")
+    assert not list(tmp_path.rglob("outside.tif"))
+
+
+def test_a_server_that_has_not_the_plate_is_said(tmp_path):
+    project = Project(tmp_path / "project")
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    write_tables(SIMULATION, mirror / "BBBC021_v1_image.csv", mirror / "BBBC021_v1_moa.csv")
+    config = {
+        "screens": {"bbbc021": {"mirrors": [mirror.as_uri()], "checksums": "checksums.sha256"}},
+        "datasets": {
+            "drug_a": {
+                "kind": "cells",
+                "screen": "bbbc021",
+                "plates": ["Week1_00001"],
+                "compound": "drug A",
+                "side": 96,
+            }
+        },
+    }
+    refused((project,), configured(project, config), "BBBC021_v1_images_Week1_00001.zip: no mirror gave it")
