@@ -13,7 +13,7 @@ import scipy.fft
 from matplotlib.figure import Figure
 from scipy import ndimage
 from skimage.feature import peak_local_max
-from skimage.filters import threshold_li
+from skimage.filters import threshold_otsu
 from skimage.segmentation import find_boundaries, watershed
 from tqdm import tqdm
 
@@ -42,9 +42,9 @@ def nuclei(dna: np.ndarray, params: Mapping[str, Any]) -> pd.DataFrame:
 def segment(dna: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
     """Label the nuclei of one field.
 
-    What is brighter than its surroundings and than the field's threshold (minimum cross-entropy, Li & Lee 1993) is
-    nucleus; touching nuclei are cut apart by a watershed from the summits of roundness and brightness together (the
-    distance to the border, and the Laplacian of Gaussian of the logarithm).
+    What is brighter than its surroundings and than the field's threshold (Otsu's, of the logarithm) is nucleus.
+    Touching nuclei are cut apart by a watershed from the summits of roundness and brightness together (the distance to
+    the border, and the Laplacian of Gaussian of the logarithm); what is too small for a nucleus is not cut off.
 
     Args:
         dna: (H, W), the DNA channel, corrected; 0 is no data.
@@ -69,7 +69,8 @@ def _segment(dna: np.ndarray, diameter: float, least_area: float, contrast: floa
     seen = smooth[dna > 0]
     if not seen.size or seen.min() == seen.max():
         return nothing
-    threshold = threshold_li(seen)
+    # Of the logarithm, so that a few very bright nuclei do not lift the threshold above the dim ones.
+    threshold = np.exp(threshold_otsu(np.log(np.maximum(seen, 1))))
     # Of an empty field the threshold cuts the noise in two.
     if smooth[smooth > threshold].mean() < contrast * np.median(seen[seen <= threshold]):
         return nothing
