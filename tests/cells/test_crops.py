@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenoviews.cells.crops import corner, crops, inside, scaled, windows
+from phenoviews.cells.crops import corner, crops, inside, windows
 from phenoviews.cells.illumination import correct
 
 BOUNDS = {"DNA": {"low": 100.0, "high": 1100.0}, "tubulin": {"low": 0.0, "high": 60000.0}}
@@ -71,29 +71,26 @@ def test_one_field_is_read_at_a_time():
 
 
 def test_plate_scaling_is_linear_between_the_plates_percentiles():
-    values = np.zeros((1, 1, 5, 2), np.float32)
-    values[0, 0, :, 0] = [0, 100, 600, 1100, 5000]
-    values[0, 0, :, 1] = [0, 30000, 60000, 61000, 15000]
-    found = scaled(values, "plate", list(BOUNDS.values()))
+    image = np.zeros((2, 5, 5), np.uint16)
+    image[0, 2] = [0, 100, 600, 1100, 5000]
+    image[1, 2] = [0, 30000, 60000, 61000, 15000]
+    (found,) = crops(stream(a=image), rows(("a", 2, 2)), np.ones((2, 5, 5), np.float32), 5, "plate", BOUNDS)
     assert found.dtype == np.uint8
-    assert found[0, 0, :, 0].tolist() == [0, 0, 128, 255, 255]  # 127.5 to the even one
-    assert found[0, 0, :, 1].tolist() == [0, 128, 255, 255, 64]
+    assert found[0, 2, :, 0].tolist() == [0, 0, 128, 255, 255]  # 127.5 to the even one
+    assert found[0, 2, :, 1].tolist() == [0, 128, 255, 255, 64]
 
 
 def test_crop_scaling_spans_each_crop_and_channel():
-    values = field(3, (4, 12, 12, 2)).astype(np.float32)
-    values[1] *= 0.01
-    values[2, ..., 1] = 700  # nothing to see
-    found = scaled(values, "crop", [])
+    image = field(3)
+    image[1, :, 40:] = 700  # nothing to see
+    cells = rows(("a", 20, 30), ("a", 60, 30))
+    (found,) = crops(stream(a=image), cells, np.ones(image.shape, np.float32), 12, "crop", BOUNDS)
     assert found.dtype == np.uint8
-    spans = found.reshape(4, -1, 2)
-    even = np.zeros((4, 2), bool)
-    even[2, 1] = True
-    assert (spans.min(axis=1) == 0).all()
-    np.testing.assert_array_equal(spans.max(axis=1), np.where(even, 0, 255))
-    # The order of the values is kept.
-    one, of = values[0, ..., 0].ravel(), found[0, ..., 0].ravel()
-    assert (np.diff(of[np.argsort(one)].astype(int)) >= 0).all()
+    assert found.min(axis=(1, 2)).tolist() == [[0, 0], [0, 0]]
+    assert found.max(axis=(1, 2)).tolist() == [[255, 255], [255, 0]]
+    values = windows(image, cells, 12)[0, ..., 0].astype(float)
+    expected = (values - values.min()) / np.ptp(values) * 255
+    assert np.abs(found[0, ..., 0] - expected).max() <= 0.501
 
 
 def test_what_does_not_go_together_is_refused():
@@ -107,7 +104,7 @@ def test_what_does_not_go_together_is_refused():
         with pytest.raises(ValueError, match=message):
             list(crops(stream(a=field(0)), cells, ones, 16, "raw", BOUNDS))
     with pytest.raises(ValueError, match="plate, crop, raw"):
-        scaled(np.zeros((1, 2, 2, 1)), "log", [])
+        list(crops(stream(a=field(0)), rows(("a", 40, 30)), ones, 16, "log", BOUNDS))
 
 
 def test_real_crops_are_those_that_were_published(shared_data):

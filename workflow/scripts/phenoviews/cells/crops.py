@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -52,15 +52,27 @@ def crops(
         (n, side, side, C) uint8, or uint16 for `raw`: the n cells of a field.
 
     Raises:
-        ValueError: a cell whose window is not inside, fields and cells that do not go together.
+        ValueError: a cell whose window is not inside, fields and cells that do not go together, an unknown intensity.
     """
+    if intensity not in INTENSITIES:
+        raise ValueError(f"intensity {intensity!r} is none of {', '.join(INTENSITIES)}")
     groups = [(name, rows) for name, rows in cells.groupby("Metadata_Field", sort=False)]
     if (cells["Metadata_Field"] != cells["Metadata_Field"].shift()).sum() != len(groups):
         raise ValueError("the cells of a field do not stand together")
     for (name, rows), (row, image) in zip(groups, fields, strict=True):
         if row["Metadata_Field"] != name:
             raise ValueError(f"the field {row['Metadata_Field']} where the cells are of {name}")
-        yield scaled(windows(correct(image, function), rows, side), intensity, list(bounds.values()))
+        field = correct(image, function)
+        # What is the same for the whole plate is done once for a field, not for each of its overlapping windows.
+        if intensity == "raw":
+            field = np.clip(np.rint(field), 0, 65535).astype(np.uint16)
+        elif intensity == "plate":
+            field = scaled(field, *(np.array([[[of[key]]] for of in bounds.values()]) for key in ("low", "high")))
+        found = windows(field, rows, side)
+        if intensity == "crop":
+            low, high = (extreme(found, axis=(1, 2), keepdims=True) for extreme in (np.min, np.max))
+            found = scaled(found, low, np.maximum(high, low + 1))  # an even crop is black
+        yield found
 
 
 def windows(field: np.ndarray, cells: pd.DataFrame, side: int) -> np.ndarray:
@@ -74,15 +86,7 @@ def windows(field: np.ndarray, cells: pd.DataFrame, side: int) -> np.ndarray:
     return found
 
 
-def scaled(values: np.ndarray, intensity: str, bounds: Sequence[Mapping[str, float]]) -> np.ndarray:
-    """Windows (n, side, side, C) of float values as 8 or 16 bits; see `crops`."""
-    if intensity == "raw":
-        return np.clip(np.rint(values), 0, 65535).astype(np.uint16)
-    if intensity == "plate":
-        low, high = (np.array([of[key] for of in bounds], np.float32) for key in ("low", "high"))
-    elif intensity == "crop":
-        low, high = values.min(axis=(1, 2), keepdims=True), values.max(axis=(1, 2), keepdims=True)
-        high = np.maximum(high, low + 1)  # an even crop is black
-    else:
-        raise ValueError(f"intensity {intensity!r} is none of {', '.join(INTENSITIES)}")
-    return np.rint(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+def scaled(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Values between low and high as uint8, 0 to 255, rounded; what lies beyond is clipped."""
+    low, high = np.float32(low), np.float32(high)
+    return np.rint(np.clip((values - low) * (255 / (high - low)), 0, 255)).astype(np.uint8)
