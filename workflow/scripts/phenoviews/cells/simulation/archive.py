@@ -25,9 +25,10 @@ def write_plate(simulation: Mapping[str, Any], plate: str, archive: str | Path, 
     """Simulate one plate of the entry `simulation` of a screen.
 
     `archive` gets {plate}/{file name}.tif, 16-bit grey images of (height, width) under the names of `write_tables`;
-    {archive}.sha256 its checksum. `truth` gets one row per nucleus whose centre lies in its field: Metadata_Plate,
+    {archive}.sha256 its checksum. `truth` gets one row per nucleus that a field shows, if only in part: Metadata_Plate,
     _Well, _Site, _Field (the name of the DAPI image without suffix), _Compound, _Concentration, _Phenotype, _Cell
-    (nuclei of one cell share it); x, y (pixels, centre of the upper left pixel is 0), area (pixels in the field).
+    (nuclei of one cell share it); x, y (centroid in pixels, the centre of the upper left pixel is 0) and area (pixels)
+    of the part that is shown. A nucleus in several pieces, of a micronucleated cell, is one row.
     The same seed gives the same bytes, in whatever order plates are made.
     """
     full = resolve(simulation)

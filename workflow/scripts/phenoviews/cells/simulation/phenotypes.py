@@ -24,7 +24,7 @@ class Phenotype:
     dna: float = 1.0
     chromatin: float = 0.09  # contrast of its texture
     grain: str = "fine"  # fine, coarse: which texture
-    nucleoli: float = 2.5  # expected number
+    nucleoli: float = 2.5  # expected number; 1 is exactly one
     nucleolus: float = 1.0  # their size
     # The cell's outline.
     size: float = 1.0

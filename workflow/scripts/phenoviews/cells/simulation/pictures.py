@@ -28,8 +28,8 @@ Truth = tuple[str, int, float, float, int]
 def draw(
     rng: np.random.Generator, cells: list[Cell], full: Mapping[str, Any], diffuse: float
 ) -> tuple[np.ndarray, list[Truth]]:
-    """The light (2, 3, height, width) float32 of the flat and of the rounded cells, and of each nucleus whose centre
-    lies in the picture: phenotype, number of its cell, x, y, area."""
+    """The light (2, 3, height, width) float32 of the flat and of the rounded cells, and of each nucleus that the
+    picture shows at least in part: phenotype, number of its cell, and x, y, area of that part."""
     light = np.zeros((2, 3, full["height"], full["width"]), dtype=np.float32)
     scale, points = full["magnification"], Points(light)
     truth: list[Truth] = []
@@ -39,7 +39,7 @@ def draw(
         layer = light[int(cell.look.round)]
         for nucleus in cell.nuclei:
             found = _nucleus(rng, layer, cell, nucleus, stained[DNA], textures, scale)
-            if found and -0.5 <= found[0] < full["width"] - 0.5 and -0.5 <= found[1] < full["height"] - 0.5:
+            if found:
                 truth.append((cell.name, number, *found))
         stained *= 1.0, cell.look.tubulin, cell.look.actin
         _body(rng, layer, cell, stained, textures, scale, diffuse)
@@ -100,7 +100,7 @@ def _nucleus(
     textures: Mapping[str, np.ndarray],
     scale: float,
 ) -> tuple[float, float, int] | None:
-    """Draw one nucleus; its centre of area and area, or None where nothing of it is in the picture."""
+    """Draw one nucleus; centroid and area of what the picture shows of it, or None where it shows nothing."""
     look = cell.look
     reach = max(np.hypot(x, y) + long for x, y, long, *_ in nucleus.blobs) * 1.1 + 3
     window = _Window(layer.shape[1:], nucleus.x, nucleus.y, reach)
@@ -116,6 +116,7 @@ def _nucleus(
         # Thicker in the middle, as a lens.
         bright = np.maximum(bright, edge * blob[5] * (0.72 + 0.36 * np.sqrt(np.maximum(1 - distance * distance, 0))))
     bright *= 1 + look.chromatin * _cut(rng, textures[look.grain], window.shape)
+    # Up to one is a probability, more is the mean of a number.
     for _ in range(rng.poisson(look.nucleoli) if look.nucleoli > 1 else int(rng.random() < look.nucleoli)):
         around, away = rng.uniform(0, 2 * np.pi), 0.55 * np.sqrt(rng.random()) * nucleus.blobs[0][3]
         size = look.nucleolus * rng.uniform(2.6, 4.2) * scale
