@@ -114,5 +114,11 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> dict[str, Path]:
-    names = {"encoder": "encoder.pt", "projector": "projector.pt", "history": "history.csv", "summary": "run.yaml"}
+    names = {
+        "encoder": "encoder.pt",
+        "projector": "projector.pt",
+        "embeddings": "embeddings/encoder-test.npy",
+        "history": "history.csv",
+        "summary": "run.yaml",
+    }
     return {key: tmp_path / "run" / name for key, name in names.items()}

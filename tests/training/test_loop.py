@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -15,7 +16,7 @@ from phenoviews import models
 from phenoviews.data import Images
 from phenoviews.errors import UserError
 from phenoviews.training import checkpoint as checkpoints
-from phenoviews.training import pretrain
+from phenoviews.training import embed, pretrain
 from phenoviews.training.loop import Trainer, spread
 
 CPU = torch.device("cpu")
@@ -60,7 +61,7 @@ def test_outputs(train: Callable, make_run: Callable, outputs: dict[str, Path], 
     run = make_run()
     encoder = train(run)
     assert not list(tmp_path.glob("**/*checkpoint*"))
-    assert sorted(p.name for p in outputs["encoder"].parent.iterdir()) == sorted(p.name for p in outputs.values())
+    assert {p for p in outputs["encoder"].parent.rglob("*") if p.is_file()} == set(outputs.values())
 
     # torchvision's names; float32 (BatchNorm's counters are whole numbers), contiguous, on the CPU
     names = {k for k in torchvision.models.vgg11_bn(weights=None).state_dict() if not k.startswith("classifier")}
@@ -86,6 +87,16 @@ def test_outputs(train: Callable, make_run: Callable, outputs: dict[str, Path], 
     assert summary["data"]["images"] == 450
     assert summary["threads"] == 1
     assert summary["versions"]["torch"] == torch.__version__
+
+
+def test_embeddings_are_those_of_the_written_encoder(
+    train: Callable, make_run: Callable, outputs: dict[str, Path], digits: Path, tmp_path: Path
+):
+    for keep in ("last", "best_ami"):
+        run = make_run(training={"keep": keep})
+        train(run)
+        embed(run, digits, outputs["encoder"], outputs["projector"], {"test": tmp_path / "again.npy"}, threads=1)
+        np.testing.assert_array_equal(np.load(outputs["embeddings"]), np.load(tmp_path / "again.npy"))
 
 
 def test_same_seed_same_bits_and_another_seed_others(train: Callable, make_run: Callable, outputs: dict[str, Path]):

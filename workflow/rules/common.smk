@@ -80,6 +80,7 @@ WEIGHTS = "results/weights/{weights}.json"
 RESULTS = f"results/{study.scale}"
 VIEWS = f"{RESULTS}/views/{{dataset}}/{{transform}}/seed{{seed}}"
 RUN = f"{RESULTS}/runs/{{dataset}}/{{transform}}/{{method}}/{{backbone}}/seed{{seed}}"
+EMBEDDINGS = RUN + "/embeddings/{evaluate}-test.npy"
 CLUSTERS = f"{RUN}/measures/clusters-k{{k}}.json"
 CLUSTER_TABLE = f"{RUN}/measures/clusters-k{{k}}.parquet"
 TSNE = f"{RUN}/measures/tsne.parquet"
@@ -168,6 +169,14 @@ def cell_inputs(wildcards) -> dict[str, list[str]]:
         "pictures": [pictures(screen, plate) for plate in plates],
         **{kind: [file.format(screen=screen, plate=plate) for plate in plates] for kind, file in patterns.items()},
     }
+
+
+# -------------------------------------------------------------------------------------------------------- embeddings
+def embeddings_of(wildcards) -> str:
+    """The embeddings that are evaluated; an encoder that nobody trained here has no projector."""
+    run = run_of(wildcards)
+    trained = told(study.is_trained, run)
+    return path(EMBEDDINGS, run, evaluate=study.config["measures"]["evaluate"] if trained else "encoder")
 
 
 # ------------------------------------------------------------------------------------------------------------ weights

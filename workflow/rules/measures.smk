@@ -4,7 +4,7 @@
 rule clusters:
     input:
         index=INDEX,
-        embeddings=f"{RUN}/embeddings/test.npy",
+        embeddings=embeddings_of,
     output:
         numbers=CLUSTERS,
         table=CLUSTER_TABLE,
@@ -26,7 +26,7 @@ rule clusters:
 rule doses:
     input:
         index=INDEX,
-        embeddings=f"{RUN}/embeddings/test.npy",
+        embeddings=embeddings_of,
     output:
         DOSES,
     log:
@@ -46,7 +46,7 @@ rule doses:
 rule tsne:
     input:
         index=INDEX,
-        embeddings=f"{RUN}/embeddings/test.npy",
+        embeddings=embeddings_of,
     output:
         TSNE,
     log:

@@ -9,6 +9,7 @@ rule pretrain:
     output:
         encoder=f"{RUN}/encoder.pt",
         projector=f"{RUN}/projector.pt",
+        embeddings=EMBEDDINGS.format(evaluate="encoder"),
         history=f"{RUN}/history.csv",
         summary=f"{RUN}/run.yaml",
     log:
@@ -32,6 +33,7 @@ rule pretrain:
         "../scripts/pretrain.py"
 
 
+# The projector's output, where that is to be evaluated.
 rule embed:
     input:
         images=IMAGES,
@@ -39,7 +41,7 @@ rule embed:
         encoder=f"{RUN}/encoder.pt",
         projector=f"{RUN}/projector.pt",
     output:
-        test=f"{RUN}/embeddings/test.npy",
+        test=EMBEDDINGS.format(evaluate="projector"),
     log:
         f"{RUN}/logs/embed.log",
     wildcard_constraints:
@@ -52,7 +54,7 @@ rule embed:
         runtime=30,
         mem_mb=memory,
     params:
-        run=lambda wildcards: resolved(wildcards, EMBEDDED),
+        run=lambda wildcards: {**resolved(wildcards, EMBEDDED), "evaluate": "projector"},
         code=code_hash(
             *ENCODER_CODE,
             "phenoviews/methods/parts.py",
@@ -69,7 +71,7 @@ rule embed_frozen:
         index=INDEX,
         weights=weights_of,
     output:
-        test=f"{RUN}/embeddings/test.npy",
+        test=EMBEDDINGS.format(evaluate="encoder"),
     log:
         f"{RUN}/logs/embed.log",
     wildcard_constraints:

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from phenoviews import methods, models
+from phenoviews.data import embeddings
 from phenoviews.data.images import Images, take
 from phenoviews.errors import UserError
 from phenoviews.files import atomic
@@ -50,7 +51,8 @@ def pretrain(
         data: the data set's folder.
         outputs: paths of `encoder`, `projector` (state dicts; CPU, float32), `history` (csv, a row per epoch: epoch,
             loss, lr, images_per_s (each image twice viewed), seconds, spread, memory_gb (peak on the GPU), and ami
-            with `keep: best_ami`), `summary` (yaml: the run, the versions, the device, the data, how it ended).
+            with `keep: best_ami`), `embeddings` (the encoder's, of the test images, as `embed` makes them: here, while
+            images and encoder are on the device, since every measure needs them), `summary` (yaml: the run, the versions, the device, the data, how it ended).
         checkpoint: kept up to date every `training.checkpoint_minutes` and on SIGTERM, which ends the process with
             status 143 (SystemExit); a training of the same run goes on from it; removed at success.
         weights: the file to start from where `backbone.init` is not random.
@@ -72,7 +74,7 @@ def pretrain(
         except UserError:
             checkpoints.discard(checkpoint)  # what failed would fail again from there
             raise
-        _write(trainer, outputs, identity)
+        _write(trainer, outputs, identity, images)
     checkpoints.discard(checkpoint)
 
 
@@ -349,10 +351,13 @@ def _train(trainer: Trainer, checkpoint: Path, run_hash: str) -> None:
                 raise SystemExit(143)  # 128 + SIGTERM, as the shell counts
 
 
-def _write(trainer: Trainer, outputs: dict[str, Path], identity: dict) -> None:
+def _write(trainer: Trainer, outputs: dict[str, Path], identity: dict, images: Images) -> None:
     """All outputs, which appear together, the encoder last."""
     best = trainer.keeper.best if trainer.keeper else None
     kept = best or _weights(trainer.method)
+    encoder = trainer.method.encoder.eval()
+    encoder.load_state_dict(kept["encoder"])
+    tested = features(encoder, images.tensor("test", trainer.device), evaluation_view(trainer.run)).cpu().numpy()
     history = pd.DataFrame(trainer.history)
     seconds = float(history["seconds"].sum())
     summary = {
@@ -376,12 +381,12 @@ def _write(trainer: Trainer, outputs: dict[str, Path], identity: dict) -> None:
     }
     with contextlib.ExitStack() as stack:
         # Left in reverse: the encoder, whose being there says that all is there, is renamed last.
-        partial = {
-            name: stack.enter_context(atomic(outputs[name])) for name in ("encoder", "projector", "history", "summary")
-        }
+        names = ("encoder", "projector", "embeddings", "history", "summary")
+        partial = {name: stack.enter_context(atomic(outputs[name])) for name in names}
         for name in ("encoder", "projector"):
             with partial[name].open("wb") as stream:  # a stream, since torch.save writes a path's name into the file
                 torch.save(kept[name], stream)
+        embeddings.save(partial["embeddings"], tested)
         history.to_csv(partial["history"], index=False)
         partial["summary"].write_text(yaml.safe_dump(summary, sort_keys=False))
 
