@@ -128,9 +128,7 @@ def screen_files(wildcards) -> dict[str, str]:
     screen = told(study.entry, "screens", wildcards.screen)
     if screen["kind"] != "bbbc021":
         return {key: screen[key] for key in ("path", "platemap") if key in screen}
-    return {
-        key: DOWNLOAD.format(source=wildcards.screen, file=file["name"]) for key, file in screen["files"].items()
-    }
+    return {key: DOWNLOAD.format(source=wildcards.screen, file=file["name"]) for key, file in screen["files"].items()}
 
 
 def pictures(name, plate) -> str:

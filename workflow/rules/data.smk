@@ -25,9 +25,9 @@ rule data:
         index=INDEX,
     log:
         "results/logs/data/{dataset}.log",
-    localrule: True
     wildcard_constraints:
         dataset=f"(?!{CELLS}/)[^/]+",
+    localrule: True
     conda:
         ENVIRONMENT
     params:

@@ -32,9 +32,9 @@ for panel in study.panels.values():
                 **figure_inputs(panel),
                 claims=claims_on(panel),
             output:
+                **number_files(panel),
                 png=report(panel_file(panel, "png"), **in_report(panel, "PNG")),
                 pdf=panel_file(panel, "pdf"),
-                **number_files(panel),
             log:
                 panel_file(panel, "log"),
             localrule: True

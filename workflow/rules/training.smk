@@ -9,7 +9,7 @@ rule pretrain:
     output:
         encoder=f"{RUN}/encoder.pt",
         projector=f"{RUN}/projector.pt",
-        embeddings=EMBEDDINGS.format(evaluate="encoder"),
+        embeddings=EMBEDDINGS.replace("{evaluate}", "encoder"),
         history=f"{RUN}/history.csv",
         summary=f"{RUN}/run.yaml",
     log:
@@ -41,7 +41,7 @@ rule embed:
         encoder=f"{RUN}/encoder.pt",
         projector=f"{RUN}/projector.pt",
     output:
-        test=EMBEDDINGS.format(evaluate="projector"),
+        test=EMBEDDINGS.replace("{evaluate}", "projector"),
     log:
         f"{RUN}/logs/embed.log",
     wildcard_constraints:
@@ -71,7 +71,7 @@ rule embed_frozen:
         index=INDEX,
         weights=weights_of,
     output:
-        test=EMBEDDINGS.format(evaluate="encoder"),
+        test=EMBEDDINGS.replace("{evaluate}", "encoder"),
     log:
         f"{RUN}/logs/embed.log",
     wildcard_constraints:
