@@ -14,16 +14,29 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 
-# The least that goes the whole way: one seed, one epoch, two transforms, one backbone.
+# The least that goes the whole way: one seed, one epoch, two transforms, one backbone, one compound of small fields.
+NOCODAZOLE = {"dataset": "cells_nocodazole", "method": "moco", "backbone": "vgg13"}
+UNTRAINED = {"dataset": "cells_nocodazole", "transform": "plain", "method": "imagenet", "backbone": "vgg16"}
 TINY = {
     "seeds": [5],
     "backbones": {"vgg11": {"width": 0.125}},
-    "recipes": {"mnist": {"training": {"epochs": 1}, "probe": {"epochs": 5, "milestones": [3]}}},
+    "screens": {"simulated": {"simulation": {"width": 256, "height": 224, "cells": 30}}},
+    "datasets": {"simulated_nocodazole": {"cells": 80}},
+    "recipes": {
+        "mnist": {"training": {"epochs": 1}, "probe": {"epochs": 5, "milestones": [3]}},
+        "cells": {"training": {"epochs": 1, "batch_size": 16}, "methods": {"moco": {"queue": 32}}},
+    },
     "panels": {
         "no_free_lunch": {
             "table1": {"runs": {"transform": ["mnist_first", "mnist_second"]}},
             "table7": {"runs": {"backbone": ["vgg11"]}},
             "figure9": {"runs": {"backbone": ["vgg11"]}},
+            "table2": {"runs": [{**NOCODAZOLE, "transform": ["cell_first", "dual"]}, UNTRAINED]},
+            "ablation": {"runs": {"transform": ["cell_first", "cell_first+color_jitter=off"]}},
+            "figure2": {"runs": {"transform": ["dual"]}},
+            "figure10": {"runs": {"dataset": ["cells_nocodazole"]}},
+            "figure6": {"runs": {"backbone": ["resnet18"]}, "randomised": "resnet18"},
+            "figure7": {"runs": {"backbone": ["vgg11"]}},
         }
     },
 }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -28,10 +31,40 @@ def done(tmp_path_factory):
 def test_every_panel_is_there(done):
     project, _ = done
     panels = {file.name for file in (project.folder / PANELS).iterdir()}
-    for table in ("table1", "table7"):
-        assert {f"{table}.csv", f"{table}.md", f"{table}.tex", f"{table}.claims.csv"} <= panels
-    for figure in ("figure1", "figure9"):
+    for numbers in ("table1", "table2", "table7", "ablation", "figure6", "figure7"):
+        assert {f"{numbers}.csv", f"{numbers}.md", f"{numbers}.tex", f"{numbers}.claims.csv"} <= panels
+    for figure in ("figure1", "figure2", "figure6", "figure7", "figure9", "figure10"):
         assert {f"{figure}.png", f"{figure}.pdf"} <= panels
+
+
+def test_cells_are_those_of_the_simulation(done):
+    """From the simulated archives through download, correction, nuclei and crops: both classes, their doses, and the
+    true phenotypes of nearly all cells."""
+    project, _ = done
+    index = pd.read_parquet(project.folder / "results/data/simulated_nocodazole/index.parquet")
+    assert index["class"].value_counts().to_dict() == {"DMSO": 40, "nocodazole": 40}
+    assert set(index.loc[index["class"] == "nocodazole", "Metadata_Concentration"]) <= {0.1, 0.3, 1.0, 3.0}
+    assert (index["Metadata_Phenotype"] != "").mean() > 0.9
+    images = np.load(project.folder / "results/data/simulated_nocodazole/images.npy", mmap_mode="r")
+    assert images.shape == (80, 96, 96, 3)
+    centre = images[:, 40:56, 40:56, 0].mean()
+    assert centre > 2 * np.median(images[..., 0]), "nuclei stand in the middle of their crops"
+
+
+def test_detection_on_a_simulated_plate(done):
+    project, options = done
+    file = "results/screens/simulated/detection/Week1_00001.json"
+    finished = project.snakemake(*options, file)
+    assert finished.returncode == 0, finished.stdout
+    assert json.loads((project.folder / file).read_text())["f1"] > 0.95
+
+
+def test_a_second_screen_is_not_simulated_for_a_table_of_digits(done):
+    """Nothing is made that the target does not need."""
+    project, _ = done
+    fresh = Project(project.folder / "fresh")
+    planned = fresh.planned(*fresh.lay_over(TINY), "no_free_lunch_table1")
+    assert not {"simulate_plate", "download", "cells", "weights"} & set(planned)
 
 
 def test_every_number_says_where_it_comes_from(done):

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
 
-def test_the_papers_scale_plans_fifty_trainings_and_downloads_nothing(project):
+def test_the_papers_scale_plans_its_trainings_and_downloads_nothing(project):
+    """MNIST 50, Table 2 270, the ablation 120 more, Figure 2 two more; MNIST's four files, BBBC021's two tables and
+    the archives of the only three plates that are needed."""
     plan = project.planned("--config", "scale=paper")
-    assert plan["pretrain"] == 50
-    assert plan["download"] == 4
+    assert plan["pretrain"] == 50 + 270 + 120 + 2
+    assert plan["download"] == 4 + 2 + 3
+    assert not (project.folder / "results").exists()
+
+
+def test_table_2_needs_the_three_plates_of_week_1(project):
+    done = project.snakemake("--dry-run", "--config", "scale=paper", "--", "no_free_lunch_table2")
+    assert done.returncode == 0
+    archives = set(re.findall(r"output: (\S+\.zip)", done.stdout))
+    plates = {f"results/downloads/bbbc021/BBBC021_v1_images_Week1_{number}.zip" for number in (22123, 22141, 22161)}
+    assert archives == plates
     assert not (project.folder / "results").exists()
 
 
 def test_the_demo_downloads_nothing(project):
+    """But what its own simulation made: two tables and an archive per plate."""
     plan = project.planned()
-    assert "download" not in plan
+    assert plan["download"] == 2 + plan["simulate_plate"]
     assert "weights" not in plan
-    assert {"no_free_lunch_table1", "no_free_lunch_table7", "no_free_lunch_figure1", "no_free_lunch_figure9"} <= set(
-        plan
-    )
+    assert {f"no_free_lunch_{item}" for item in ("table1", "table2", "table7", "ablation")} <= set(plan)
+    assert {f"no_free_lunch_figure{number}" for number in (1, 2, 6, 7, 9, 10)} <= set(plan)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +42,9 @@ def test_the_demo_downloads_nothing(project):
         ("no_free_lunch_table7", 30, {"tsne", "clusters", "lpips", "weights"}),
         ("no_free_lunch_figure1", 2, {"probe", "lpips", "weights"}),
         ("no_free_lunch_figure9", 6, {"probe", "lpips", "weights", "tsne"}),
+        ("no_free_lunch_table2", 270, {"probe", "lpips", "tsne", "doses", "simulate_plate", "embed"}),
+        ("no_free_lunch_ablation", 150, {"weights", "embed_frozen"}),
+        ("no_free_lunch_figure2", 3, {"probe", "weights", "doses"}),
     ],
 )
 def test_a_panel_runs_only_what_it_needs(project, panel, trainings, not_needed):
@@ -53,7 +69,7 @@ def test_a_sweep_needs_no_new_rules(project):
     }
     (project.folder / "sweep.yaml").write_text(yaml.safe_dump({"panels": {"mine": {"rotation": panel}}}))
     # degrees=25 is what mnist_first has: the same training.
-    assert project.planned("--configfile", "sweep.yaml", "--", "mine_rotation")["pretrain"] == 2 * 2
+    assert project.planned("--configfile", "sweep.yaml", "--", "mine_rotation")["pretrain"] == 2
 
 
 @pytest.mark.parametrize(

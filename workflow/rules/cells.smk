@@ -102,6 +102,7 @@ rule nuclei:
             "phenoviews/cells/source.py",
             "phenoviews/cells/illumination.py",
             "phenoviews/cells/nuclei.py",
+            "phenoviews/panels/style.py",
         ),
     script:
         "../scripts/nuclei.py"

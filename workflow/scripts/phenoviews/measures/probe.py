@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from phenoviews.errors import UserError
 
@@ -26,6 +25,9 @@ def probe_scores(labels: np.ndarray, predictions: np.ndarray, classes: list[str]
     Raises:
         UserError: no images, or not one prediction per image.
     """
+    # Here, since every training imports this package and need not wait seconds for scikit-learn.
+    from sklearn.metrics import accuracy_score, f1_score, recall_score
+
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if len(labels) == 0 or labels.shape != predictions.shape:
         raise UserError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from phenoviews.data.download import fetch
 from phenoviews.errors import UserError
 from phenoviews.files import read_json, write_json
 from phenoviews.models.weights import imagenet_source
@@ -16,6 +15,8 @@ def download(name: str, out: Path) -> None:
 
     That there are none is an answer, not a failure: a table says it in the cell that needs them.
     """
+    from phenoviews.data.download import fetch  # here, since who only asks where weights are downloads nothing
+
     source = imagenet_source(name)
     file = out.parent / source["name"]
     try:
