@@ -24,5 +24,5 @@ def test_where_there_are_none_the_reason_is_read(tmp_path):
 
 def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "test.npy").write_bytes(b"\x93NUMPY nothing")
-    with pytest.raises(UserError, match="test.npy: not readable"):
+    with pytest.raises(UserError, match=r"test\.npy: not readable"):
         embeddings.load(tmp_path / "test.npy")

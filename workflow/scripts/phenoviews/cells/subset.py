@@ -33,9 +33,7 @@ def subset(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
     name, compound = f"datasets.{dataset['name']}", dataset["compound"]
     treated = nuclei[(nuclei["Metadata_Compound"] == compound) & ~in_columns(nuclei, dataset["control_columns"])]
     if treated.empty:
-        raise UserError(
-            f"{name}: no cells of compound '{compound}' on {', '.join(dataset['plates'])}; check the compound and plates"
-        )
+        raise UserError(f"{name}: no cells of compound '{compound}' on {', '.join(dataset['plates'])}; check both")
     doses = np.sort(treated["Metadata_Concentration"].unique())
     if dataset["highest_doses"]:
         doses = doses[-dataset["highest_doses"] :]

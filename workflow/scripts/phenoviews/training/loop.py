@@ -49,10 +49,11 @@ def pretrain(
     Args:
         run: everything that decides the training, as `Study.resolve` makes it.
         data: the data set's folder.
-        outputs: paths of `encoder`, `projector` (state dicts; CPU, float32), `history` (csv, a row per epoch: epoch,
-            loss, lr, images_per_s (each image twice viewed), seconds, spread, memory_gb (peak on the GPU), and ami
-            with `keep: best_ami`), `embeddings` (the encoder's, of the test images, as `embed` makes them: here, while
-            images and encoder are on the device, since every measure needs them), `summary` (yaml: the run, the versions, the device, the data, how it ended).
+        outputs: paths of `encoder`, `projector` (state dicts; CPU, float32), `embeddings` (the encoder's, of the test
+            images, as `embed` makes them: here, while both are on the device, since every measure needs them),
+            `history` (csv, a row per epoch: epoch, loss, lr, images_per_s (each image twice viewed), seconds, spread,
+            memory_gb (peak on the GPU), and ami with `keep: best_ami`), `summary` (yaml: the run, the versions, the
+            device, the data, how it ended).
         checkpoint: kept up to date every `training.checkpoint_minutes` and on SIGTERM, which ends the process with
             status 143 (SystemExit); a training of the same run goes on from it; removed at success.
         weights: the file to start from where `backbone.init` is not random.
