@@ -185,6 +185,28 @@ def test_settings_that_are_not_the_papers_are_named_in_every_panel(config):
     assert notes(Study(own, shipped=config)) == {""}
 
 
+def test_changes_are_named_in_one_order(root):
+    """Another order in another process would be another parameter, and every panel would be drawn again."""
+    script = (
+        "import yaml; from phenoviews.study import Study; shipped = yaml.safe_load(open('config.yaml'));"
+        "backbones = {'vgg11': {'width': 2}, 'vgg13': {'width': 2}};"
+        "patch = {'seeds': [1], 'backbones': backbones, 'stand_ins': {'mnist': 'cifar10'}};"
+        "config = {**shipped, 'scales': {**shipped['scales'], 'demo': patch}};"
+        "study = Study(config, shipped); print(study.changes)"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=root,
+            env={"PYTHONPATH": "workflow/scripts", "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in "0123"
+    }
+    assert len(said) == 1
+
+
 # -------------------------------------------------------------------------------------------------------------- names
 def test_override_reaches_the_leaf(paper):
     pipeline = paper.sets("cifar+hue=0.25+color_jitter.p=0.5+scale.0=0.2")[0]["views"][0]

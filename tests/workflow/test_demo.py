@@ -125,7 +125,9 @@ def test_another_probe_trains_no_encoder_again(done):
     project, _ = done
     recipe = TINY["recipes"]["mnist"]
     probe = {**recipe["probe"], "epochs": 6}
-    plan = project.planned(*project.lay_over({**TINY, "recipes": {"mnist": {**recipe, "probe": probe}}}))
+    plan = project.planned(
+        *project.lay_over({**TINY, "recipes": {**TINY["recipes"], "mnist": {**recipe, "probe": probe}}})
+    )
     assert "probe" in plan
     assert "pretrain" not in plan
     project.lay_over(TINY)

@@ -399,7 +399,7 @@ def _changes(shipped: Any, config: Any, path: tuple[str, ...] = ()) -> Iterator[
 
     Entries that the shipped document has not are the user's own, and no changes.
     """
-    deciding = {
+    deciding = (
         "seeds",
         "datasets",
         "screens",
@@ -409,11 +409,11 @@ def _changes(shipped: Any, config: Any, path: tuple[str, ...] = ()) -> Iterator[
         "backbones",
         "recipes",
         "measures",
-    }
+    )
     idle = {"mirrors", "label", "checksums", "images"}
     if isinstance(shipped, dict) and isinstance(config, dict):
-        for key in (shipped.keys() & config.keys()) - idle if path else deciding:
-            yield from sorted(_changes(shipped.get(key), config.get(key), (*path, key)))
+        for key in sorted((shipped.keys() & config.keys()) - idle) if path else deciding:
+            yield from _changes(shipped.get(key), config.get(key), (*path, key))
     elif shipped != config:
         yield f"{'.'.join(path)}: {config}"
 
