@@ -154,6 +154,7 @@ rule cells:
             "phenoviews/cells/subset.py",
             "phenoviews/cells/prepare.py",
             "phenoviews/measures/detection.py",
+            "phenoviews/profiles/annotated.py",
         ),
     script:
         "../scripts/cells.py"

@@ -40,13 +40,13 @@ resource_scopes:
     gpu="local",
 
 
-def named(section, kind):
-    """A pattern of the names, with overrides or without, of the entries of this kind: for rules that serve only them."""
-    names = [name for name, entry in study.config[section].items() if entry["kind"] == kind]
+def named(section, *kinds):
+    """A pattern of the names, with overrides or without, of entries of these kinds: for rules that serve only them."""
+    names = [name for name, entry in study.config[section].items() if entry["kind"] in kinds]
     return rf"({'|'.join(map(re.escape, names))})(\+[^/]+)?" if names else "(?!)"
 
 
-CELLS = named("datasets", "cells")
+CELLS = named("datasets", "cells", "treatments")
 FROZEN = named("methods", "frozen")
 TRAINED = f"(?!{FROZEN}/)[^/]+"
 
@@ -80,11 +80,15 @@ WEIGHTS = "results/weights/{weights}.json"
 RESULTS = f"results/{study.scale}"
 VIEWS = f"{RESULTS}/views/{{dataset}}/{{transform}}/seed{{seed}}"
 RUN = f"{RESULTS}/runs/{{dataset}}/{{transform}}/{{method}}/{{backbone}}/seed{{seed}}"
-EMBEDDINGS = f"{RUN}/embeddings/{{evaluate}}-test.npy"
+EMBEDDINGS = f"{RUN}/embeddings/{{evaluate}}.npy"
 CLUSTERS = f"{RUN}/measures/clusters-k{{k}}.json"
 CLUSTER_TABLE = f"{RUN}/measures/clusters-k{{k}}.parquet"
 TSNE = f"{RUN}/measures/tsne.parquet"
 DOSES = f"{RUN}/measures/doses.json"
+PROFILES = f"{RUN}/measures/profiles.parquet"
+SCORES = f"{RUN}/measures/scores.json"
+TREATMENTS = f"{RUN}/measures/treatments.parquet"
+STRUCTURE = f"{RUN}/measures/structure.json"
 PROBE = f"{RUN}/measures/probe.json"
 LPIPS = f"{VIEWS}/lpips.json"
 
@@ -275,7 +279,7 @@ def in_report(panel, form) -> dict:
 def table_inputs(panel) -> dict[str, list[str]]:
     """One file per run for every kind of measure that the table shows, in the order of its runs."""
     kinds = dict.fromkeys(METRICS[metric]["measure"] for metric in panel.declared["metrics"])
-    patterns = {"clusters": CLUSTERS, "probe": PROBE, "lpips": LPIPS}
+    patterns = {"clusters": CLUSTERS, "probe": PROBE, "lpips": LPIPS, "scores": SCORES, "structure": STRUCTURE}
     k = panel.declared.get("clusters")
     return {kind: [path(patterns[kind], run, k=k) for run in study.runs(panel)] for kind in kinds}
 
@@ -302,6 +306,7 @@ def figure_inputs(panel) -> dict[str, list[str]]:
         "tsne": {"index": INDEX, "tsne": TSNE, "clusters": CLUSTER_TABLE, "numbers": CLUSTERS},
         "nearest": {"index": INDEX, "images": IMAGES, "clusters": CLUSTER_TABLE, "numbers": CLUSTERS},
         "doses": {"doses": DOSES},
+        "treatments": {"treatments": TREATMENTS},
     }[panel.declared["plot"]]
     runs, k = study.runs(panel), panel.declared.get("clusters")
     return {name: [path(pattern, run, k=k) for run in runs] for name, pattern in patterns.items()}

@@ -63,6 +63,51 @@ rule tsne:
         "../scripts/tsne.py"
 
 
+# Cells → well profiles → treatments, and whether each finds its mechanism of action.
+rule score:
+    input:
+        index=INDEX,
+        embeddings=embeddings_of,
+    output:
+        profiles=PROFILES,
+        numbers=SCORES,
+        predictions=SCORES.replace(".json", ".csv"),
+        treatments=TREATMENTS,
+    log:
+        f"{RUN}/logs/score.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=60,
+        mem_mb=16000,
+    params:
+        settings=study.config["measures"]["profiles"],
+        code=code_hash("phenoviews/profiles/*.py", "phenoviews/measures/tsne.py"),
+    script:
+        "../scripts/score.py"
+
+
+# What profiles follow besides: replicates, mechanisms of action, weeks and plates.
+rule structure:
+    input:
+        index=INDEX,
+        embeddings=embeddings_of,
+    output:
+        STRUCTURE,
+    log:
+        f"{RUN}/logs/structure.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=60,
+        mem_mb=16000,
+    params:
+        settings=study.config["measures"]["profiles"],
+        code=code_hash("phenoviews/profiles/*.py"),
+    script:
+        "../scripts/structure.py"
+
+
 # How far apart two views are that a transform makes, whatever is then trained on them.
 rule lpips:
     input:

@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.more:
             precision, shares = structure(meta, x, **settings, seed=options.seed)
             print("\n".join(_more(precision, shares)))
-            result |= {"precision": _records(precision), "variance_shares": _records(shares)}
+            result |= {"precision": tables.plain(precision), "variance_shares": tables.plain(shares)}
         if options.json:
             write_json(options.json, {"table": str(options.table), **result})
         if options.predictions:
@@ -165,10 +165,6 @@ def _confusions(predictions: pd.DataFrame) -> pd.DataFrame:
         )
         parts.append(counts.assign(postprocessing=name, score=key))
     return pd.concat(parts)[["postprocessing", "score", "true", "predicted", "treatments"]]
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{key: None if pd.isna(value) else value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 if __name__ == "__main__":

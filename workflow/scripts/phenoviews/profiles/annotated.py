@@ -7,13 +7,14 @@ dose series of Week1) and the positive control of every plate; those 330 are lef
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from phenoviews.cells.subset import in_columns
+from phenoviews.data.split import stratified
 from phenoviews.errors import UserError
 from phenoviews.profiles.neighbours import single_batch_moas
 from phenoviews.profiles.tables import CONTROL, TREATMENT, WELL
@@ -98,3 +99,43 @@ def subset(
 def evaluated(table: pd.DataFrame, chosen: np.ndarray) -> np.ndarray:
     """(rows,) bool: what a subset is evaluated on: its rows, and all rows of the controls (ambiguity B-6)."""
     return np.asarray(chosen) | table[CONTROL].to_numpy()
+
+
+def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
+    """Choose the cells of a `datasets` entry of kind treatments.
+
+    Args:
+        nuclei: one row per cell whose crop lies inside its field, with the `Metadata_*` columns of its field and x, y.
+        dataset: name; fraction of the annotated set that is trained on; sample, what is drawn: fields of every
+            treatment and week, or cells of every well (ambiguity B-6); val_fraction (B-5); split_seed; control_columns.
+
+    Returns:
+        The rows of the fraction and all controls, in their order, with split (train, val; test: controls that are
+        only evaluated), label and class (the MoA, or the name of the control).
+
+    Raises:
+        UserError: no annotated treatment on these plates, or none without controls.
+    """
+    name = f"datasets.{dataset['name']}"
+    try:
+        table = annotated(nuclei, dataset["control_columns"])
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
+    if not table[CONTROL].any():
+        raise UserError(f"{name}: no untreated cells (`{dataset['control']}`) on its plates; add plates that have some")
+    if dataset["sample"] == "fields":
+        field = ["Metadata_Plate", "Metadata_Field"]
+        fields = table.drop_duplicates(field)
+        drawn = pd.MultiIndex.from_frame(fields.loc[subset(fields, dataset["fraction"], dataset["split_seed"]), field])
+        chosen = pd.MultiIndex.from_frame(table[field]).isin(drawn)
+    else:
+        chosen = subset(table, dataset["fraction"], dataset["split_seed"], by=WELL)
+    names = np.where(table[CONTROL], table["Metadata_Compound"], table["Metadata_MoA"])
+    classes, label = np.unique(names.astype(str), return_inverse=True)
+    split = np.full(len(table), "test", dtype=object)
+    split[chosen] = "train"
+    if dataset["val_fraction"]:
+        held = stratified(label[chosen], list(classes), dataset["val_fraction"], 0, dataset["split_seed"]) == "test"
+        split[np.flatnonzero(chosen)[held]] = "val"
+    table = table.assign(split=split, label=label, **{"class": classes[label]})
+    return table[evaluated(table, chosen)].reset_index(drop=True)

@@ -183,6 +183,11 @@ def constant(x: np.ndarray) -> np.ndarray:
     return np.ptp(x, axis=0) == 0
 
 
+def plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as JSON holds them: missing numbers are None."""
+    return [{key: None if pd.isna(value) else value for key, value in row.items()} for row in table.to_dict("records")]
+
+
 def _header(path: Path) -> list[str]:
     if not path.is_file():
         raise UserError(f"{path}: no such file")

@@ -26,6 +26,14 @@ METRICS = {
     "hungarian_accuracy": {"measure": "clusters", "label": "Cluster accuracy", "unit": "", "digits": 2},
     "top1": {"measure": "probe", "label": "Top-1", "unit": "%", "digits": 1},
     "lpips": {"measure": "lpips", "label": "LPIPS", "unit": "", "digits": 2},
+    "nsc": {"measure": "scores", "label": "NSC", "unit": "%", "digits": 1},
+    "nscb": {"measure": "scores", "label": "NSCB", "unit": "%", "digits": 1},
+    "drop": {"measure": "scores", "label": "Drop", "unit": "points", "digits": 1},
+    "map_replicates": {"measure": "structure", "label": "mAP of replicates", "unit": "", "digits": 2},
+    "map_moas": {"measure": "structure", "label": "mAP of MoAs", "unit": "", "digits": 2},
+    "map_moas_other_batch": {"measure": "structure", "label": "mAP of MoAs, other weeks", "unit": "", "digits": 2},
+    "share_batch": {"measure": "structure", "label": "Variance by week", "unit": "", "digits": 2},
+    "share_plate": {"measure": "structure", "label": "Variance by plate", "unit": "", "digits": 2},
 }
 
 
@@ -189,7 +197,7 @@ class Study:
         resolved = {
             "name": run.name,
             "scale": self.scale,
-            "dataset": {"name": run.dataset, **seen},
+            "dataset": {"name": run.dataset, **seen, "evaluated": self.evaluated(run.dataset)},
             "transform": {"name": run.transform, "sets": self.sets(run.transform)},
             "method": {"name": run.method, **_without(method, "label", "training")},
             "backbone": {"name": run.backbone, **backbone},
@@ -214,7 +222,7 @@ class Study:
 
     def data(self, name: str) -> dict:
         """What the arrays of a dataset depend on: not its mirrors, not how it is shown to a network."""
-        unused = ("label", "images", "size", "mean", "std", "recipe", "mirrors", "plates")
+        unused = ("label", "images", "size", "mean", "std", "recipe", "mirrors")
         return _without(self.entry("datasets", name), *unused)
 
     def source(self, name: str) -> dict:
@@ -228,15 +236,18 @@ class Study:
         return {"name": name, **_without(self.entry("screens", name), *others, *unused)}
 
     def cells(self, name: str) -> dict:
-        """What the arrays of a dataset of cells depend on: its entry, and of its screen what chooses cells."""
-        entry = self.entry("datasets", name)
-        screen = self.entry("screens", entry["screen"])
+        """What the arrays of a dataset of a screen's cells depend on: its entry, and of its screen what chooses
+        cells."""
+        screen = self.entry("screens", self.entry("datasets", name)["screen"])
         of_screen = {key: screen[key] for key in ("channels", "control", "control_columns")}
-        diameter = screen["nuclei"]["diameter"]
-        return {"name": name, **self.data(name), "plates": entry["plates"], **of_screen, "diameter": diameter}
+        return {"name": name, **self.data(name), **of_screen, "diameter": screen["nuclei"]["diameter"]}
+
+    def evaluated(self, name: str) -> str:
+        """The images that are embedded and measured: the `test` split; of treatments `all`, as paper B does it."""
+        return "all" if self.entry("datasets", name)["kind"] == "treatments" else "test"
 
     def seen(self, name: str) -> dict:
-        """How a dataset is shown to a network: size in pixels, mean and std of values in [0, 1]."""
+        """How a dataset is shown to a network: size in pixels; mean and std of values in [0, 1], or `own`."""
         entry = self.entry("datasets", name)
         return {key: entry[key] for key in ("size", "mean", "std")}
 
@@ -347,6 +358,7 @@ class Study:
 
     def _source(self, name: str) -> str:
         """What a stand-in, or what it stands in for, is called: of cells the screen that they are from."""
+        name = names.parse(name)[0]
         section = next(section for section in AXES.values() if name in self.config[section])
         entry = self.config[section][name]
         screen = self.config["screens"].get(entry.get("screen"), {}) if section == "datasets" else {}
@@ -374,7 +386,7 @@ class Study:
             section = next((section for section in AXES.values() if name in config[section]), "datasets")
             self._base(section, name), self._base(section, other)
         for name, dataset in config["datasets"].items():
-            if dataset["kind"] == "cells" and dataset["screen"] not in config["screens"]:
+            if "screen" in dataset and dataset["screen"] not in config["screens"]:
                 raise UserError(
                     f"config: datasets.{name}.screen: unknown screen '{dataset['screen']}'"
                     f"{nearest(dataset['screen'], config['screens'])}"
@@ -424,6 +436,11 @@ def _missing(panel: Panel) -> Iterator[str]:
         yield from (key for key in ("metrics", "rows", "columns") if key not in declared)
         if any(metric.endswith("_change") for metric in declared.get("metrics", [])) and "base" not in declared:
             yield "base"
+    profiled = declared.get("plot") == "treatments" or any(
+        METRICS[metric]["measure"] in ("scores", "structure") for metric in declared.get("metrics", [])
+    )
+    if profiled and "postprocessings" not in declared:
+        yield "postprocessings"
     clustered = declared.get("plot") in ("tsne", "nearest") or any(
         METRICS[metric]["measure"] == "clusters" for metric in declared.get("metrics", [])
     )
