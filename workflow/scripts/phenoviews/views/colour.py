@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from phenoviews.views.draw import chance, check_number, check_range, first_valid, integer, rectangles, uniform
+from phenoviews.views.draw import Probable, chance, check_number, check_range, first_valid, integer, rectangles, uniform
 from phenoviews.views.geometry import LEAST, MOST, Drawn
 from phenoviews.views.picture import Picture, constant
 
@@ -41,17 +41,8 @@ class Colour:
 
 
 @dataclass(frozen=True)
-class Sometimes(Colour):
+class Sometimes(Probable, Colour):
     """Applied to each image with probability p; draws `apply` (n,) bool."""
-
-    p: float
-
-    def __post_init__(self):
-        check_number("p", self.p, 0, 1)
-
-    @property
-    def random(self) -> bool:
-        return 0 < self.p < 1
 
     def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         return {"apply": chance(len(canvas), self.p, generator)}

@@ -17,7 +17,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from phenoviews.views.draw import chance, check_number, check_range, first_valid, integer, rectangles, uniform
+from phenoviews.views.draw import Probable, chance, check_number, check_range, first_valid, integer, rectangles, uniform
 from phenoviews.views.picture import constant
 
 Drawn = dict[str, Tensor]
@@ -58,18 +58,11 @@ class Geometry:
 
 
 @dataclass(frozen=True)
-class RandomHorizontalFlip(Geometry):
+class RandomHorizontalFlip(Probable, Geometry):
     """Draws `flip` (n,) bool."""
 
     p: float = 0.5
     mirror: ClassVar[tuple[float, float]] = (2.0, 0.0)  # what a flip takes from the factors of x and y
-
-    def __post_init__(self):
-        check_number("p", self.p, 0, 1)
-
-    @property
-    def random(self) -> bool:
-        return 0 < self.p < 1
 
     def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         return {"flip": chance(len(canvas), self.p, generator)}
