@@ -58,6 +58,55 @@ def test_constant_schedule_stays_at_the_peak():
     assert set(found[70:]) == {0.4}
 
 
+def by_the_authors_loop(epochs: int, steps_per_epoch: int, lr: float, min_lr: float = 0.0) -> tuple[list[float], float]:
+    """The rate of every epoch, and the one that is left at the end: no step of the scheduler after the first ten
+    epochs, one after each that follows."""
+    optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))], lr=lr)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps_per_epoch, eta_min=min_lr)
+    found = []
+    for epoch in range(epochs):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if epoch >= 10:
+            scheduler.step()
+    return found, optimizer.param_groups[0]["lr"]
+
+
+REPO = {**TRAINING, "lr": 3e-4, "lr_scaling": False, "schedule": "repo", "warmup_epochs": 0, "min_lr": 0.0}
+
+
+@pytest.mark.parametrize(("epochs", "steps_per_epoch"), [(8, 5), (40, 7), (60, 12), (150, 253), (20, 1)])
+@pytest.mark.parametrize("min_lr", [0.0, 1e-5])
+def test_repo_schedule_is_the_authors_loop(epochs: int, steps_per_epoch: int, min_lr: float):
+    """Also where there are more epochs than T_max: the cosine rises again, and falls again."""
+    found = rates({**REPO, "min_lr": min_lr}, epochs, steps_per_epoch)
+    per_epoch = [set(found[start : start + steps_per_epoch]) for start in range(0, len(found), steps_per_epoch)]
+    assert all(len(epoch) == 1 for epoch in per_epoch)
+    expected, _ = by_the_authors_loop(epochs, steps_per_epoch, 3e-4, min_lr)
+    assert [epoch.pop() for epoch in per_epoch] == pytest.approx(expected, rel=1e-6, abs=1e-12)
+    assert found[: 11 * steps_per_epoch] == [3e-4] * min(11, epochs) * steps_per_epoch
+
+
+@pytest.mark.parametrize(("epochs", "steps_per_epoch", "end"), [(150, 253, 1.2e-4), (600, 1687, 2.2e-4)])
+def test_repo_schedule_ends_where_it_did_in_the_paper(epochs: int, steps_per_epoch: int, end: float):
+    """15 % of the cells, and all of them, at batch size 256: after the last step of the scheduler."""
+    after = optim.learning_rate(epochs * steps_per_epoch, epochs * steps_per_epoch, steps_per_epoch, REPO)
+    assert after == pytest.approx(by_the_authors_loop(epochs, steps_per_epoch, 3e-4)[1])
+    assert after == pytest.approx(end, abs=0.05e-4)
+
+
+def test_repo_schedule_after_a_warm_up():
+    """The ten epochs are counted from the peak on."""
+    plain, warmed = rates(REPO, 40), rates({**REPO, "warmup_epochs": 5}, 45)
+    assert warmed[5 * 7 :] == plain
+    assert warmed[0] == 3e-5
+
+
+def test_unknown_schedule_is_named():
+    with pytest.raises(UserError, match="'step' is none of cosine, constant, repo"):
+        optim.learning_rate(80, 100, 7, {**TRAINING, "schedule": "step"})
+
+
 def test_group_that_is_not_scheduled_keeps_its_rate():
     a, b = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
     for name in ("sgd", "adam", "lars"):

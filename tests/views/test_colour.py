@@ -15,6 +15,10 @@ from phenoviews.views.colour import shift_hue
 ALONE = {
     "jitter": ("color_jitter", {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.125, "p": 1.0}),
     "jitter_strong": ("color_jitter", {"brightness": 1.5, "contrast": 1.5, "saturation": 1.5, "hue": 0.5, "p": 0.8}),
+    "jitter_single_cell": (
+        "color_jitter",
+        {"brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.2, "p": 0.8},
+    ),
     "jitter_hue_sometimes": ("color_jitter", {"hue": 0.5, "p": 0.8, "hue_p": 0.5}),
     "jitter_without_hue": ("color_jitter", {"hue": 0.0, "p": 1.0}),
     "jitter_hue_only": ("color_jitter", {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0.5, "p": 1.0}),
@@ -22,6 +26,7 @@ ALONE = {
     "invert": ("random_invert", {"p": 0.5}),
     "solarize": ("random_solarize", {"p": 0.5, "threshold": 0.3}),
     "blur": ("gaussian_blur", {"p": 0.5, "kernel_size": 5, "sigma": [0.1, 2.0]}),
+    "blur_single_cell": ("gaussian_blur", {"p": 0.5, "kernel_size": 9, "sigma": [0.1, 2.0]}),
     "erase": ("random_erasing", {"p": 0.8}),
     "erase_with_value": ("random_erasing", {"p": 0.8, "value": 0.7}),
 }

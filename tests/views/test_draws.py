@@ -144,6 +144,16 @@ def test_applied_as_often_as_asked(name, key, p):
     assert draw(name, 32, 32, p=p)[key].float().mean().item() == pytest.approx(p, abs=0.015)
 
 
+@pytest.mark.parametrize("p", [0.2, 0.5, 1.0])
+def test_quarter_turns(p):
+    """Nothing with probability 1 - p; else 0, 1, 2 or 3 quarters with equal chances, 0 among them."""
+    turns = draw("random_rotate_90", 32, 32, p=p)["turns"]
+    counts = torch.stack([turns == k for k in range(4)]).sum(1)
+    assert counts.sum() == OURS
+    expected = torch.tensor([1 - 0.75 * p, p / 4, p / 4, p / 4]) * OURS
+    assert chisquare(counts.numpy(), expected.double().numpy() * (OURS / expected.double().sum().item())).pvalue > LEVEL
+
+
 def test_crops_and_pads_by_a_fraction_of_the_side():
     """Uniform in the fraction, drawn for every image, in whole pixels, anywhere on the image."""
     drawn = draw("random_crop", 100, 100, fraction=[0.5, 0.9])

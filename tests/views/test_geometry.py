@@ -7,13 +7,22 @@ import torch
 from tests.views.torchvision_reference import noise, one_by_one, photographs, single
 
 from phenoviews.views import Transform
+from phenoviews.views.geometry import RandomRotate90
 from phenoviews.views.resample import Gridded, Separable, heat
 
 SIZES = (32, 96, 196, 224)
 
+TURN, SHEAR = {"random_rotation": {"degrees": 180}}, {"random_affine": {"degrees": 20}}
+HALF, DOUBLE = {"center_crop": {"fraction": 0.5}}, {"pad": {"fraction": [0.5, 0.5]}}
+FLIP = {"random_horizontal_flip": {"p": 0.5}}
+CROP = {"random_resized_crop": {"scale": [0.08, 1.0], "ratio": [0.4, 2.5]}}
+CUBIC = {"random_resized_crop": {"scale": [0.08, 1.0], "interpolation": "bicubic"}}
+QUARTER = {"random_rotate_90": {"p": 0.8}}
+
 ALONE = {
     "horizontal_flip": ("random_horizontal_flip", {"p": 0.5}),
     "vertical_flip": ("random_vertical_flip", {"p": 0.5}),
+    "quarter_turns": ("random_rotate_90", {"p": 0.8}),
     "rotation": ("random_rotation", {"degrees": 180}),
     "affine": ("random_affine", {"degrees": 20, "translate": [0.1, 0.2], "shear": 10, "scale": [0.8, 1.2]}),
     "crop_bilinear": ("random_resized_crop", {"scale": [0.08, 1.0]}),
@@ -65,6 +74,40 @@ def test_turning_images_that_are_not_square(case):
     assert difference.mean() < 0.01
 
 
+def turned_by(*turns):
+    """A view that is turned, and what it drew: images turned by 0, 90, 180 and 270 degrees."""
+    return [{"turns": torch.tensor(turns, dtype=torch.float32)}, {}]
+
+
+@pytest.mark.parametrize("size", [32, 33, 96])
+def test_quarter_turns_are_rot90(size):
+    """Counter-clockwise; and pixels stay pixels."""
+    images = noise(4, 3, size)
+    ours = single("random_rotate_90", size).apply(images, turned_by(0, 1, 2, 3))
+    expected = torch.stack([image.rot90(k, (1, 2)) for k, image in enumerate(images)])
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(40, 24, 20), (24, 41, 48), (100, 60, 32)])
+def test_quarter_turns_of_images_that_are_not_square(height, width, size):
+    """Height and width change places, then the resize, down and up, as torchvision has it."""
+    images, drawn = noise(4, 3, height, width), turned_by(0, 1, 2, 3)
+    transform = single("random_rotate_90", size)
+    torch.testing.assert_close(transform.apply(images, drawn), one_by_one(transform, images, drawn), atol=2e-5, rtol=0)
+    assert RandomRotate90().after(drawn[0], torch.tensor([[3.0, 5.0]] * 4), size).tolist() == [[3, 5], [5, 3]] * 2
+
+
+@pytest.mark.parametrize(
+    "chain", ["crop turn", "turn crop", "turn crop turn", "crop flip turn", "cubic turn", "half turn"]
+)
+@pytest.mark.parametrize(("height", "width", "size"), [(32, 32, 32), (40, 24, 48), (96, 70, 32)])
+def test_crops_with_quarter_turns_equal_torchvision(chain, height, width, size):
+    """Interpolated once there too: boxes that are not square, sampled on a grid or by rows and columns."""
+    steps = {"crop": CROP, "turn": QUARTER, "flip": FLIP, "cubic": CUBIC, "half": HALF}
+    pipeline = [*(steps[step] for step in chain.split()), {"normalize": {}}]
+    check(Transform(pipeline, size, (0, 0, 0), (1, 1, 1)), noise(16, 3, height, width), 4e-5)
+
+
 @pytest.mark.parametrize("size", [32, 96])
 def test_padding(size):
     """Zeros of equal width on all sides, in whole pixels, then the resize, here down: close to torchvision's."""
@@ -81,11 +124,6 @@ def test_padding(size):
             assert (side[:, blurred.stop, size // 2] > 0).any()
 
 
-TURN, SHEAR = {"random_rotation": {"degrees": 180}}, {"random_affine": {"degrees": 20}}
-HALF, DOUBLE = {"center_crop": {"fraction": 0.5}}, {"pad": {"fraction": [0.5, 0.5]}}
-FLIP = {"random_horizontal_flip": {"p": 0.5}}
-
-
 @pytest.mark.parametrize(
     ("chain", "side", "size", "rim"),
     [
@@ -96,6 +134,9 @@ FLIP = {"random_horizontal_flip": {"p": 0.5}}
         ([HALF, TURN], 64, 32, 0.12),
         ([HALF, SHEAR, FLIP], 65, 32, 0.12),
         ([HALF, FLIP, DOUBLE, TURN], 64, 64, 0.05),
+        ([QUARTER, DOUBLE, TURN], 32, 64, 0.0),
+        ([DOUBLE, TURN, QUARTER, FLIP], 32, 64, 0.0),
+        ([HALF, QUARTER, SHEAR, QUARTER], 65, 32, 0.12),
     ],
 )
 def test_chains_that_interpolate_once_equal_torchvision(chain, side, size, rim):
@@ -144,7 +185,12 @@ def test_one_resampling_per_run_of_geometry():
     """Also over colour operations that do not mind flips; but what a resize has ended is turned by a second one."""
 
     def plans(*names):
-        parameters = {"random_affine": {"degrees": 20}, "pad": {"fraction": [0.1, 0.2]}, "random_erasing": {"p": 1}}
+        parameters = {
+            "gaussian_blur": {"p": 1},
+            "random_affine": {"degrees": 20},
+            "pad": {"fraction": [0.1, 0.2]},
+            "random_erasing": {"p": 1},
+        }
         entries = [{name: parameters.get(name, {})} for name in (*names, "normalize")]
         transform = Transform(entries, 32, (0, 0, 0), (1, 1, 1))
         drawn = transform.draw(2, 40, 40, torch.Generator())
@@ -155,6 +201,9 @@ def test_one_resampling_per_run_of_geometry():
     assert plans("random_rotation", "random_affine", "random_resized_crop", "color_jitter", *flips) == [Gridded]
     assert plans("random_resized_crop", "color_jitter", *flips) == [Separable]
     assert plans("pad", "random_rotation", "center_crop", "random_horizontal_flip") == [Gridded]
+    assert plans("random_resized_crop", "random_horizontal_flip", "random_rotate_90", "color_jitter") == [Separable]
+    assert plans("random_resized_crop", "color_jitter", "random_rotate_90", "gaussian_blur") == [Separable]
+    assert plans("random_rotate_90", "random_rotation", "random_rotate_90") == [Gridded]
     assert plans("random_resized_crop", "random_rotation") == [Separable, Gridded]
     assert plans("random_resized_crop", "random_erasing", "random_horizontal_flip") == [Separable, Gridded]
 

@@ -54,6 +54,7 @@ CHANGE = {
     "RandomRotation": lambda x, o, d, s: TF.rotate(x, d["angle"].item(), BILINEAR),
     "RandomAffine": lambda x, o, d, s: affine(x, d),
     "RandomHorizontalFlip": lambda x, o, d, s: TF.horizontal_flip(x) if d["flip"] else x,
+    "RandomRotate90": lambda x, o, d, s: torch.rot90(x, int(d["turns"]), (1, 2)),
     "RandomVerticalFlip": lambda x, o, d, s: TF.vertical_flip(x) if d["flip"] else x,
     "ColorJitter": lambda x, o, d, s: jittered(x, d),
     "RandomGrayscale": lambda x, o, d, s: TF.rgb_to_grayscale(x, len(x)) if d["apply"] else x,

@@ -10,20 +10,35 @@ from torch import Tensor, nn
 
 from phenoviews.errors import UserError
 
+HELD = 10  # epochs for which the schedule `repo` holds the peak
+
 
 def learning_rate(step: int, steps: int, steps_per_epoch: int, training: dict) -> float:
     """The learning rate of step 0, 1, … `steps` - 1.
 
     `lr`, times batch_size / 256 with `lr_scaling`, is the peak. Linear from `warmup_lr` at step 0 to the peak over
-    `warmup_epochs`; then along half a cosine to `min_lr` at step `steps` (solo-learn's form), or constant.
+    `warmup_epochs`; then by `schedule`:
+
+    - `constant`: the peak.
+    - `cosine`: along half a cosine to `min_lr` at step `steps` (solo-learn's form).
+    - `repo`: as the code of *Contrastive Learning of Single-Cell Phenotypic Representations* has it (its ambiguity
+      B-4): the peak for ten epochs, then torch's `CosineAnnealingLR`, stepped after every epoch, with the number of
+      *iterations* per epoch as its T_max. So the rate changes from epoch to epoch only; where it ends depends on the
+      size of the data and of the batch; and it rises again where there are more epochs than T_max.
     """
     peak = peak_lr(training)
     warmup = training["warmup_epochs"] * steps_per_epoch
     if step < warmup:
         return training["warmup_lr"] + (peak - training["warmup_lr"]) * step / warmup
-    if training["schedule"] == "constant":
-        return peak
-    done = (step - warmup) / (steps - warmup)
+    match training["schedule"]:
+        case "constant":
+            return peak
+        case "cosine":
+            done = (step - warmup) / (steps - warmup)
+        case "repo":
+            done = max(0, (step - warmup) // steps_per_epoch - HELD) / steps_per_epoch
+        case other:
+            raise UserError(f"training.schedule: {other!r} is none of cosine, constant, repo")
     return training["min_lr"] + (peak - training["min_lr"]) * (1 + math.cos(math.pi * done)) / 2
 
 

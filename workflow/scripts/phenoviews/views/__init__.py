@@ -23,6 +23,7 @@ OPERATIONS: dict[str, type] = {
     "pad": geometry.Pad,
     "random_rotation": geometry.RandomRotation,
     "random_affine": geometry.RandomAffine,
+    "random_rotate_90": geometry.RandomRotate90,
     "random_horizontal_flip": geometry.RandomHorizontalFlip,
     "random_vertical_flip": geometry.RandomVerticalFlip,
     "color_jitter": colour.ColorJitter,
@@ -138,7 +139,8 @@ def stages(operations: tuple, size: int) -> list[tuple[Any, list[int]]]:
     """What is done one after the other: resamplings and colour operations, with the indices of the operations in each.
 
     Geometry joins the resampling just before it, unless it fills with zeros what a resize has already ended: the
-    resize's edge must be made before it can be turned. A flip joins even over colour operations that do not mind.
+    resize's edge must be made before it can be turned. Flips and quarter turns join even over colour operations that do
+    not mind.
     """
     groups: list[list[int]] = []
     resampling: list[int] | None = None  # the one that may still be joined,
@@ -147,9 +149,9 @@ def stages(operations: tuple, size: int) -> list[tuple[Any, list[int]]]:
         if not isinstance(operation, Geometry):
             groups.append([index])
             adjacent = False
-            resampling = resampling if operation.flips else None
+            resampling = resampling if operation.squares else None
             continue
-        joins = adjacent or isinstance(operation, geometry.RandomHorizontalFlip)
+        joins = adjacent or operation.squares
         ended = resampling is None or (operation.fills and any(operations[i].resizes for i in resampling))
         if joins and not ended:
             resampling.append(index)

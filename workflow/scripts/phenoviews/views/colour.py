@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from phenoviews.views.draw import chance, check_number, check_range, first_valid, integer, rectangles, uniform
+from phenoviews.views.draw import Probable, chance, check_number, check_range, first_valid, integer, rectangles, uniform
 from phenoviews.views.geometry import LEAST, MOST, Drawn
 from phenoviews.views.picture import Picture, constant
 
@@ -27,7 +27,7 @@ class Colour:
     """An operation that leaves every pixel in its place."""
 
     random: bool = True
-    flips: ClassVar[bool] = True  # the result for a flipped image is the flipped result
+    squares: ClassVar[bool] = True  # the result for a flipped or turned image is the flipped or turned result
 
     def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         raise NotImplementedError
@@ -41,17 +41,8 @@ class Colour:
 
 
 @dataclass(frozen=True)
-class Sometimes(Colour):
+class Sometimes(Probable, Colour):
     """Applied to each image with probability p; draws `apply` (n,) bool."""
-
-    p: float
-
-    def __post_init__(self):
-        check_number("p", self.p, 0, 1)
-
-    @property
-    def random(self) -> bool:
-        return 0 < self.p < 1
 
     def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         return {"apply": chance(len(canvas), self.p, generator)}
@@ -212,7 +203,7 @@ class RandomSolarize(Sometimes):
 
 @dataclass(frozen=True)
 class GaussianBlur(Sometimes):
-    """Draws also `sigma` (n,), which torchvision counts in 1 / sqrt(2) pixels."""
+    """Draws also `sigma` (n,), in pixels. Beyond its edge an image is mirrored."""
 
     kernel_size: int = 3
     sigma: tuple[float, float] = (0.1, 2.0)
@@ -258,7 +249,7 @@ class RandomErasing(Sometimes):
     ratio: tuple[float, float] = (0.3, 3.3)
     value: float = 0.0
     random: ClassVar[bool] = True
-    flips: ClassVar[bool] = False
+    squares: ClassVar[bool] = False
 
     def __post_init__(self):
         super().__post_init__()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -51,6 +52,20 @@ def first_valid(tries: Tensor, valid: Tensor) -> Tensor:
     """(n, 2) of (TRIES, n, 2): the first of `valid` (TRIES, n) tries, or the first of all where none is."""
     index = valid.int().argmax(0)
     return tries.gather(0, index[None, :, None].expand(1, -1, 2))[0]
+
+
+@dataclass(frozen=True)
+class Probable:
+    """What happens to each image with probability p."""
+
+    p: float
+
+    def __post_init__(self):
+        check_number("p", self.p, 0, 1)
+
+    @property
+    def random(self) -> bool:
+        return 0 < self.p < 1
 
 
 def check_range(name: str, values: Sequence[float], low: float, high: float) -> None:

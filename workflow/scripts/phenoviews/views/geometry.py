@@ -1,7 +1,8 @@
 """The operations that move pixels: what each draws, and where each looks.
 
 Each operation is torchvision's of the same name (`torchvision.transforms.v2`), with its parameters; those that go by
-a fraction of the side (`random_crop`, `center_crop`, `pad`) are of *No Free Lunch*, section 2 and appendix D.
+a fraction of the side (`random_crop`, `center_crop`, `pad`) are of *No Free Lunch*, section 2 and appendix D, and
+`random_rotate_90` is albumentations'.
 
 An operation maps a canvas to a canvas. `back` gives the map *backwards*, from a position on the canvas after it to the
 position on the canvas before it, both in pixels from the canvas's centre (x to the right, y down): so padding, flipping
@@ -17,12 +18,13 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from phenoviews.views.draw import chance, check_number, check_range, first_valid, integer, rectangles, uniform
+from phenoviews.views.draw import Probable, chance, check_number, check_range, first_valid, integer, rectangles, uniform
 from phenoviews.views.picture import constant
 
 Drawn = dict[str, Tensor]
 MOST = math.inf
 LEAST = 1e-6  # of what must be greater than zero
+QUARTERS = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))  # matrices of 0, 1, 2, 3 quarter turns
 
 
 class Move(NamedTuple):
@@ -39,6 +41,7 @@ class Geometry:
     resizes: ClassVar[bool] = False  # ends with a resize to the pipeline's size, which repeats the crop's edge
     fills: ClassVar[bool] = False  # zeros outside the canvas before it
     crops: ClassVar[bool] = False  # leaves out some of the canvas before it
+    squares: ClassVar[bool] = False  # flips or quarter turns: a square's symmetries, so a resize may as well follow
 
     @property
     def grows(self) -> tuple[float, float]:
@@ -58,18 +61,12 @@ class Geometry:
 
 
 @dataclass(frozen=True)
-class RandomHorizontalFlip(Geometry):
+class RandomHorizontalFlip(Probable, Geometry):
     """Draws `flip` (n,) bool."""
 
     p: float = 0.5
+    squares: ClassVar[bool] = True
     mirror: ClassVar[tuple[float, float]] = (2.0, 0.0)  # what a flip takes from the factors of x and y
-
-    def __post_init__(self):
-        check_number("p", self.p, 0, 1)
-
-    @property
-    def random(self) -> bool:
-        return 0 < self.p < 1
 
     def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         return {"flip": chance(len(canvas), self.p, generator)}
@@ -83,6 +80,33 @@ class RandomVerticalFlip(RandomHorizontalFlip):
     """Draws `flip` (n,) bool."""
 
     mirror: ClassVar[tuple[float, float]] = (0.0, 2.0)
+
+
+@dataclass(frozen=True)
+class RandomRotate90(Probable, Geometry):
+    """Draws `turns` (n,), whole quarter turns counter-clockwise: with probability p one of 0, 1, 2, 3, otherwise 0.
+
+    (So with p = 0.5 three images of eight are turned.) Width and height change places in an odd number of turns.
+    """
+
+    p: float = 0.5
+    squares: ClassVar[bool] = True
+
+    @property
+    def random(self) -> bool:
+        return self.p > 0
+
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
+        turned = chance(len(canvas), self.p, generator)
+        return {"turns": turned * integer(torch.full_like(canvas[:, 0], 4), generator)}
+
+    def after(self, drawn: Drawn, canvas: Tensor, size: int) -> Tensor:
+        return torch.where((drawn["turns"] % 2 == 1)[:, None], canvas.flip(1), canvas)
+
+    def back(self, drawn: Drawn, canvas: Tensor, size: int) -> Move:
+        """The matrices (cos, -sin, sin, cos) without their rounding, so that turned pixels are pixels."""
+        turns = constant(QUARTERS, canvas.device)
+        return Move(turns[drawn["turns"].long()].view(-1, 2, 2))
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ difference to one step after the other, but for the blur of each step's interpol
 Two ways of sampling:
 
 - *gridded*: one `grid_sample` at the positions. Any chain; bicubic is then torch's without anti-aliasing (a = -3/4).
-- *separable*: one resize, with crops and flips, is a weighted sum of a few rows and then of a few columns, with exactly
-  the weights of torch's anti-aliased interpolation. For bicubic, and where the image may shrink.
+- *separable*: one resize, with crops, flips and quarter turns, is a weighted sum of a few rows and then of a few
+  columns, with exactly the weights of torch's anti-aliased interpolation. For bicubic, and where the image may shrink.
 
 Where any other chain shrinks the image, the source is smoothed first, as much as anti-aliasing would.
 """
@@ -38,6 +38,7 @@ class Step(NamedTuple):
 
     move: Move | None
     resizes: bool
+    squares: bool  # its matrices, if it has some, are of quarter turns
     blank: Tensor | None  # (n, 2) sides of the canvas before it, outside of which it is to see zeros
 
 
@@ -72,6 +73,7 @@ class Separable(NamedTuple):
     columns: Taps
     rows: Taps
     cubic: bool
+    crossed: Tensor | None  # (n,) bool, whether rows and columns then change places
 
 
 class Unchanged(NamedTuple):
@@ -97,9 +99,9 @@ class Resampling:
         one_resize = sum(step.resizes for step in steps) == 1
         least, most = self._shrink(height, width)
         if one_resize and not any(o.fills for o in self.operations) and (cubic or most > 1):
-            total = chain(steps)
-            sides = zip((width, height), total.linear.unbind(1), total.shift.unbind(1), strict=True)
-            return Separable(*(taps(side, self.size, *moved, cubic, most) for side, *moved in sides), cubic)
+            factors, shift, crossed = uncrossed(chain(steps))
+            sides = zip((width, height), factors.unbind(1), shift.unbind(1), strict=True)
+            return Separable(*(taps(side, self.size, *moved, cubic, most) for side, *moved in sides), cubic, crossed)
         reduced = variance = None
         if most > MILD:
             least = max(1.0, least)
@@ -112,12 +114,13 @@ class Resampling:
         steps, whole = [], True  # whole: the canvas shows all of the source; matched: it is size × size
         for operation, values in zip(self.operations, drawn, strict=True):
             blank = canvas if operation.fills and not whole else None
-            steps.append(Step(operation.back(values, canvas, self.size), operation.resizes, blank))
+            move = operation.back(values, canvas, self.size)
+            steps.append(Step(move, operation.resizes, operation.squares, blank))
             canvas = operation.after(values, canvas, self.size)
             whole = whole and not operation.crops
             matched = operation.resizes or (matched and operation.grows == (1, 1))
         if not matched:
-            steps.append(Step(Move(canvas / self.size, torch.zeros_like(canvas)), True, None))
+            steps.append(Step(Move(canvas / self.size, torch.zeros_like(canvas)), True, False, None))
         return steps
 
     def _shrink(self, height: int, width: int) -> tuple[float, float]:
@@ -167,6 +170,14 @@ def chain(steps: list[Step]) -> Move | None:
     return total
 
 
+def uncrossed(move: Move) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """(factors (n, 2), shift, crossed (n,) bool) of a move by factors and quarter turns: it is the move by the factors
+    after x and y have changed places where `crossed`; None, where they nowhere do."""
+    if move.linear.ndim == 2:
+        return move.linear, move.shift, None
+    return move.linear.sum(2), move.shift, move.linear[:, 0, 0] == 0
+
+
 def covered(steps: list[Step]) -> Tensor:
     """(n,) the length, in source pixels, that anti-aliasing lets a pixel cover: that of the coarsest resize."""
     pixel = most = None
@@ -183,25 +194,29 @@ def look_back(
 ) -> tuple[Field, list[Blank]]:
     """Walk the steps backwards from the output's pixels to the source.
 
-    As long as x and y do not mix and nothing is blanked, `line` (n, 2, size) holds the positions themselves; from there
-    on `total` collects the moves.
+    As long as x and y do not mix and nothing is blanked, `line` (n, 2, size) holds the positions themselves, and
+    `crossed` (n,) whether x varies down the image and y across it; from there on `total` collects the moves.
     """
     line = pixel_centres(size, device).expand(n, 2, size)
-    total: Move | None = None
+    crossed = total = None
     blanks = []
     for step in reversed(steps):
         if step.resizes:
             inside = ((size - 1 / step.move.linear) / 2)[..., None]  # half a pixel of the crop, in the resized pixels
             line = torch.minimum(torch.maximum(line, -inside), inside)
-        if step.move is not None and step.move.linear.ndim == 2 and total is None:
-            line = line * step.move.linear[..., None]
-            line = line if step.move.shift is None else line + step.move.shift[..., None]
+        if step.move is not None and (step.squares or step.move.linear.ndim == 2) and total is None:
+            factors, shift, crossing = uncrossed(step.move)
+            if crossing is not None:
+                line = torch.where(crossing[:, None, None], line.flip(1), line)
+                crossed = crossing if crossed is None else crossed ^ crossing
+            line = line * factors[..., None]
+            line = line if shift is None else line + shift[..., None]
         else:
             total = compose(step.move, total)
         if step.blank is not None:
-            blanks.append(Blank(field(line, total), ((step.blank + 1) / 2)[..., None, None]))
+            blanks.append(Blank(field(line, crossed, total), ((step.blank + 1) / 2)[..., None, None]))
     units = constant(((2 / width, 2 / height),), device).expand(n, 2)
-    return field(line, compose(Move(units), total)), blanks
+    return field(line, crossed, compose(Move(units), total)), blanks
 
 
 def pixel_centres(size: int, device: torch.device) -> Tensor:
@@ -209,11 +224,14 @@ def pixel_centres(size: int, device: torch.device) -> Tensor:
     return torch.arange(size, device=device, dtype=torch.float32) + (1 - size) / 2
 
 
-def field(line: Tensor, total: Move | None) -> Field:
-    """`line` (n, 2, size) as seen through `total`."""
+def field(line: Tensor, crossed: Tensor | None, total: Move | None) -> Field:
+    """`line` (n, 2, size), its x varying down the image where `crossed` (n,), as seen through `total`."""
     linear = torch.eye(2, device=line.device) if total is None else total.linear
     linear = linear.diag_embed() if total is not None and linear.ndim == 2 else linear
-    across, down = (linear.mT.reshape(-1, 2, 2, 1) * line[:, :, None]).unbind(1)  # columns of the matrix: x, then y
+    parts = linear.mT.reshape(-1, 2, 2, 1) * line[:, :, None]  # of the columns of the matrix: x, then y
+    if crossed is not None:
+        parts = torch.where(crossed[:, None, None, None], parts.flip(1), parts)
+    across, down = parts.unbind(1)
     if total is not None and total.shift is not None:
         across = across + total.shift[..., None]
     return Field(across[:, :, None], down[..., None])
@@ -289,7 +307,10 @@ def taps(side: int, size: int, scale: Tensor, centre: Tensor, cubic: bool, most:
 def separable(images: Tensor, plan: Separable, size: int) -> Tensor:
     """(n, C, H, W) → (n, C, size, size)."""
     columns_last = gather_rows(images, plan.rows).mT
-    return gather_rows(columns_last, plan.columns).mT.contiguous()
+    crossed = gather_rows(columns_last, plan.columns)
+    if plan.crossed is None:
+        return crossed.mT.contiguous()
+    return torch.where(plan.crossed[:, None, None, None], crossed, crossed.mT).contiguous()
 
 
 def gather_rows(images: Tensor, taps: Taps) -> Tensor:
