@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from phenoviews.errors import UserError
-from phenoviews.profiles.annotated import annotated, counts, evaluated, subset, treatment_list
+from phenoviews.profiles.annotated import annotated, choose, counts, evaluated, subset, treatment_list
 
 # Of each MoA, as Perakis et al. and Ljosa et al. score them.
 TREATMENTS = {
@@ -94,3 +94,57 @@ def test_a_screen_without_moas_is_refused(bbbc021):
         annotated(bbbc021.assign(Metadata_MoA=""))
     with pytest.raises(UserError, match="fraction"):
         subset(bbbc021, 0, seed=0)
+
+
+ENTRY = {"name": "mine", "control": "DMSO", "control_columns": [2, 11], "fraction": 0.15, "sample": "fields",
+         "val_fraction": 0, "split_seed": 0}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def nuclei(bbbc021):
+    """Three cells in every field of the annotated set, and some of a treatment without a MoA."""
+    cells = bbbc021.loc[bbbc021.index.repeat(3)].reset_index(drop=True).assign(x=0.0, y=0.0)
+    unknown = cells.iloc[:30].assign(Metadata_Compound="new", Metadata_MoA="", Metadata_Control=False)
+    return pd.concat([unknown, cells], ignore_index=True)
+
+
+def test_a_dataset_of_treatments_trains_on_the_fraction_and_scores_all_controls(nuclei):
+    found = choose(nuclei, ENTRY)
+    trained = found[found["split"] == "train"]
+    assert counts(trained.drop_duplicates("Metadata_Field"))["treatments"] == 103
+    assert len(trained.drop_duplicates(["Metadata_Plate", "Metadata_Field"])) == 400
+    rest = found[found["split"] == "test"]
+    assert rest["Metadata_Control"].all()
+    assert found["Metadata_Control"].sum() == 3 * 1320
+    assert trained["Metadata_Batch"].nunique() == 10
+    assert "new" not in set(found["Metadata_Compound"])
+    # Labels are MoAs, the controls' is their compound.
+    assert found["class"].nunique() == 13
+    assert (found.loc[found["Metadata_Control"], "class"] == "DMSO").all()
+    assert (found.groupby("label")["class"].nunique() == 1).all()
+
+
+def test_the_whole_set_trains_on_every_cell(nuclei):
+    found = choose(nuclei, {**ENTRY, "fraction": 1})
+    assert len(found) == 3 * 2528
+    assert (found["split"] == "train").all()
+
+
+def test_cells_of_every_well_are_the_other_way_to_draw(nuclei):
+    found = choose(nuclei, {**ENTRY, "sample": "cells"})
+    trained = found[found["split"] == "train"].groupby(["Metadata_Plate", "Metadata_Well"]).size()
+    assert len(trained) == 632
+    assert (trained == 2).all()  # 15 % of twelve
+
+
+def test_some_of_the_training_cells_may_be_held_out(nuclei):
+    found = choose(nuclei, {**ENTRY, "fraction": 1, "val_fraction": 0.05})
+    assert (found["split"] == "val").mean() == pytest.approx(0.05, abs=0.002)
+    assert set(found["split"]) == {"train", "val"}
+
+
+def test_plates_without_annotated_treatments_or_controls_are_named(nuclei):
+    with pytest.raises(UserError, match=r"datasets\.mine: annotated set: no treatment"):
+        choose(nuclei[nuclei["Metadata_Control"]], ENTRY)
+    with pytest.raises(UserError, match=r"datasets\.mine: no untreated cells"):
+        choose(nuclei[~nuclei["Metadata_Control"]], ENTRY)
