@@ -312,9 +312,10 @@ class Study:
         return list(runs)
 
     def stand_in(self, name: str) -> str:
-        """What takes the place of a name at this scale; overrides stay."""
+        """What takes the place of a name at this scale: of the whole name, or of its base, and overrides stay."""
+        stand_ins = self.config["stand_ins"]
         base, *overrides = name.split("+")
-        return "+".join([self.config["stand_ins"].get(base, base), *overrides])
+        return stand_ins.get(name) or "+".join([stand_ins.get(base, base), *overrides])
 
     def all_runs(self) -> list[Run]:
         """Every training of the study, each once."""
@@ -322,11 +323,14 @@ class Study:
         return [run for run in runs if self.is_trained(run)]
 
     def label(self, section: str, name: str, panel: Panel | None = None) -> str:
-        """What a person calls it: the panel's label, the entry's, or the name itself."""
-        if panel and name in panel.declared["labels"]:
-            return panel.declared["labels"][name]
-        entry = self.config[section].get(name)
-        return entry.get("label", name) if isinstance(entry, dict) else name
+        """What a person calls it: the panel's label, also of the name that it stands in for whole, or the entry's."""
+        of_panel = panel.declared["labels"] if panel else {}
+        whole = [old for old, new in self.config["stand_ins"].items() if new == name and "+" in old]
+        if labels := [of_panel[key] for key in (name, *whole) if key in of_panel]:
+            return labels[0]
+        base, *overrides = name.split("+")
+        entry = self.config[section].get(base)
+        return "+".join([entry.get("label", base) if isinstance(entry, dict) else base, *overrides])
 
     def declaration(self, panel: Panel) -> dict:
         """What a panel's script needs besides the measures: its grid, its metrics, every label, the scale's note."""
@@ -350,7 +354,8 @@ class Study:
             return changed
         names_ = [name for grid in _listed(panel.declared["runs"]) for axis in AXES for name in _listed(grid[axis])]
         taken = {name: self.config["stand_ins"][name] for name in names_ if name in self.config["stand_ins"]}
-        stand_ins = [f"{self._source(new)} in place of {self._source(old)}" for old, new in taken.items()]
+        sources = [(self._source(new), self._source(old)) for old, new in taken.items()]
+        stand_ins = [f"{new} in place of {old}" for new, old in sources if new != old]
         seeds = len({run.seed for run in self.runs(panel)})
         changes = [*dict.fromkeys(stand_ins), "reduced training", f"{seeds} seed{'s' * (seeds > 1)}"]
         scale = f"{self.scale.capitalize()} scale ({', '.join(changes)})"
@@ -383,7 +388,8 @@ class Study:
             for method in config["methods"]:
                 self._method(method, recipe)
         for name, other in config["stand_ins"].items():
-            section = next((section for section in AXES.values() if name in config[section]), "datasets")
+            base = names.parse(name)[0]
+            section = next((section for section in AXES.values() if base in config[section]), "datasets")
             self._base(section, name), self._base(section, other)
         for name, dataset in config["datasets"].items():
             if "screen" in dataset and dataset["screen"] not in config["screens"]:
