@@ -22,6 +22,7 @@ from lightly.models.modules.heads import MoCoProjectionHead, SimCLRProjectionHea
 from lightly.models.utils import deactivate_requires_grad, update_momentum
 from lightly.transforms import MoCoV2Transform, SimCLRTransform
 from PIL import Image
+from shipped import pipeline
 from torch import Tensor, nn
 
 from phenoviews import models
@@ -50,30 +51,6 @@ examples:
   python tests/benchmarks/loop.py cells --backbone resnet18 --no-lightly --json cells.json
 """
 
-RRC = {"random_resized_crop": {"scale": [0.08, 1.0], "interpolation": "bicubic"}}
-CIFAR = [
-    RRC,
-    {"color_jitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.2, "hue": 0.1, "p": 0.8}},
-    {"random_grayscale": {"p": 0.2}},
-    {"random_horizontal_flip": {"p": 0.5}},
-    {"normalize": {}},
-]
-MNIST = [
-    {"pad": {"fraction": [0.1, 0.4]}},
-    {"random_rotation": {"degrees": 25}},
-    {"random_crop": {"fraction": [0.5, 0.9]}},
-    {"random_invert": {"p": 0.5}},
-    {"normalize": {}},
-]
-CELLS = [
-    {"random_rotation": {"degrees": 360}},
-    {"random_affine": {"degrees": 20, "translate": [0.1, 0.1], "shear": 10}},
-    {"random_resized_crop": {"scale": [0.9, 1.1], "ratio": [0.9, 1.1]}},
-    {"color_jitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.125, "p": 1.0}},
-    {"random_horizontal_flip": {"p": 0.5}},
-    {"random_vertical_flip": {"p": 0.5}},
-    {"normalize": {}},
-]
 SIMCLR = {
     "kind": "simclr",
     "temperature": 0.2,
@@ -93,7 +70,7 @@ PRESETS = {
     "cifar": {
         "images": (2048, 32, 32, 3),
         "size": 32,
-        "pipeline": CIFAR,
+        "pipeline": pipeline("cifar"),
         "method": SIMCLR,
         "backbone": "resnet18",
         "batch": {"cpu": 256, "cuda": 512},
@@ -107,7 +84,7 @@ PRESETS = {
     "mnist": {
         "images": (2048, 28, 28, 1),
         "size": 32,
-        "pipeline": MNIST,
+        "pipeline": pipeline("mnist_first"),
         "method": MOCO,
         "backbone": "vgg11",
         "batch": {"cpu": 32, "cuda": 32},
@@ -121,7 +98,7 @@ PRESETS = {
     "cells": {
         "images": (512, 196, 196, 3),
         "size": 196,
-        "pipeline": CELLS,
+        "pipeline": pipeline("cell_left"),
         "method": MOCO,
         "backbone": "vgg13",
         "batch": {"cpu": 32, "cuda": 32},

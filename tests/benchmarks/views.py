@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from shipped import pipeline
 from torchvision.transforms import v2
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
@@ -22,36 +23,6 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
 from phenoviews.views import Transform
 
 HALF = (0.5, 0.5, 0.5)
-JITTER = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.125, "p": 1.0}
-FLIPS = [{"random_horizontal_flip": {"p": 0.5}}, {"random_vertical_flip": {"p": 0.5}}]
-AFFINE = {"random_affine": {"degrees": 20, "translate": [0.1, 0.1], "shear": 10}}
-MILD_CROP = {"random_resized_crop": {"scale": [0.9, 1.1], "ratio": [0.9, 1.1]}}
-
-PIPELINES = {
-    "cifar": [
-        {"random_resized_crop": {"scale": [0.08, 1.0], "interpolation": "bicubic"}},
-        {"color_jitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.2, "hue": 0.1, "p": 0.8}},
-        {"random_grayscale": {"p": 0.2}},
-        {"random_horizontal_flip": {"p": 0.5}},
-        {"normalize": {}},
-    ],
-    "cell_first": [AFFINE, MILD_CROP, {"color_jitter": JITTER}, *FLIPS, {"normalize": {}}],
-    "cell_left": [
-        {"random_rotation": {"degrees": 360}},
-        AFFINE,
-        MILD_CROP,
-        {"color_jitter": JITTER},
-        *FLIPS,
-        {"normalize": {}},
-    ],
-}
-MNIST = [
-    {"pad": {"fraction": [0.1, 0.4]}},
-    {"random_rotation": {"degrees": 25}},
-    {"random_crop": {"fraction": [0.5, 0.9]}},
-    {"random_invert": {"p": 0.5}},
-    {"normalize": {}},
-]
 
 
 def torchvision(name: str, size: int) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -104,15 +75,15 @@ def main() -> None:
     for size in arguments.sizes:
         n = 256 if size <= 64 else 32
         images = torch.randint(0, 256, (n, 3, size, size), dtype=torch.uint8, generator=generator)
-        for name, pipeline in PIPELINES.items():
-            transform = Transform(pipeline, size, HALF, HALF)
+        for name in ("cifar", "cell_first", "cell_left"):
+            transform = Transform(pipeline(name), size, HALF, HALF)
             ours = best(lambda t=transform, x=images: (t(x, generator), t(x, generator)), arguments.seconds) / n
             theirs = torchvision(name, size)
             few = images[:16]
             other = best(lambda t=theirs, x=few: [(t(i), t(i)) for i in x], arguments.seconds) / len(few)
             print(f"{name:<12}{size:>5}{n:>7}{ours:>10.3f}{other:>13.2f}{other / ours:>7.1f}", flush=True)
     digits = torch.randint(0, 256, (32, 1, 28, 28), dtype=torch.uint8, generator=generator)
-    transform = Transform(MNIST, 32, HALF, HALF)
+    transform = Transform(pipeline("mnist_first"), 32, HALF, HALF)
     whole = best(lambda: (transform(digits, generator), transform(digits, generator)), arguments.seconds)
     print(f"mnist_first, 32 images of 28 px to 32 px: {whole:.2f} ms for the batch, both views")
 

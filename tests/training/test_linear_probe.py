@@ -18,17 +18,6 @@ from phenoviews.training import probe
 from phenoviews.training.embed import evaluation_view, features, load
 from phenoviews.training.probe import fit
 
-SETTINGS = {
-    "epochs": 100,
-    "batch_size": 256,
-    "lr": 0.1,
-    "lr_scaling": True,
-    "momentum": 0.9,
-    "weight_decay": 0.0,
-    "milestones": [60, 80],
-    "gamma": 0.1,
-}
-
 
 @pytest.fixture
 def weights(make_run: Callable, tmp_path: Path) -> tuple[Path, Path]:
@@ -40,13 +29,13 @@ def weights(make_run: Callable, tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "encoder.pt", tmp_path / "projector.pt"
 
 
-def test_classifier_is_as_good_as_logistic_regression():
+def test_classifier_is_as_good_as_logistic_regression(make_run: Callable):
     """On the pixels of scikit-learn's digits, where both reach about 96 percent."""
     found = load_digits()
     x, y = found.data.astype(np.float32) / 16, found.target
     torch.manual_seed(0)
     train, labels = torch.from_numpy(x[:1200]), torch.from_numpy(y[:1200])
-    classifier, loss = fit(lambda epoch: train, labels, 10, SETTINGS)
+    classifier, loss = fit(lambda epoch: train, labels, 10, make_run()["probe"])
     with torch.no_grad():
         ours = (classifier(torch.from_numpy(x[1200:])).argmax(1).numpy() == y[1200:]).mean()
     reference = LogisticRegression(C=1.0, max_iter=2000).fit(x[:1200], y[:1200])
@@ -55,7 +44,7 @@ def test_classifier_is_as_good_as_logistic_regression():
         assert loss == pytest.approx(torch.nn.functional.cross_entropy(classifier(train), labels).item(), abs=0.02)
 
 
-def test_learning_rate_falls_at_the_milestones():
+def test_learning_rate_falls_at_the_milestones(make_run: Callable):
     """With one image and one step per epoch, the distance moved per epoch shows the learning rate."""
     moved = []
 
@@ -64,14 +53,8 @@ def test_learning_rate_falls_at_the_milestones():
 
     for epochs in (1, 2, 3):
         torch.manual_seed(0)
-        settings = {
-            **SETTINGS,
-            "epochs": epochs,
-            "momentum": 0.0,
-            "milestones": [1, 2],
-            "lr_scaling": False,
-            "lr": 1e-2,
-        }
+        changes = {"epochs": epochs, "momentum": 0.0, "milestones": [1, 2], "lr_scaling": False, "lr": 1e-2}
+        settings = make_run(probe=changes)["probe"]
         classifier, _ = fit(inputs, torch.tensor([0, 0]), 2, settings)
         moved.append(classifier.bias.detach().clone())
     first, second = (moved[1] - moved[0]).abs().sum(), (moved[2] - moved[1]).abs().sum()

@@ -9,7 +9,9 @@ from phenoviews.errors import reported
 
 with reported(snakemake.log[0]):
     screen, plate = snakemake.params.screen, snakemake.wildcards.plate
-    fields = pd.read_parquet(snakemake.input.fields, filters=[("Metadata_Plate", "==", plate)])
+    # Whole, since provided centres may be of all plates.
+    table = pd.read_parquet(snakemake.input.fields)
+    fields = table[table["Metadata_Plate"] == plate]
     channels = list(screen["channels"])
     with Source.open(snakemake.input.pictures) as source:
         nuclei.write(
@@ -20,6 +22,6 @@ with reported(snakemake.log[0]):
             channels,
             dict(snakemake.output.items()),
             plate,
-            *(nuclei.provided(file, fields) for file in snakemake.input.locations),
+            *(nuclei.provided(file, table) for file in snakemake.input.locations),
             total=len(fields),
         )

@@ -1,0 +1,23 @@
+"""What the study ships, for benchmarks of it."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
+
+from phenoviews.study import Study
+
+
+@functools.cache
+def study() -> Study:
+    return Study(yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text()))
+
+
+def pipeline(name: str) -> list[dict]:
+    """The operations of a transform of config.yaml, complete with defaults; those of its first view."""
+    return study().sets(name)[0]["views"][0]
