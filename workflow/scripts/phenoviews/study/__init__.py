@@ -189,7 +189,7 @@ class Study:
         resolved = {
             "name": run.name,
             "scale": self.scale,
-            "dataset": {"name": run.dataset, **seen},
+            "dataset": {"name": run.dataset, **seen, "evaluated": "test"},
             "transform": {"name": run.transform, "sets": self.sets(run.transform)},
             "method": {"name": run.method, **_without(method, "label", "training")},
             "backbone": {"name": run.backbone, **backbone},
