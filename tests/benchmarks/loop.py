@@ -132,7 +132,7 @@ def make_run(preset: dict, device: str, backbone: str, precision: str) -> dict:
     width = preset["width"][device]
     return {
         "name": "benchmark",
-        "dataset": {"size": preset["size"], **PLAIN},
+        "dataset": {"size": preset["size"], **PLAIN, "evaluated": "train"},
         "transform": {"sets": [{"weight": 1.0, "views": [preset["pipeline"]] * 2}]},
         "method": preset["method"],
         "backbone": {"kind": backbone, "stem": stem, "width": width, "batch_norm": True, "init": "random"},

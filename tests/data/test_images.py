@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from phenoviews.data import Images, take, write
+from phenoviews.data import Images, write
 from phenoviews.errors import UserError
 
 
@@ -68,23 +68,6 @@ def test_tensor_is_a_copy(tmp_path):
     assert images.array.max() == 255
 
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA"))]
-
-
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_take_is_indexing(tmp_path, dtype, device):
-    """Also above 32767, where the signed stand-in of uint16 is negative; and it can be made float."""
-    array, index = example(dtype=dtype)
-    tensor = Images.open(save(tmp_path, array, index)).tensor("train", device)
-    assert tensor.device.type == device
-    rows = torch.tensor([3, 0, 0, 5], device=device)
-    taken = take(tensor, rows)
-    assert taken.dtype == tensor.dtype
-    np.testing.assert_array_equal(taken.cpu().numpy(), tensor.cpu().numpy()[rows.cpu().numpy()])
-    np.testing.assert_array_equal(taken.to(torch.float32).cpu().numpy(), taken.cpu().numpy().astype(np.float32))
-
-
 def test_big_endian_arrays_become_native(tmp_path):
     array, index = example(dtype=np.uint16)
     images = Images.open(save(tmp_path, array.astype(">u2"), index))
@@ -97,6 +80,23 @@ def test_unknown_split(tmp_path):
     index["split"] = index["split"].replace("val", "train")
     with pytest.raises(UserError, match="has no split 'val'; it has train, test"):
         Images.open(save(tmp_path, array, index)).rows("val")
+
+
+def test_all_is_every_row(tmp_path):
+    array, index = example()
+    images = Images.open(save(tmp_path, array, index))
+    assert images.rows("all").tolist() == list(range(12))
+    assert images.rows("all").dtype == np.int64
+    assert images.labels("all").tolist() == index["label"].tolist()
+    np.testing.assert_array_equal(images.tensor("all").numpy(), array.transpose(0, 3, 1, 2))
+
+
+def test_an_array_in_another_order_is_refused(tmp_path):
+    array, index = example()
+    save(tmp_path, array, index)
+    np.save(tmp_path / "images.npy", np.asfortranarray(array))
+    with pytest.raises(UserError, match="do not lie one after the other"):
+        Images.open(tmp_path)
 
 
 @pytest.mark.parametrize(

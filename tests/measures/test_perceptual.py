@@ -7,6 +7,7 @@ import pytest
 import torch
 import torchvision
 
+from phenoviews.data.pool import Resident
 from phenoviews.errors import UserError
 from phenoviews.measures.perceptual import distance, network, pairs, signed
 
@@ -100,7 +101,7 @@ CROP = [{"random_resized_crop": {"scale": [0.2, 0.6]}}, NORMALIZE]
 
 def views(pipeline, pair="views", seed=0, batch=4):
     pictures = torch.randint(0, 256, (6, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
-    batches = list(pairs(pictures, SHOWN, [{"views": pipeline}], pair, seed, batch))
+    batches = list(pairs(Resident(pictures), SHOWN, [{"views": pipeline}], pair, seed, batch))
     first, second = (torch.cat(half) for half in zip(*batches, strict=True))
     return pictures.float() / 127.5 - 1, first, second
 

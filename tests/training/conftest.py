@@ -30,7 +30,7 @@ MOCO = {
 RUN = {
     "name": "digits/first/moco/tiny/seed5",
     "scale": "demo",
-    "dataset": {"name": "digits", "size": 32, "mean": [0.5] * 3, "std": [0.5] * 3},
+    "dataset": {"name": "digits", "size": 32, "mean": [0.5] * 3, "std": [0.5] * 3, "evaluated": "test"},
     "transform": {"name": "first", "sets": [{"weight": 1.0, "views": [PIPELINE, PIPELINE]}]},
     "method": MOCO,
     "training": {

@@ -37,21 +37,26 @@ def test_embeds_the_untransformed_images_in_evaluation_mode(
 ):
     encoder, projector, method = weights
     run = make_run(evaluate=evaluate)
-    splits = {"train": tmp_path / "e" / "train.npy", "test": tmp_path / "e" / "test.npy"}
-    embed(run, digits, encoder, projector, splits, threads=1)
+    out = tmp_path / "e" / "embeddings.npy"
+    embed(run, digits, encoder, projector, out, threads=1)
     images = Images.open(digits).tensor("test")
     with torch.no_grad():
-        expected = method.encoder(evaluation_view(run)(images, torch.Generator()))
+        expected = method.encoder(evaluation_view(run["dataset"])(images, torch.Generator()))
         if evaluate == "projector":
             expected = method.projector(expected)
-    found = np.load(splits["test"], allow_pickle=False)
+    found = np.load(out, allow_pickle=False)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-5)
-    assert np.load(splits["train"]).shape == (300, {"encoder": 64, "projector": 16}[evaluate])
+    assert found.shape == (150, {"encoder": 64, "projector": 16}[evaluate])
+    run["dataset"]["evaluated"] = "all"
+    embed(run, digits, encoder, projector, out, threads=1)
+    everything = np.load(out, allow_pickle=False)
+    assert len(everything) == 450
+    np.testing.assert_allclose(everything[Images.open(digits).rows("test")], found, rtol=1e-4, atol=1e-5)
 
 
 def test_the_evaluation_view_is_resized_and_normalised(make_run: Callable):
-    view = evaluation_view(make_run())
+    view = evaluation_view(make_run()["dataset"])
     assert not view.random
     grey = torch.full((1, 1, 8, 8), 51, dtype=torch.uint8)
     expected = torch.full((1, 3, 32, 32), (51 / 255 - 0.5) / 0.5)
@@ -61,12 +66,12 @@ def test_the_evaluation_view_is_resized_and_normalised(make_run: Callable):
 def test_starting_weights_are_not_needed_again(weights: tuple, make_run: Callable, digits: Path, tmp_path: Path):
     encoder, projector, _ = weights
     run = make_run(backbone={"init": "imagenet"})
-    embed(run, digits, encoder, projector, {"test": tmp_path / "test.npy"}, threads=1)
+    embed(run, digits, encoder, projector, tmp_path / "test.npy", threads=1)
 
 
 def test_files_of_another_run(weights: tuple, make_run: Callable, digits: Path, tmp_path: Path):
     encoder, projector, method = weights
-    out = {"test": tmp_path / "test.npy"}
+    out = tmp_path / "test.npy"
     with pytest.raises(UserError, match=re.escape(f"{encoder}: these weights do not fit")):
         embed(make_run(backbone={"width": 0.25}), digits, encoder, projector, out, threads=1)
     torch.save({k: v[:1] for k, v in method.projector.state_dict().items()}, projector)
@@ -74,13 +79,13 @@ def test_files_of_another_run(weights: tuple, make_run: Callable, digits: Path, 
         embed(make_run(evaluate="projector"), digits, encoder, projector, out, threads=1)
     with pytest.raises(UserError, match="evaluate: 'head' is neither encoder nor projector"):
         embed(make_run(evaluate="head"), digits, encoder, projector, out, threads=1)
-    assert not out["test"].exists()
+    assert not out.exists()
 
 
 def test_an_untrained_encoder_follows_from_the_seed(make_run: Callable, digits: Path, tmp_path: Path):
     found = []
     for seed in (5, 5, 6):
-        embed_frozen(make_run(seed=seed), digits, None, {"test": tmp_path / "test.npy"}, threads=1)
+        embed_frozen(make_run(seed=seed), digits, None, tmp_path / "test.npy", threads=1)
         found.append(np.load(tmp_path / "test.npy"))
     assert found[0].shape == (150, 64)
     np.testing.assert_array_equal(found[0], found[1])
@@ -96,7 +101,7 @@ def test_real_imagenet_weights_embed_real_cells(make_run: Callable, shared_data:
     backbone = {"kind": "mobilenet_v2", "stem": "standard", "width": 1.0, "batch_norm": True, "init": "imagenet"}
     run = make_run(dataset=seen, backbone=backbone, transform={"sets": []})
     weights = shared_data / "weights" / "mobilenet_v2_imagenet_torchvision_names.npz"
-    embed_frozen(run, tmp_path, weights, {"test": tmp_path / "test.npy"}, threads=1)
+    embed_frozen(run, tmp_path, weights, tmp_path / "test.npy", threads=1)
 
     shown = torch.from_numpy(cells / 65535).permute(0, 3, 1, 2).float()
     shown = torch.nn.functional.interpolate(shown, size=(224, 224), mode="bilinear", antialias=True)

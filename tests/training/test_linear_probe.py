@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from phenoviews import methods, models
 from phenoviews.data import Images
+from phenoviews.data.pool import pool
 from phenoviews.errors import UserError
 from phenoviews.training import probe
 from phenoviews.training.embed import evaluation_view, features, load
@@ -69,8 +70,8 @@ def test_scores_on_file(weights: tuple, make_run: Callable, digits: Path, tmp_pa
     assert set(found["per_class"]) == set("0123456789")
     images = Images.open(digits)
     network = load(run, *weights, torch.device("cpu"))
-    view = evaluation_view(run)
-    train, test = (features(network, images.tensor(s), view) for s in ("train", "test"))
+    view = evaluation_view(run["dataset"])
+    train, test = (features(network, pool(images, s, "cpu"), view) for s in ("train", "test"))
     torch.manual_seed(run["seed"])
     classifier, loss = fit(lambda epoch: train, torch.from_numpy(images.labels("train")), 10, run["probe"])
     expected = 100 * (classifier(test).argmax(1).numpy() == images.labels("test")).mean()

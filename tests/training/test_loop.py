@@ -13,7 +13,7 @@ import yaml
 from torch import Tensor
 
 from phenoviews import models
-from phenoviews.data import Images
+from phenoviews.data import Images, pool
 from phenoviews.errors import UserError
 from phenoviews.training import checkpoint as checkpoints
 from phenoviews.training import embed, pretrain
@@ -95,7 +95,7 @@ def test_embeddings_are_those_of_the_written_encoder(
     for keep in ("last", "best_ami"):
         run = make_run(training={"keep": keep})
         train(run)
-        embed(run, digits, outputs["encoder"], outputs["projector"], {"test": tmp_path / "again.npy"}, threads=1)
+        embed(run, digits, outputs["encoder"], outputs["projector"], tmp_path / "again.npy", threads=1)
         np.testing.assert_array_equal(np.load(outputs["embeddings"]), np.load(tmp_path / "again.npy"))
 
 
@@ -107,6 +107,29 @@ def test_same_seed_same_bits_and_another_seed_others(train: Callable, make_run: 
     assert same(first, train(make_run(training={"epochs": 1})))
     assert outputs["encoder"].read_bytes() == written
     assert not same(first, train(make_run(training={"epochs": 1}, seed=6)))
+
+
+def test_streamed_images_train_to_the_same_bits(
+    train: Callable, make_run: Callable, outputs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+):
+    """Of both kinds of pairs, of every network, and of the embeddings; the views of the test split stream too."""
+    run = make_run(transform={"sets": [{"weight": 0.4, "views": [STRONG, WEAK]}, *SETS]}, training={"keep": "best_ami"})
+    train(run)
+    names = ("encoder", "projector", "embeddings")
+    written = [outputs[name].read_bytes() for name in names]
+    monkeypatch.setattr(pool, "HOST", 0)
+    train(run)
+    assert [outputs[name].read_bytes() for name in names] == written
+
+
+def test_own_mean_and_std(train: Callable, make_run: Callable, outputs: dict[str, Path], digits: Path):
+    """They train as the same numbers given do, and the run's record says them."""
+    numbers = pool.shown(Images.open(digits), {"mean": "own"})
+    first = train(make_run(dataset=numbers))
+    second = train(make_run(dataset={"mean": "own", "std": "own"}))
+    assert same(first, second)
+    summary = yaml.safe_load(outputs["summary"].read_text())
+    assert (summary["dataset"]["mean"], summary["dataset"]["std"]) == (numbers["mean"], numbers["std"])
 
 
 def test_it_learns(train: Callable, make_run: Callable, outputs: dict[str, Path]):
@@ -178,7 +201,7 @@ def test_every_pass_sees_each_image_at_most_once_in_an_order_of_its_own(make_run
     for _ in range(2):
         rows = []
         for _ in range(9):
-            rows.append(trainer._rows())
+            rows.append(trainer._rows(trainer.step))
             trainer.step += 1
         assert [len(r) for r in rows] == [32] * 9
         passes.append(torch.cat(rows))
@@ -211,8 +234,15 @@ def test_two_sets_and_two_pipelines(make_run: Callable, digits: Path):
 
 
 @pytest.mark.parametrize(("method", "optimizer"), [*((m, "sgd") for m in METHODS), ("moco", "adam"), ("byol", "lars")])
+@pytest.mark.parametrize("room", [pool.HOST, 0], ids=["resident", "streamed"])
 def test_a_state_taken_at_any_step_continues_bit_by_bit(
-    make_run: Callable, digits: Path, tmp_path: Path, method: str, optimizer: str
+    make_run: Callable,
+    digits: Path,
+    tmp_path: Path,
+    method: str,
+    optimizer: str,
+    room: int,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     changes = {"method": {"name": method, **METHODS[method]}} if method in METHODS else {}
     backbone = {"kind": "resnet18" if optimizer == "lars" else "vgg11"}
@@ -230,6 +260,7 @@ def test_a_state_taken_at_any_step_continues_bit_by_bit(
         return trainer
 
     straight = advance(Trainer(run, images, CPU), 5)
+    monkeypatch.setattr(pool, "HOST", room)
     checkpoints.save(tmp_path / "state.pt", "run", advance(Trainer(run, images, CPU), 2).state_dict())
     resumed = Trainer(run, images, CPU)
     resumed.load_state_dict(checkpoints.load(tmp_path / "state.pt", "run"))

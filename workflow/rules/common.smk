@@ -213,6 +213,7 @@ FROZEN_EMBEDDED = ("name", "dataset", "backbone", "seed")
 PROBED = (*EMBEDDED, "probe", "seed")
 ENCODER_CODE = (
     "phenoviews/data/images.py",
+    "phenoviews/data/pool.py",
     "phenoviews/views/*.py",
     "phenoviews/models/*.py",
 )

@@ -130,6 +130,7 @@ rule lpips:
         pair=study.config["measures"]["lpips"]["pair"],
         code=code_hash(
             "phenoviews/data/images.py",
+            "phenoviews/data/pool.py",
             "phenoviews/views/*.py",
             "phenoviews/measures/perceptual.py",
         ),

@@ -41,7 +41,7 @@ rule embed:
         encoder=f"{RUN}/encoder.pt",
         projector=f"{RUN}/projector.pt",
     output:
-        test=EMBEDDINGS.replace("{evaluate}", "projector"),
+        EMBEDDINGS.replace("{evaluate}", "projector"),
     log:
         f"{RUN}/logs/embed.log",
     wildcard_constraints:
@@ -71,7 +71,7 @@ rule embed_frozen:
         index=INDEX,
         weights=weights_of,
     output:
-        test=EMBEDDINGS.replace("{evaluate}", "encoder"),
+        EMBEDDINGS.replace("{evaluate}", "encoder"),
     log:
         f"{RUN}/logs/embed.log",
     wildcard_constraints:

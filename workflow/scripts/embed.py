@@ -1,4 +1,4 @@
-"""The test images as an encoder sees them."""
+"""The evaluated images as an encoder sees them."""
 
 from pathlib import Path
 
@@ -11,6 +11,6 @@ with reported(snakemake.log[0]):
         data=Path(snakemake.input.images).parent,
         encoder=Path(snakemake.input.encoder),
         projector=Path(snakemake.input.projector),
-        outputs={"test": Path(snakemake.output.test)},
+        out=Path(snakemake.output[0]),
         threads=snakemake.threads,
     )

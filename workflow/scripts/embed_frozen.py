@@ -1,4 +1,4 @@
-"""The test images as an encoder that nobody trained here sees them, or why there is none."""
+"""The evaluated images as an encoder that nobody trained here sees them, or why there is none."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from phenoviews.training.embed import embed_frozen
 with reported(snakemake.log[0]):
     weights, reason = located(snakemake.input.weights)
     if reason:
-        embeddings.save(snakemake.output.test, reason)
+        embeddings.save(snakemake.output[0], reason)
     else:
         embed_frozen(
             snakemake.params.run,
             data=Path(snakemake.input.images).parent,
             weights=weights,
-            outputs={"test": Path(snakemake.output.test)},
+            out=Path(snakemake.output[0]),
             threads=snakemake.threads,
         )

@@ -9,6 +9,7 @@ with reported(snakemake.log[0]):
     if snakemake.input.weights:
         # Here, since a study without LPIPS need not wait for torch.
         from phenoviews.data.images import Images
+        from phenoviews.data.pool import pool, shown
         from phenoviews.measures.perceptual import distance, pairs
         from phenoviews.models.imagenet import located
         from phenoviews.models.weights import load_state
@@ -21,7 +22,7 @@ with reported(snakemake.log[0]):
         write_json(snakemake.output[0], {"lpips": None, "reason": reason})
     else:
         device = claim()
-        images = Images.open(Path(snakemake.input.images).parent).tensor("test", device)
-        shown, sets, seed = snakemake.params.dataset, snakemake.params.sets, int(snakemake.wildcards.seed)
-        views = pairs(images, shown, sets, snakemake.params.pair, seed)
+        images = Images.open(Path(snakemake.input.images).parent)
+        dataset, seed = shown(images, snakemake.params.dataset), int(snakemake.wildcards.seed)
+        views = pairs(pool(images, "test", device), dataset, snakemake.params.sets, snakemake.params.pair, seed)
         write_json(snakemake.output[0], distance(views, load_state(weights), device))

@@ -1,6 +1,7 @@
 """Data sets as arrays and an index on disk: download, read, split, open.
 
-`prepare` turns what was downloaded (or what a user brings) into `images.npy` and `index.parquet`; `Images` opens them.
+`prepare` turns what was downloaded (or what a user brings) into `images.npy` and `index.parquet`; `Images` opens them,
+and `phenoviews.data.pool` gives them to a network.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from phenoviews.data.images import Images, take, write
+from phenoviews.data.images import Images, write
 from phenoviews.errors import UserError
 
-__all__ = ["KINDS", "Images", "prepare", "take", "write"]
+__all__ = ["KINDS", "Images", "prepare", "write"]
 
 # Each is a module of this package with `prepare(dataset, downloads, images, index)`.
 KINDS = ("cifar", "digits", "folder", "mnist")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from phenoviews.data.images import write_array
 from phenoviews.errors import UserError
 from phenoviews.files import atomic
 
@@ -14,6 +17,16 @@ def save(path: str | Path, embeddings: np.ndarray | str) -> None:
     """Write embeddings (n, d) float32, or the reason (one line) why there are none, as a .npy file."""
     with atomic(path) as partial:
         np.save(partial, np.asarray(embeddings), allow_pickle=False)
+
+
+def save_chunks(path: str | Path, chunks: Iterable[np.ndarray], count: int) -> None:
+    """As `save`, for the embeddings of `count` images that come in consecutive pieces (n, d), d alike in all, and
+    need not fit in memory."""
+    chunks = iter(chunks)
+    first = next(chunks)
+    with atomic(path) as partial:
+        shape = (count, first.shape[1])
+        write_array(partial, itertools.chain([first], chunks), shape, np.dtype(np.float32))
 
 
 def load(path: str | Path) -> tuple[np.ndarray | None, str | None]:

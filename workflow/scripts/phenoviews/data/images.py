@@ -38,6 +38,8 @@ class Images:
         images, index = folder / "images.npy", folder / "index.parquet"
         try:
             array = np.load(images, mmap_mode="r", allow_pickle=False)
+            if not array.flags.c_contiguous:
+                raise ValueError("its images do not lie one after the other")
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"{images}: cannot be opened ({error}); delete it and prepare the data again") from error
         try:
@@ -51,7 +53,10 @@ class Images:
         return cls(folder, array, table, classes)
 
     def rows(self, split: str) -> np.ndarray:
-        """Row numbers (int64, ascending) of `split`; `UserError` naming the splits that there are."""
+        """Row numbers (int64, ascending) of `split`, or of every image for "all"; `UserError` naming the splits that
+        there are."""
+        if split == "all":
+            return np.arange(len(self.index), dtype=np.int64)
         rows = np.flatnonzero(self.index["split"].to_numpy() == split).astype(np.int64)
         if not len(rows):
             there = ", ".join(s for s in SPLITS if (self.index["split"] == s).any())
@@ -65,31 +70,18 @@ class Images:
     def tensor(self, split: str, device: torch.device | str = "cpu") -> torch.Tensor:
         """The images of `split` as one contiguous tensor (n, C, H, W), uint8 or uint16, on `device`.
 
-        Index it with `take`: torch indexes uint16 on some devices and versions only.
+        For the rows of a training see `phenoviews.data.pool`, which asks first whether they fit.
         """
         import torch  # here, so that preparing data does not pay for it
 
-        rows = self.rows(split)
-        _, height, width, channels = self.array.shape
-        dtype = {"uint8": torch.uint8, "uint16": torch.uint16}[self.array.dtype.name]
-        out = torch.empty((len(rows), channels, height, width), dtype=dtype, device=device)
-        for start in range(0, len(rows), CHUNK):
-            chunk = self.array[rows[start : start + CHUNK]].transpose(0, 3, 1, 2)
-            out[start : start + CHUNK] = torch.from_numpy(np.ascontiguousarray(chunk))
+        from phenoviews.data.pool import Streamed
+
+        streamed = Streamed(self, split, device)
+        height, width, channels = streamed.shape
+        out = torch.empty((len(streamed), channels, height, width), dtype=streamed.dtype, device=device)
+        for place, batch in zip(out.split(CHUNK), streamed.batches(CHUNK), strict=True):
+            place.copy_(batch)
         return out
-
-
-def take(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """`images[rows]` along the first axis for every dtype of `Images.tensor`, on every device.
-
-    torch.uint16 is a type with few kernels: indexing it is missing on CUDA in part of the versions that we support.
-    Its bits are therefore gathered as int16, a reinterpretation that copies nothing and is exact.
-    """
-    import torch
-
-    if images.dtype == torch.uint16:
-        return images.view(torch.int16)[rows].view(torch.uint16)
-    return images[rows]
 
 
 def write(images_path: Path, index_path: Path, images: np.ndarray, index: pd.DataFrame) -> None:
@@ -113,20 +105,25 @@ def write_chunks(
     except ValueError as error:
         raise UserError(f"{images_path}: cannot be made: {error}") from error
     with atomic(images_path) as images, atomic(index_path) as table:
-        # Plain writes, neither a memory map, on which a full disk is a SIGBUS, nor numpy's tofile, whose error for a
-        # full disk has no errno.
-        with images.open("wb") as stream:
-            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
-            np.lib.format.write_array_header_1_0(stream, header)
-            written = 0
-            for chunk in chunks:
-                if chunk.shape[1:] != tuple(shape[1:]):
-                    raise ValueError(f"a chunk of shape {chunk.shape} in an array of shape {shape}")
-                stream.write(np.ascontiguousarray(chunk, dtype=dtype).data)
-                written += len(chunk)
-            if written != shape[0]:
-                raise ValueError(f"{written} images in an array of shape {shape}")
+        write_array(images, chunks, shape, dtype)
         index.to_parquet(table, index=False)
+
+
+def write_array(path: Path, chunks: Iterable[np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Write a .npy file from consecutive pieces along the first axis; ValueError where they are not of that shape."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
+    # Plain writes, neither a memory map, on which a full disk is a SIGBUS, nor numpy's tofile, whose error for a full
+    # disk has no errno.
+    with path.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        written = 0
+        for chunk in chunks:
+            if chunk.shape[1:] != tuple(shape[1:]):
+                raise ValueError(f"a chunk of shape {chunk.shape} in an array of shape {shape}")
+            stream.write(np.ascontiguousarray(chunk, dtype=dtype).data)
+            written += len(chunk)
+        if written != shape[0]:
+            raise ValueError(f"{written} rows in an array of shape {shape}")
 
 
 def _checked(array: np.ndarray, index: pd.DataFrame) -> list[str]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from phenoviews.data.pool import Pool
 from phenoviews.errors import UserError
 from phenoviews.views import Transform
 
@@ -97,13 +98,13 @@ def signed(images: Tensor, mean: Iterable[float], std: Iterable[float]) -> Tenso
 
 
 def pairs(
-    images: Tensor, shown: dict[str, Any], sets: list[dict], pair: str, seed: int, batch: int = 256
+    images: Pool, shown: dict[str, Any], sets: list[dict], pair: str, seed: int, batch: int = 256
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of two views of each image, both (n, 3, size, size) in [-1, 1].
 
     Args:
-        images: (N, C, H, W) uint8, uint16 or float in [0, 1].
-        shown: the dataset's size, mean and std.
+        images: a pool of (N, C, H, W) uint8, uint16 or float in [0, 1].
+        shown: the dataset's size, mean and std, as numbers.
         sets: a transform's sets, each with its `views`; all of them are gone through.
         pair: "views": two independent views; "original_view": the image as it is and a view.
         seed: of the draws.
@@ -113,7 +114,7 @@ def pairs(
         first, second = (Transform(view, shown["size"], shown["mean"], shown["std"]) for view in one["views"])
         if pair == "original_view":
             first = Transform([{"normalize": {}}], shown["size"], shown["mean"], shown["std"])
-        for some in images.split(batch):
+        for some in images.batches(batch):
             yield tuple(signed(view(some, generator), shown["mean"], shown["std"]) for view in (first, second))
 
 

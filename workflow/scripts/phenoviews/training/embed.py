@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from phenoviews import methods, models
 from phenoviews.data import embeddings
 from phenoviews.data.images import Images
+from phenoviews.data.pool import Pool, pool, shown
 from phenoviews.errors import UserError
 from phenoviews.training.devices import claim, settled
 from phenoviews.views import Transform
 
 BATCH = 256
+CHUNK = 16  # batches written at a time: a GPU is waited for once for all of them
 
 
-def embed(
-    run: dict, data: Path, encoder: Path, projector: Path, outputs: dict[str, Path], threads: int | None = None
-) -> None:
-    """Write the embeddings of each split in `outputs`: npy, float32, (images, d), in the order of the split's rows.
+def embed(run: dict, data: Path, encoder: Path, projector: Path, out: Path, threads: int | None = None) -> None:
+    """Write the embeddings of the images that `run["dataset"]["evaluated"]` names (a split, or "all"): npy, float32,
+    (images, d), in the order of their rows. Neither they nor the images need to fit in memory.
 
     The images are resized and normalised, not transformed; the networks are in evaluation mode and compute in float32.
     The vector is the encoder's, or with `run["evaluate"] == "projector"` the projector's (ambiguity A-32).
     """
     device = claim()
     with settled(device, threads):
-        _write(load(run, encoder, projector, device), run, data, outputs, device)
+        network = load(run, encoder, projector, device)
+        write_embeddings(network, Images.open(data), run["dataset"], out, device)
 
 
-def embed_frozen(
-    run: dict, data: Path, weights: Path | None, outputs: dict[str, Path], threads: int | None = None
-) -> None:
+def embed_frozen(run: dict, data: Path, weights: Path | None, out: Path, threads: int | None = None) -> None:
     """As `embed`, with an encoder that nobody trained here: from a weights file, or random ones by the run's seed.
 
     Raises UserError for weights that do not fit the backbone.
@@ -42,14 +47,30 @@ def embed_frozen(
         torch.manual_seed(run["seed"])
         network = embedder(models.build(run["backbone"], weights), nn.Identity(), "encoder")
         network = network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
-        _write(network, run, data, outputs, device)
+        write_embeddings(network, Images.open(data), run["dataset"], out, device)
 
 
-def _write(network: nn.Module, run: dict, data: Path, outputs: dict[str, Path], device: torch.device) -> None:
-    images = Images.open(data)
-    for split, path in outputs.items():
-        found = features(network, images.tensor(split, device), evaluation_view(run))
-        embeddings.save(path, found.cpu().numpy())
+def write_embeddings(
+    network: nn.Module, images: Images, dataset: Mapping[str, Any], out: Path, device: torch.device
+) -> None:
+    """Write what `network` makes of the evaluated images of `dataset` (a run's)."""
+    evaluated = pool(images, dataset["evaluated"], device)
+    found = embedded(network, evaluated, evaluation_view(shown(images, dataset)))
+    embeddings.save_chunks(out, _fetched(found, len(evaluated)), len(evaluated))
+
+
+def _fetched(batches: Iterator[Tensor], total: int) -> Iterator[np.ndarray]:
+    """The batches on the CPU, several joined; a progress bar for `total` rows where it takes long."""
+    waiting: list[Tensor] = []
+    interval = 0.5 if sys.stderr.isatty() else 30.0
+    with tqdm(total=total, desc="embedding", unit="image", delay=5, mininterval=interval) as bar:
+        for batch in batches:
+            waiting.append(batch)
+            done = bar.n + sum(map(len, waiting))
+            if len(waiting) == CHUNK or done == total:
+                yield torch.cat(waiting).cpu().numpy()
+                waiting.clear()
+                bar.update(done - bar.n)
 
 
 def load(run: dict, encoder: Path, projector: Path, device: torch.device) -> nn.Module:
@@ -80,23 +101,26 @@ def embedder(encoder: nn.Module, projector: nn.Module, evaluate: str) -> nn.Modu
     return nn.Sequential(encoder, projector) if evaluate == "projector" else nn.Sequential(encoder)
 
 
-def evaluation_view(run: dict) -> Transform:
-    """Resized to the network's input and normalised, nothing else."""
-    dataset = run["dataset"]
+def evaluation_view(dataset: Mapping[str, Any]) -> Transform:
+    """Resized to the network's input and normalised, nothing else. `dataset`: a run's, with numbers (see `shown`)."""
     return Transform([{"normalize": {}}], dataset["size"], dataset["mean"], dataset["std"])
 
 
 def features(
-    network: nn.Module, images: Tensor, transform: Transform, generator: torch.Generator | None = None
+    network: nn.Module, images: Pool, transform: Transform, generator: torch.Generator | None = None
 ) -> Tensor:
-    """`network` of the transformed `images` (n, C, H, W), batch by batch: (n, d) float32, on the images' device.
+    """`network` of the transformed `images`: (n, d) float32, all of them on the images' device; see `embedded`."""
+    return torch.cat(list(embedded(network, images, transform, generator)))
+
+
+@torch.no_grad()
+def embedded(
+    network: nn.Module, images: Pool, transform: Transform, generator: torch.Generator | None = None
+) -> Iterator[Tensor]:
+    """`network` of the transformed `images` of a `pool`, batch by batch: (up to BATCH, d) float32, on their device.
 
     `generator`: on that device, for a random transform.
     """
     generator = generator or torch.Generator(images.device)
-    with torch.no_grad():
-        parts = [
-            network(transform(batch, generator).contiguous(memory_format=torch.channels_last)).float()
-            for batch in images.split(BATCH)
-        ]
-    return torch.cat(parts)
+    for batch in images.batches(BATCH):
+        yield network(transform(batch, generator).contiguous(memory_format=torch.channels_last)).float()

@@ -1,7 +1,8 @@
 """The training loop, one for all methods.
 
-The images are on the device from the start; a step picks its rows, makes both views there, and trains. Which rows, and
-every random number of the views, follow from (seed, step) alone, so a step needs nothing but the weights before it.
+The images are on the device from the start, or, where they do not fit, the next step's are read from the disk during
+this one. A step picks its rows, makes both views on the device, and trains. Which rows, and every random number of the
+views, follow from (seed, step) alone, so a step needs nothing but the weights before it.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from phenoviews import methods, models
-from phenoviews.data import embeddings
-from phenoviews.data.images import Images, take
+from phenoviews.data.images import Images
+from phenoviews.data.pool import bits, pool, shown
 from phenoviews.errors import UserError
 from phenoviews.files import atomic
 from phenoviews.training import checkpoint as checkpoints
 from phenoviews.training import optim
 from phenoviews.training.devices import autocast_dtype, claim, describe, settled
-from phenoviews.training.embed import embedder, evaluation_view, features
+from phenoviews.training.embed import embedder, evaluation_view, features, write_embeddings
 from phenoviews.views import Transform
 
 
@@ -49,8 +50,8 @@ def pretrain(
     Args:
         run: everything that decides the training, as `Study.resolve` makes it.
         data: the data set's folder.
-        outputs: paths of `encoder`, `projector` (state dicts; CPU, float32), `embeddings` (the encoder's, of the test
-            images, as `embed` makes them: here, while both are on the device, since every measure needs them),
+        outputs: paths of `encoder`, `projector` (state dicts; CPU, float32), `embeddings` (the encoder's, of the
+            evaluated images, as `embed` makes them: here, while it is on the device, since every measure needs them),
             `history` (csv, a row per epoch: epoch, loss, lr, images_per_s (each image twice viewed), seconds, spread,
             memory_gb (peak on the GPU), and ami with `keep: best_ami`), `summary` (yaml: the run, the versions, the
             device, the data, how it ended).
@@ -88,8 +89,10 @@ class Trainer:
 
     def __init__(self, run: dict, images: Images, device: torch.device, weights: Path | None = None):
         training = run["training"]
+        # The data set's own mean and std are numbers from here on.
+        run = {**run, "dataset": shown(images, run["dataset"])}
         self.run, self.device = run, device
-        self.images = images.tensor("train", device)
+        self.images = pool(images, "train", device)
         self.batch = training["batch_size"]
         _check(run, len(self.images))
         self.steps_per_pass = len(self.images) // self.batch
@@ -134,21 +137,25 @@ class Trainer:
             self.method.before_epoch(self.epoch)
         for generator in self.inside:
             generator.manual_seed(self._seed("step", self.step))
-        rows = self._rows()
-        loss = self.learn(self.views(rows), rows)
+        rows = self._rows(self.step)
+        # Read meanwhile, where they are not on the device.
+        following = self._rows(self.step + 1) if self.step + 1 < self.steps else None
+        loss = self.learn(self.views(rows, following), rows)
         self.loss_sum += loss
         self.spread_sum += spread(self.method.observed)
 
-    def views(self, rows: Tensor) -> list[tuple[float, Tensor, Tensor]]:
-        """Per set of transformations its weight and both views (n, 3, size, size) of the images in `rows`."""
+    def views(self, rows: Tensor, following: Tensor | None = None) -> list[tuple[float, Tensor, Tensor]]:
+        """Per set of transformations its weight and both views (n, 3, size, size) of the images in `rows`; both
+        arguments as for `Streamed.take`."""
+        images = self.images.take(rows, following)
         self.generator.manual_seed(self._seed("views", self.step))
-        return [(weight, *make(self.images, rows, self.generator)) for weight, make in self.sets]
+        return [(weight, *make(images, self.generator)) for weight, make in self.sets]
 
     def learn(self, pairs: list[tuple[float, Tensor, Tensor]], rows: Tensor) -> Tensor:
         """Forward, backward and the optimizer's step; returns the loss, on the device and without gradient."""
         optim.set_lr(self.optimizer, self.lr)
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
-            loss = self.method(pairs, rows)
+            loss = self.method(pairs, rows.to(self.device, non_blocking=True))
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -220,12 +227,14 @@ class Trainer:
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self.spread_sum = torch.zeros((), dtype=torch.float64, device=self.device)
 
-    def _rows(self) -> Tensor:
-        """The rows of the next step: every pass over the images has its own random order, its remainder is dropped."""
-        number, place = divmod(self.step, self.steps_per_pass)
+    def _rows(self, step: int) -> Tensor:
+        """The rows of a step, on the CPU, pinned for a GPU: every pass over the images has its own random order, its
+        remainder is dropped."""
+        number, place = divmod(step, self.steps_per_pass)
         if number != self.order_of:
             generator = torch.Generator().manual_seed(self._seed("order", number))
-            self.order = torch.randperm(len(self.images), generator=generator).to(self.device)
+            order = torch.randperm(len(self.images), generator=generator)
+            self.order = order.pin_memory() if self.device.type == "cuda" else order
             self.order_of = number
         return self.order[place * self.batch : (place + 1) * self.batch]
 
@@ -237,13 +246,14 @@ class Trainer:
 class BestAmi:
     """Keeps the weights of the epoch whose K-means on the test split has the best AMI (ambiguity A-33).
 
-    Optimistic: it chooses by the labels of the test images. `best`: {ami, epoch, encoder, projector} or None.
+    Optimistic: it chooses by the labels of the test images. Their embeddings must fit in memory, for the K-means.
+    `best`: {ami, epoch, encoder, projector} or None.
     """
 
     def __init__(self, run: dict, images: Images, device: torch.device):
         self.run = run
-        self.images, self.labels = images.tensor("test", device), images.labels("test")
-        self.transform = evaluation_view(run)
+        self.images, self.labels = pool(images, "test", device), images.labels("test")
+        self.transform = evaluation_view(run["dataset"])
         self.best: dict[str, Any] | None = None
 
     def look(self, method: nn.Module, epoch: int) -> float:
@@ -270,16 +280,16 @@ def spread(features: Tensor) -> Tensor:
 
 
 def _pair_maker(views: list[list[dict]], dataset: dict) -> Callable[..., tuple[Tensor, Tensor]]:
-    """A function (images, rows, generator) → both views of the images in `rows`, channels last."""
+    """A function (images, generator) → both views of the images, channels last."""
     first, second = (Transform(pipeline, dataset["size"], dataset["mean"], dataset["std"]) for pipeline in views)
 
-    def make(images: Tensor, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def make(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         if views[0] == views[1]:
             # One batch of twice the size: half the kernels to launch.
-            both = _channels_last(first(take(images, rows.repeat(2)), generator))
-            return both[: len(rows)], both[len(rows) :]
-        chosen = take(images, rows)
-        return _channels_last(first(chosen, generator)), _channels_last(second(chosen, generator))
+            twice = bits(images).repeat(2, 1, 1, 1).view(images.dtype)
+            both = _channels_last(first(twice, generator))
+            return both[: len(images)], both[len(images) :]
+        return _channels_last(first(images, generator)), _channels_last(second(images, generator))
 
     return make
 
@@ -358,7 +368,6 @@ def _write(trainer: Trainer, outputs: dict[str, Path], identity: dict, images: I
     kept = best or _weights(trainer.method)
     encoder = trainer.method.encoder.eval()
     encoder.load_state_dict(kept["encoder"])
-    tested = features(encoder, images.tensor("test", trainer.device), evaluation_view(trainer.run)).cpu().numpy()
     history = pd.DataFrame(trainer.history)
     seconds = float(history["seconds"].sum())
     summary = {
@@ -387,7 +396,7 @@ def _write(trainer: Trainer, outputs: dict[str, Path], identity: dict, images: I
         for name in ("encoder", "projector"):
             with partial[name].open("wb") as stream:  # a stream, since torch.save writes a path's name into the file
                 torch.save(kept[name], stream)
-        embeddings.save(partial["embeddings"], tested)
+        write_embeddings(encoder, images, trainer.run["dataset"], partial["embeddings"], trainer.device)
         history.to_csv(partial["history"], index=False)
         partial["summary"].write_text(yaml.safe_dump(summary, sort_keys=False))
 

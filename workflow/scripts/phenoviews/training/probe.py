@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from phenoviews.data.images import Images
+from phenoviews.data.pool import pool, shown
 from phenoviews.errors import UserError
 from phenoviews.files import write_json
 from phenoviews.measures.probe import probe_scores
@@ -26,16 +27,17 @@ def probe(run: dict, data: Path, encoder: Path, projector: Path, out: Path, thre
 
     Settings in `run["probe"]`. The features go in as they are, the encoder is in evaluation mode, every epoch sees
     all training images in a new order and under the probe's transform (where that is not random, the embeddings are
-    computed once). The run's seed decides everything.
+    computed once). The run's seed decides everything. The embeddings of a split must fit on the device, the images
+    need not.
 
     Raises UserError where the classifier's loss is not finite.
     """
     images, device = Images.open(data), claim()
-    settings, dataset = run["probe"], run["dataset"]
+    settings, dataset = run["probe"], shown(images, run["dataset"])
     with settled(device, threads):
         network = load(run, encoder, projector, device)
         transform = Transform(settings["transform"], dataset["size"], dataset["mean"], dataset["std"])
-        train, generator = images.tensor("train", device), torch.Generator(device)
+        train, generator = pool(images, "train", device), torch.Generator(device)
         cached = None if transform.random else features(network, train, transform)
 
         def inputs(epoch: int) -> Tensor:
@@ -51,7 +53,7 @@ def probe(run: dict, data: Path, encoder: Path, projector: Path, out: Path, thre
             raise UserError(
                 f"probe of {run['name']}: the classifier's loss is {loss}; lower probe.lr ({settings['lr']:g})"
             )
-        test = features(network, images.tensor("test", device), evaluation_view(run))
+        test = features(network, pool(images, "test", device), evaluation_view(dataset))
         with torch.no_grad():
             predictions = classifier(test).argmax(dim=1).cpu().numpy()
     scores = probe_scores(images.labels("test"), predictions, images.classes)
