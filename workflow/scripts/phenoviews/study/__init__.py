@@ -301,9 +301,8 @@ class Study:
         return list(runs)
 
     def stand_in(self, name: str) -> str:
-        """What takes the place of a name at this scale; overrides stay."""
-        base, *overrides = name.split("+")
-        return "+".join([self.config["stand_ins"].get(base, base), *overrides])
+        """What takes the place of a name at this scale; see `names.stand_in`."""
+        return names.stand_in(name, self.config["stand_ins"])
 
     def all_runs(self) -> list[Run]:
         """Every training of the study, each once."""
