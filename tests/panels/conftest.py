@@ -13,7 +13,8 @@ NONE = float("nan")
 
 def record(transform, seed, metric, value, reason=None, method="moco", backbone="vgg11", dataset="digits"):
     source = f"{dataset}/{transform}/{method}/{backbone}/seed{seed}/{metric}.json"
-    return [dataset, transform, method, backbone, seed, metric, value, reason, source]
+    names = {"dataset": dataset, "transform": transform, "method": method, "backbone": backbone, "seed": seed}
+    return {**names, "postprocessing": "", "metric": metric, "value": value, "reason": reason, "source": source}
 
 
 def grid(dataset=("digits",), transform=("one",), method=("moco",), backbone=("vgg11",), seeds=(5, 6)) -> list[dict]:
@@ -48,6 +49,7 @@ def records() -> pd.DataFrame:
 @pytest.fixture
 def published() -> pd.DataFrame:
     shared = {"paper": "p", "panel": "t", "dataset": "mnist", "method": "moco", "backbone": "vgg11", "unit": ""}
+    shared |= {"postprocessing": "", "quoted": ""}
     return pd.DataFrame(
         [
             {**shared, "transform": "one", "metric": "ami", "value": 0.83, "n_seeds": 5, "note": ""},

@@ -5,6 +5,7 @@ import math
 
 import pandas as pd
 import pytest
+from tests.panels.conftest import record
 
 from phenoviews.errors import UserError
 from phenoviews.panels.records import COLUMNS, changes, class_names, of_panel, published, read, titles
@@ -45,10 +46,8 @@ def test_what_cannot_be_read_names_the_file(run):
 
 def test_changes_are_to_the_run_of_the_same_seed_without_overrides():
     values = {("t", 5): 0.5, ("t+a=1", 5): 0.6, ("t", 6): 0.1, ("t+a=1+b=off", 6): 0.4, ("t+a=1", 7): 0.9}
-    lines = [["d", t, "m", "b", seed, "ami", value, None, "f"] for (t, seed), value in values.items()]
-    lines += [
-        ["d", t, "m", "b", 8, "ami", value, why, "f"] for t, value, why in (("t", math.nan, "no"), ("t+a=1", 1, None))
-    ]
+    lines = [record(t, seed, "ami", value) for (t, seed), value in values.items()]
+    lines += [record("t", 8, "ami", math.nan, "no"), record("t+a=1", 8, "ami", 1)]
     found = changes(pd.DataFrame(lines, columns=COLUMNS), "transform").set_index(["transform", "seed"])
     assert set(found["metric"]) == {"ami_change"}
     assert found["value"].dropna().to_dict() == pytest.approx({("t+a=1", 5): 0.1, ("t+a=1+b=off", 6): 0.3})

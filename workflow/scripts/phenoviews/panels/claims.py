@@ -4,7 +4,7 @@
 
     - id: A.T1.c1
       says: the claim in words
-      where: {dose: [1, 2, 3, 4]}      optional: only the records that have one of these values
+      where: {dose: [1, 2, 3, 4]}      optional: only the records that have one of these values; postprocessing: [tvn]
       each: [method, backbone]         optional: the comparisons are made for every combination of these keys
       average: [dataset]               optional: their margins are averaged over these keys within each seed
       holds:                           all of these have to hold
@@ -12,12 +12,17 @@
         - fall of ami from mnist_first to mnist_second > fall of silhouette from mnist_first to mnist_second
         - ami of dual > fixed ami of imagenet/vgg16
         - top1 < 90
+        - nscb of none > nscb of whitening - 2
 
-A term is a number, a metric, `METRIC of NAME` (NAME: a dataset, transform, method or backbone as the paper has it, or
-several of them joined by `/`; what stands in for it at a scale takes its place) or `fall of METRIC from NAME to NAME`,
-the relative fall (first - second) / first. A chain `a < b < c` is two comparisons. The combinations of `each` and
-`average` are those that occur among the terms that name none of these keys; a term that names one has its own value of
-it: with `each: [method]`, `ami of dual > ami of imagenet/vgg16` compares every method's `dual` with the same run.
+A term is a number, a metric, `METRIC of NAME` (NAME: a dataset, transform, method, backbone or post-processing as the
+paper has it, or several of them joined by `/`; what stands in for it at a scale takes its place) or `fall of METRIC
+from NAME to NAME`, the relative fall (first - second) / first. Several metrics joined by a comma are their mean. Of a
+metric a number may be taken or added, in its unit: `a > b - 0.5` allows a to be worse by less than that, and
+`b - 2 < a < b + 2` says how far two may differ that are called equal. A chain `a < b < c` is two comparisons.
+
+The combinations of `each` and `average` are those that occur among the terms that name none of these keys; a term that
+names one has its own value of it: with `each: [method]`, `ami of dual > ami of imagenet/vgg16` compares every method's
+`dual` with the same run.
 
 The rule. A comparison is made within each seed; its margin is how far it holds there (negative: it does not). With at
 least `ENOUGH` seeds it is *reproduced* if the mean margin is above zero at p < 0.05 in the one-sided sign-flip
@@ -46,7 +51,8 @@ from scipy.stats import permutation_test
 
 from phenoviews.errors import UserError
 from phenoviews.files import write_text
-from phenoviews.panels.table import GRID, KEYS, markdown_row, plain_markdown
+from phenoviews.panels.table import KEYS, NAMED, markdown_row, plain_markdown
+from phenoviews.study.names import stand_in
 
 ENOUGH = 5
 LEVEL = 0.05
@@ -81,7 +87,7 @@ def evaluate(
     for claim in claims:
         part = records
         for key, values in claim.get("where", {}).items():
-            part = part[part[key].isin([stand_ins.get(value, value) for value in values])]
+            part = part[part[key].isin([stand_in(v, stand_ins) if isinstance(v, str) else v for v in values])]
         found = [
             {"claim": claim["id"], "says": claim["says"], **line}
             for comparison in claim["holds"]
@@ -133,16 +139,17 @@ def markdown(claims: pd.DataFrame, panel: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Term:
-    """One side of a comparison: a number, a metric, or how far a metric falls."""
+    """One side of a comparison: a number, a metric (and a number added to it), or how far a metric falls."""
 
     number: float | None = None
     fixed: bool = False
+    plus: float = 0.0
     of: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (metric, names); for a fall twice, from and to
 
 
 def _parse(text: str, claim: str, stand_ins: Mapping[str, str]) -> _Term:
     def names(path: str | None) -> tuple[str, ...]:
-        return tuple(stand_ins.get(name, name) for name in path.split("/")) if path else ()
+        return tuple(stand_in(name, stand_ins) for name in path.split("/")) if path else ()
 
     try:
         return _Term(number=float(text))
@@ -151,12 +158,12 @@ def _parse(text: str, claim: str, stand_ins: Mapping[str, str]) -> _Term:
     if fall := re.fullmatch(r"fall of (\S+) from (\S+) to (\S+)", text):
         metric, first, second = fall.groups()
         return _Term(of=((metric, names(first)), (metric, names(second))))
-    if plain := re.fullmatch(r"(fixed )?(\S+)(?: of (\S+))?", text):
-        fixed, metric, path = plain.groups()
-        return _Term(fixed=fixed is not None, of=((metric, names(path)),))
+    if plain := re.fullmatch(r"(fixed )?(\S+)(?: of (\S+))?(?: ([+-]) (\d+(?:\.\d+)?))?", text):
+        fixed, metric, path, sign, number = plain.groups()
+        return _Term(fixed=fixed is not None, plus=float(f"{sign}{number}") if sign else 0.0, of=((metric, names(path)),))
     raise UserError(
-        f"claim {claim}: '{text}' cannot be read; write `METRIC`, `METRIC of NAME`, `fall of METRIC from NAME to NAME` "
-        "or a number"
+        f"claim {claim}: '{text}' cannot be read; write `METRIC`, `METRIC of NAME`, either with `+ NUMBER` or "
+        "`- NUMBER`, `fall of METRIC from NAME to NAME` or a number"
     )
 
 
@@ -234,14 +241,17 @@ def _values(
     for metric, names in term.of:
         of = _of(records, metric, names, at)
         told = metric + f" of {'/'.join(names)}" * bool(names)
-        if of["seed"].duplicated().any():
+        if of.duplicated(["seed", "metric"]).any():
             raise UserError(f"claim {claim}: '{told}' has several values per seed; name the other keys under `each`")
-        valued = of[of["value"].notna()].set_index("seed")["value"]
+        # A seed that has only one of several metrics would shift their mean.
+        by_seed = of.pivot(index="seed", columns="metric", values="value").reindex(columns=metric.split(","))
+        valued = by_seed.dropna().mean(axis=1) + term.plus
         found.append(valued)
         if of.empty:
             reasons.append(f"no runs of {told}")
         elif valued.empty:
-            reasons += [f"no {metric}: {why}" for why in of["reason"].unique()]
+            missing = of[of["value"].isna()]
+            reasons += [f"no {metric}: {why}" for why in missing["reason"].unique()]
     if len(found) == 2:
         return (found[0] - found[1]) / found[0].where(found[0] > 0), reasons
     return (found[0].iloc[0] if term.fixed and len(found[0]) == 1 else found[0]), reasons
@@ -250,10 +260,11 @@ def _values(
 def _of(
     records: pd.DataFrame, metric: str, names: Sequence[str], at: Mapping[str, Any] = MappingProxyType({})
 ) -> pd.DataFrame:
-    """The records of a metric that have all of these names, and the values `at` of what these are not names of."""
-    found = (records["metric"] == metric).to_numpy()
+    """The records of a metric (or several) that have all of these names, and the values `at` of what these are not
+    names of."""
+    found = records["metric"].isin(metric.split(",")).to_numpy()
     for name in names:
-        found = found & np.any([records[key] == name for key in GRID], axis=0)
+        found = found & np.any([records[key] == name for key in NAMED], axis=0)
     own = _axes(records, names) if at else set()
     for key in at.keys() - own:
         found = found & (records[key] == at[key]).to_numpy()
@@ -262,4 +273,4 @@ def _of(
 
 def _axes(records: pd.DataFrame, names: Sequence[str]) -> set[str]:
     """Of what these are names."""
-    return {key for key in GRID for name in names if (records[key] == name).any()}
+    return {key for key in NAMED for name in names if (records[key] == name).any()}

@@ -55,10 +55,9 @@ def records(panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> pd.
             entry = found.get(micromolar, {})
             told = f"{micromolar:g} µM" if known else "every concentration"
             reason = None if entry else measure.get("reason", f"no cells at {told}")
-            for metric in (AMI, SHUFFLED):
-                names = [run[key] for key in RUN]
-                value = entry.get(metric, np.nan)
-                lines.append([*names, metric, value, reason, str(path), told, micromolar, dose, entry.get("n", 0)])
+            at = {"concentration": told, "micromolar": micromolar, "dose": dose, "cells": entry.get("n", 0)}
+            at |= {key: run[key] for key in RUN} | {"postprocessing": "", "reason": reason, "source": str(path)}
+            lines += [{**at, "metric": metric, "value": entry.get(metric, np.nan)} for metric in (AMI, SHUFFLED)]
     return pd.DataFrame(lines, columns=[*COLUMNS, "concentration", "micromolar", "dose", "cells"])
 
 

@@ -9,13 +9,14 @@ A panel declares its layout (`Study.declaration` makes it of config.yaml):
     metrics: [{name: ami, label: AMI, unit: "", digits: 2, signed: false}, ...]
     rows: [transform]            keys that go down
     columns: [metric]            keys that go across; "metric" is a key like the others
+    postprocessings: [none, tvn]                optional: those of profiles; then "postprocessing" is a key as well
     labels: {mnist_first: First set, ...}                        the printed form of names; default: the name
     scale: {name: demo, note: what a reader has to know of it, stand_ins: {mnist: digits, imagenet: untrained}}
 
 The runs may be several grids (trained encoders, pretrained ones): a table has the rows and the columns that occur among
 its runs, and leaves blank where a row and a column have no run in common. Keys in neither rows nor columns have one
 value each, which the caption names. `stand_ins` tells which name of a dataset, transform, method or backbone is used in
-the place of a published one.
+the place of a published one. What a paper quotes from others stands in rows of its own, above ours.
 """
 
 from __future__ import annotations
@@ -32,9 +33,17 @@ import pandas as pd
 
 from phenoviews.errors import UserError
 from phenoviews.files import write_text
+from phenoviews.panels.records import COUNTED
+from phenoviews.study.names import stand_in
 
 GRID = ["dataset", "transform", "method", "backbone"]
-KEYS = [*GRID, "metric"]
+NAMED = [*GRID, "postprocessing"]  # what has names; metrics have metrics
+KEYS = [*NAMED, "metric"]
+POSTPROCESSINGS = {"none": "No post-processing", "whitening": "Whitening", "tvn": "TVN"}
+PUBLISHED = {"n": "n_seeds", "decimals": "decimals", "correct": "correct", "of": "of"}
+# What a table without the axis postprocessing need not show.
+PROFILED = ["postprocessing", *COUNTED, "published_decimals", "published_correct", "published_of"]
+QUOTED = "quoted by the paper from cited work"
 EMPTY = "\N{EM DASH}"
 
 
@@ -49,27 +58,36 @@ def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFram
     Returns:
         `KEYS`, unit, mean, sd (sample standard deviation; NaN for one run), n (runs with a number),
         published, published_n, published_note, difference (mean - published), scale, note, reason (why a number
-        or a run is missing), seeds and sources (both joined by spaces; of the runs with a number).
+        or a run is missing), seeds and sources (both joined by spaces; of the runs with a number). Of scores of
+        profiles also correct, low, high (of one run; NaN for several), of (treatments asked), published_correct,
+        published_of and published_decimals. Lines of what the paper quotes come first; they have no runs.
 
     Raises:
         UserError: a value that is published twice.
     """
     scale = panel["scale"]
-    used = published.replace({key: dict(scale["stand_ins"]) for key in GRID})
+    used = published.assign(**{key: [stand_in(name, scale["stand_ins"]) for name in published[key]] for key in GRID})
     groups = dict(list(records.groupby(KEYS, sort=False))) if len(records) else {}
     lines = []
-    cells = dict.fromkeys(tuple(run[key] for key in GRID) for run in panel["each"])
-    for cell, metric in itertools.product(cells, panel["metrics"]):
+    quoted = dict.fromkeys(used.loc[used["quoted"] != "", NAMED].itertuples(index=False, name=None))
+    runs = dict.fromkeys(tuple(run[key] for key in GRID) for run in panel["each"])
+    ours = ((*run, postprocessing) for run in runs for postprocessing in panel.get("postprocessings", [""]))
+    for cell, metric in itertools.product([*quoted, *ours], panel["metrics"]):
         keys = (*cell, metric["name"])
         group = groups.get(keys, records.iloc[:0])
         valued = group[group["value"].notna()].sort_values("seed")
         values = valued["value"].to_numpy(float)
-        reasons = list(dict.fromkeys(group.loc[group["value"].isna(), "reason"])) if len(group) else ["no runs"]
+        reasons = list(dict.fromkeys(group.loc[group["value"].isna(), "reason"]))
+        if group.empty:
+            reasons = [QUOTED if cell in quoted else "no runs"]
         match = used[(used[KEYS] == list(keys)).all(axis=1)]
         if len(match) > 1:
-            raise UserError(f"published values: {len(match)} lines for {'/'.join(keys)}; keep one of them")
-        known = match["value"].iloc[0] if len(match) else np.nan
+            raise UserError(f"published values: {len(match)} lines for {'/'.join(filter(None, keys))}; keep one of them")
+        known = dict(match.iloc[0]) if len(match) else {}
         mean = values.mean() if len(values) else np.nan
+        counted = dict(valued[COUNTED].iloc[0]) if len(valued) == 1 else dict.fromkeys(COUNTED, np.nan)
+        asked = valued["of"].unique()
+        counted["of"] = asked[0] if len(asked) == 1 else np.nan
         lines.append(
             {
                 **dict(zip(KEYS, keys, strict=True)),
@@ -77,10 +95,11 @@ def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFram
                 "mean": mean,
                 "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
                 "n": len(values),
-                "published": known,
-                "published_n": match["n_seeds"].iloc[0] if len(match) else np.nan,
-                "published_note": match["note"].iloc[0] if len(match) else "",
-                "difference": mean - known,
+                **counted,
+                "published": known.get("value", np.nan),
+                **{f"published_{key}": known.get(column, np.nan) for key, column in PUBLISHED.items()},
+                "published_note": known.get("note", ""),
+                "difference": mean - known.get("value", np.nan),
                 "scale": scale["name"],
                 "note": scale["note"],
                 "reason": "; ".join(reasons),
@@ -93,7 +112,8 @@ def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFram
 
 @dataclass(frozen=True)
 class Layout:
-    """A table as plain text, before Markdown or LaTeX. A cell is a text and a footnote's mark, or ""."""
+    """A table as plain text, before Markdown or LaTeX. A cell is a text and a footnote's mark, or ""; its text may be
+    in lines, which LaTeX keeps."""
 
     note: str  # on the scale, or ""
     caption: str
@@ -107,15 +127,18 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
     """Pivot the table of `long` as the panel declares it: "mean ± sd (n)" with the published value beside it.
 
     A cell without a number is a dash with the reason as its footnote, one that the panel has not is blank; one run has
-    no sd. A metric that is `signed` shows its plus.
+    no sd, and its score of profiles is "score [low, high], k/n". A metric that is `signed` shows its plus.
 
     Raises:
         UserError: a key has several values but is in neither `rows` nor `columns`.
     """
     rows, columns = list(panel["rows"]), list(panel["columns"])
     metrics = {metric["name"]: metric for metric in panel["metrics"]}
-    order = {**panel["runs"], "metric": list(metrics)}
+    order = {**panel["runs"], "postprocessing": panel.get("postprocessings", [""]), "metric": list(metrics)}
     fixed = [key for key in KEYS if key not in rows + columns]
+    for key in NAMED:  # what is quoted from others has names of its own, and no run
+        quoted = [name for name in dict.fromkeys(table[key]) if name not in order[key] and (name or key not in fixed)]
+        order[key] = [*quoted, *order[key]]
     for key in fixed:
         if len(order[key]) != 1:
             raise UserError(
@@ -127,7 +150,7 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
         if key in metrics:
             unit = metrics[key].get("unit")
             return metrics[key]["label"] + (f" ({unit})" if unit else "")
-        return panel["labels"].get(key, key)
+        return panel["labels"].get(key, POSTPROCESSINGS.get(key, key))
 
     def occurring(keys: list[str]) -> list[tuple[str, ...]]:
         found = set(table[keys].itertuples(index=False, name=None))
@@ -154,15 +177,15 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
             if at in compared and _missing(cell["published"]):
                 line.append((EMPTY, mark("not in the paper")))
             elif at in compared:
-                line.append((f"{cell['published']:.{metric['digits']}f}", mark(cell["published_note"])))
+                line.append((_known(cell, metric), mark(cell["published_note"])))
         body.append(([name(key) for key in row], line))
 
     ours = "reproduced" if panel["scale"]["name"] == "paper" else panel["scale"]["name"]
-    where = "; ".join(f"{key}: {name(order[key][0])}" for key in fixed)
+    where = "; ".join(f"{_heading(key)}: {name(order[key][0])}" for key in fixed if order[key] != [""])
     return Layout(
         note=panel["scale"]["note"],
         caption=f"{panel['title'].rstrip('.')}{f' ({where})' if where else ''}. {_averaged(table)}{_origin(table)}",
-        stub=[key.capitalize() for key in rows],
+        stub=[_heading(key).capitalize() for key in rows],
         heads=[(", ".join(map(name, at)), [ours, "published"] if at in compared else [ours]) for at in across],
         body=body,
         footnotes={mark: reason for reason, mark in marks.items()},
@@ -173,7 +196,7 @@ def markdown(view: Layout) -> str:
     """The layout as a GitHub-flavoured Markdown table under its caption."""
 
     def cell(text: str, mark: str) -> str:
-        return plain_markdown(text) + (f"<sup>{mark}</sup>" if mark else "")
+        return plain_markdown(text.replace("\n", " ")) + (f"<sup>{mark}</sup>" if mark else "")
 
     head = view.stub + [f"{title}, {sub}" for title, subs in view.heads for sub in subs]
     rule = ["---"] * len(view.stub) + ["---:"] * (len(head) - len(view.stub))
@@ -194,7 +217,11 @@ def latex(view: Layout) -> str:
     """The layout as a `table` float for \\input; the document needs \\usepackage{booktabs}, nothing else."""
 
     def cell(text: str, mark: str) -> str:
-        return _tex(text) + (rf"\textsuperscript{{{mark}}}" if mark else "")
+        first, *others = map(_tex, text.split("\n"))
+        told = first + (rf"\textsuperscript{{{mark}}}" if mark else "")
+        # In braces, as a bracket that begins a line would be read as an option of the break before it.
+        lines = r" \\ ".join([told, *(f"{{{other}}}" for other in others)])
+        return rf"\shortstack[r]{{{lines}}}" if others else told
 
     width = len(view.stub)
     top, rules, second = [""] * width, [], [_tex(text) for text in view.stub]
@@ -239,7 +266,7 @@ def write(
 ) -> None:
     """Write the table of `long` as CSV, and pivoted as Markdown (with the text `below` it) and LaTeX."""
     view = layout(table, panel)
-    write_text(csv, table.to_csv(index=False))
+    write_text(csv, table.drop(columns=[] if "postprocessings" in panel else PROFILED).to_csv(index=False))
     write_text(md, markdown(view) + ("\n" + below if below else ""))
     write_text(tex, latex(view))
 
@@ -249,17 +276,39 @@ def _number(cell: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
         return EMPTY
     digits, sign = metric["digits"], "+" if metric.get("signed") else ""
     spread = "" if _missing(cell["sd"]) else f" ± {cell['sd']:.{digits}f}"
-    return f"{cell['mean']:{sign}z.{digits}f}{spread} ({cell['n']})"  # z: no -0.00
+    form = f"{sign}z.{digits}f"  # z: no -0.00
+    known = f" ({cell['n']})" if _missing(cell["low"]) else f"\n[{cell['low']:{form}}, {cell['high']:{form}}]"
+    return f"{cell['mean']:{form}}{spread}{known}{_share(cell['correct'], cell['of'])}"
+
+
+def _known(cell: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
+    digits = metric["digits"] if _missing(cell["published_decimals"]) else int(cell["published_decimals"])
+    return f"{cell['published']:.{digits}f}{_share(cell['published_correct'], cell['published_of'])}"
+
+
+def _share(correct: float, of: float) -> str:
+    return "" if _missing(correct) else f",\n{correct:.0f}/{of:.0f}"
+
+
+def _heading(key: str) -> str:
+    return "post-processing" if key == "postprocessing" else key
 
 
 def _averaged(table: pd.DataFrame) -> str:
     counts = sorted(set(table["n"]) - {0})
     if not counts:
         return "No runs with a number."
+    asked = sorted(set(table["of"].dropna().astype(int)), reverse=True)
+    one = ", one ".join(f"of {n} is {100 / n:.2g} %" for n in asked)
+    points = f" One treatment {one}." if asked else ""
+    bootstrap = "in square brackets a 95 % bootstrap interval over treatments, then how many treatments are right"
+    bounded = table["low"].notna().any()
     if counts == [1]:
-        return "One run (seed) per cell, in brackets its number, hence no spread."
+        single = f"One run (seed) per cell, {bootstrap if bounded else 'in brackets its number, hence no spread'}."
+        return single + points
     n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"Mean ± sample standard deviation over n = {n} runs that differ in their seed, with n in brackets."
+    spread = f"Mean ± sample standard deviation over n = {n} runs that differ in their seed, with n in brackets"
+    return f"{spread}{f'; of one run {bootstrap}' if bounded else ''}.{points}"
 
 
 def _origin(table: pd.DataFrame) -> str:
@@ -267,7 +316,8 @@ def _origin(table: pd.DataFrame) -> str:
     if table["published"].isna().all():
         return ""
     over = f", mean of {' or '.join(map(str, counts))} runs" if counts else ""
-    return f" Published: the value printed in the paper{over}."
+    counted = ", with the number of right treatments" if table["published_of"].notna().any() else ""
+    return f" Published: the value printed in the paper{over}{counted}."
 
 
 def _missing(value: Any) -> bool:

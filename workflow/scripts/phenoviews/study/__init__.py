@@ -312,10 +312,8 @@ class Study:
         return list(runs)
 
     def stand_in(self, name: str) -> str:
-        """What takes the place of a name at this scale: of the whole name, or of its base, and overrides stay."""
-        stand_ins = self.config["stand_ins"]
-        base, *overrides = name.split("+")
-        return stand_ins.get(name) or "+".join([stand_ins.get(base, base), *overrides])
+        """What takes the place of a name at this scale; see `names.stand_in`."""
+        return names.stand_in(name, self.config["stand_ins"])
 
     def all_runs(self) -> list[Run]:
         """Every training of the study, each once."""

@@ -7,6 +7,7 @@ sweeps that meet in a point share the training there.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -45,6 +46,12 @@ def spell(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(spell, value))}]"
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def stand_in(name: str, stand_ins: Mapping[str, str]) -> str:
+    """What takes the place of a name: of the name itself, or else of its base; overrides then stay."""
+    base, *overrides = name.split("+")
+    return stand_ins.get(name) or "+".join([stand_ins.get(base, base), *overrides])
 
 
 def override(entry: Any, name: str) -> tuple[Any, str]:
