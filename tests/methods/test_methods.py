@@ -310,6 +310,25 @@ def test_wrong_hyper_parameters_are_named(params, said):
         methods.build(params, Encoder())
 
 
+@pytest.mark.parametrize("head", ["linear", "identity"])
+@pytest.mark.parametrize("kind", PARAMS)
+def test_every_method_trains_with_every_head(kind, head):
+    """A queue and a predictor are as wide as what the head gives."""
+    method = build(kind, projector={**PARAMS[kind]["projector"], "head": head})
+    assert method.projector.dim == {"linear": 8, "identity": Encoder.dim}[head]
+    before = {name: value.clone() for name, value in method.encoder.named_parameters()}
+    losses_ = [step(method, [(1.0, views(), views())], sgd(method), progress) for progress in (0.5, 1.0)]
+    assert torch.stack(losses_).isfinite().all()
+    assert not torch.equal(before["0.weight"], method.encoder[0].weight)
+
+
+def test_simclr_without_a_head_compares_the_features():
+    method = build("simclr", projector={**HEAD, "head": "identity"})
+    first, second = views(), views()
+    expected = losses.nt_xent(method.encoder(first), method.encoder(second), 0.2)
+    torch.testing.assert_close(method([(1.0, first, second)]), expected)
+
+
 @pytest.mark.parametrize("kind", PARAMS)
 def test_the_seed_decides_the_start(kind):
     states = []

@@ -79,7 +79,6 @@ def _hostile() -> bytes:
         ("noise.npz", b"not weights at all", "not a readable state dict"),
         ("hostile.pt", _hostile(), "not a readable state dict"),
         ("list.pt", [torch.zeros(1)], "of type list"),
-        ("nothing.pt", {}, "without entries"),
         ("checkpoint.pt", {"state_dict": {"conv1.weight": torch.zeros(1)}, "epoch": 3}, r"state_dict \(dict\)"),
     ],
 )
@@ -109,6 +108,13 @@ def test_a_truncated_file_is_refused(tmp_path):
     (tmp_path / "half.pt").write_bytes(content[: len(content) // 2])
     with pytest.raises(UserError, match=r"half\.pt"):
         load_state(tmp_path / "half.pt")
+
+
+def test_an_empty_state_is_a_heads_and_no_backbones(tmp_path):
+    torch.save({}, tmp_path / "nothing.pt")
+    assert load_state(tmp_path / "nothing.pt") == {}
+    with pytest.raises(UserError, match=r"nothing\.pt: these weights do not fit the backbone; missing: .* more; check"):
+        build({**NARROW, "init": str(tmp_path / "nothing.pt")})
 
 
 def test_what_does_not_fit_is_named():

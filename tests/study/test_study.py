@@ -229,6 +229,28 @@ def test_override_of_training_and_method(paper):
     assert resolved["backbone"]["init"] == "imagenet"
 
 
+@pytest.mark.parametrize(
+    ("name", "spelling", "projector"),
+    [
+        ("simclr+head=linear", "simclr+head=linear", {"head": "linear", "hidden": [2048]}),
+        ("simclr+head=mlp", "simclr", {"head": "mlp"}),
+        ("simclr+hidden=[encoder]", "simclr+hidden=[encoder]", {"head": "mlp", "hidden": ["encoder"]}),
+        ("simclr+head=identity+batch_size=128", "simclr+batch_size=128+head=identity", {"head": "identity"}),
+    ],
+)
+def test_override_of_a_methods_head(paper, name, spelling, projector):
+    run = paper.spelled(Run("cifar10", "cifar", name, "resnet18", 5))
+    assert run.method == spelling
+    found = paper.resolve(run)["method"]["projector"]
+    assert {key: found[key] for key in projector} == projector
+
+
+def test_override_of_the_schedule(paper):
+    run = paper.spelled(Run("cifar10", "cifar", "simclr+schedule=repo+warmup_epochs=0", "resnet18", 5))
+    training = paper.resolve(run)["training"]
+    assert (training["schedule"], training["warmup_epochs"]) == ("repo", 0)
+
+
 @pytest.mark.parametrize("same", ["cifar+hue=0.1", "cifar+color_jitter.p=0.8", "cifar+hue=1e-1"])
 def test_a_name_has_one_spelling(paper, same):
     """An override that changes nothing goes, so that sweeps share the point where they meet."""
@@ -327,6 +349,19 @@ REFUSED = {
     ),
     "unknown scale": (("scale", "papr"), "did you mean paper"),
     "bad key inside a scale": (("scales", "paper", {"seedz": [1]}), "unknown key 'seedz'.*scales.paper"),
+    "unknown head": (
+        ("methods", "simclr", "projector", "head", "liner"),
+        "methods.simclr.projector.head: unknown value 'liner'; did you mean linear",
+    ),
+    "hidden size that is no size": (
+        ("methods", "simclr", "projector", "hidden", ["backbone"]),
+        "methods.simclr.projector.hidden.0.: 'backbone' does not match '.encoder.'",
+    ),
+    "unknown schedule": (("recipes", "cifar", "training", "schedule", "repos"), "did you mean repo"),
+    "quarter turns by degrees": (
+        ("transforms", "mnist_first", [{"random_rotate_90": {"degrees": 90}}, {"normalize": {}}]),
+        "random_rotate_90: unknown key 'degrees'; there are: p",
+    ),
     "unknown recipe": (("datasets", "mnist", "recipe", "mnst"), "did you mean mnist"),
     "probability above one": (
         ("transforms", "mnist_first", [{"random_invert": {"p": 1.5}}, {"normalize": {}}]),

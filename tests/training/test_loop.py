@@ -23,8 +23,10 @@ CPU = torch.device("cpu")
 STRONG = [{"random_horizontal_flip": {"p": 0.5}}, {"random_crop": {"fraction": [0.8, 1.0]}}, {"normalize": {}}]
 WEAK = [{"random_rotation": {"degrees": 10}}, {"normalize": {}}]
 SETS = [{"weight": 1.0, "views": [WEAK, WEAK]}]
+HEAD = {"hidden": [32], "out": 16, "batch_norm": False}
 METHODS = {
-    "simclr": {"kind": "simclr", "temperature": 0.2, "projector": {"hidden": [32], "out": 16, "batch_norm": False}},
+    "simclr": {"kind": "simclr", "temperature": 0.2, "projector": HEAD},
+    "simclr+head=identity": {"kind": "simclr", "temperature": 0.2, "projector": {**HEAD, "head": "identity"}},
     "byol": {
         "kind": "byol",
         "ema": [0.99, 1.0],
@@ -97,6 +99,22 @@ def test_embeddings_are_those_of_the_written_encoder(
         train(run)
         embed(run, digits, outputs["encoder"], outputs["projector"], tmp_path / "again.npy", threads=1)
         np.testing.assert_array_equal(np.load(outputs["embeddings"]), np.load(tmp_path / "again.npy"))
+
+
+@pytest.mark.parametrize(("head", "weights"), [("identity", set()), ("linear", {"0.weight", "0.bias"})])
+def test_a_projector_of_another_head_is_written_and_read(
+    train: Callable, make_run: Callable, outputs: dict[str, Path], digits: Path, tmp_path: Path, head: str, weights: set
+):
+    """Of a head without weights nothing is written, and its embeddings are the encoder's."""
+    simclr = {"name": "simclr", **METHODS["simclr"], "projector": {**HEAD, "head": head}}
+    run = make_run(method=simclr, transform={"sets": SETS}, training={"epochs": 1})
+    train(run)
+    assert torch.load(outputs["projector"], weights_only=True).keys() == weights
+    again = tmp_path / "projected.npy"
+    embed({**run, "evaluate": "projector"}, digits, outputs["encoder"], outputs["projector"], again, threads=1)
+    encoded, projected = np.load(outputs["embeddings"]), np.load(again)
+    assert projected.shape == (150, 16 if weights else 64)
+    assert np.array_equal(encoded, projected) == (not weights)
 
 
 def test_same_seed_same_bits_and_another_seed_others(train: Callable, make_run: Callable, outputs: dict[str, Path]):

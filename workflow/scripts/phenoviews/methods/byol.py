@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from phenoviews.methods import parts
 from phenoviews.methods.base import Method
 from phenoviews.methods.losses import regression
 from phenoviews.methods.parts import Momentum, mlp
@@ -14,13 +15,13 @@ from phenoviews.methods.parts import Momentum, mlp
 class BYOL(Method):
     """From one view's embedding predict the momentum copy's embedding of the other; both directions added.
 
-    `ema`: [base, final] of the momentum; `projector`: {hidden, out, batch_norm} of `mlp`; `predictor`:
-    {hidden, batch_norm}, its input and output as long as the projector's output.
+    `ema`: [base, final] of the momentum; `projector`: {head, hidden, out, batch_norm} of `parts.projector`;
+    `predictor`: {hidden, batch_norm} of `parts.mlp`, its input and output as long as the projector's output.
     """
 
     def __init__(self, encoder: nn.Module, ema: Sequence[float], projector: dict, predictor: dict):
-        super().__init__(encoder, mlp(encoder.dim, **projector))
-        self.predictor = mlp(projector["out"], **predictor, out=projector["out"])
+        super().__init__(encoder, parts.projector(encoder.dim, **projector))
+        self.predictor = mlp(self.projector.dim, **predictor, out=self.projector.dim)
         self.momentum = Momentum((self.encoder, self.projector), ema)
 
     def pair_loss(self, first: Tensor, second: Tensor, branch: int) -> Tensor:

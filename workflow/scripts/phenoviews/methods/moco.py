@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from phenoviews.methods import parts
 from phenoviews.methods.base import Method
 from phenoviews.methods.losses import info_nce, unit
-from phenoviews.methods.parts import Momentum, Queue, mlp
+from phenoviews.methods.parts import Momentum, Queue
 
 
 class MoCo(Method):
     """Each view finds the momentum copy's key of the other view among a queue of earlier keys; mean of both
     directions. There is one queue for the first views' keys and one for the second views'.
 
-    `temperature`; `queue`: keys kept per view; `ema`: [base, final] of the momentum; `projector`: {hidden,
-    out, batch_norm} of `mlp`; `queue_per_set`: where the losses of several sets of transformations are
-    summed, whether each set has queues of its own, or all share those that the first set's keys fill (No Free
-    Lunch, D.4; A-27).
+    `temperature`; `queue`: keys kept per view; `ema`: [base, final] of the momentum; `projector`: {head,
+    hidden, out, batch_norm} of `parts.projector`; `queue_per_set`: where the losses of several sets of
+    transformations are summed, whether each set has queues of its own, or all share those that the first set's
+    keys fill (No Free Lunch, D.4; A-27).
     """
 
     def __init__(
@@ -31,11 +32,12 @@ class MoCo(Method):
         queue_per_set: bool,
         sets: int = 1,
     ):
-        super().__init__(encoder, mlp(encoder.dim, **projector))
+        super().__init__(encoder, parts.projector(encoder.dim, **projector))
         self.temperature = temperature
         self.momentum = Momentum((self.encoder, self.projector), ema)
         self.queues = nn.ModuleList(
-            nn.ModuleList(Queue(queue, projector["out"]) for _ in range(2)) for _ in range(sets if queue_per_set else 1)
+            nn.ModuleList(Queue(queue, self.projector.dim) for _ in range(2))
+            for _ in range(sets if queue_per_set else 1)
         )
         self._keys: dict[int, list[Tensor]] = {}
 

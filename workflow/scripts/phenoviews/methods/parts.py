@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from phenoviews.errors import UserError
+
 
 def mlp(
     inputs: int, hidden: Sequence[int], out: int, batch_norm: bool, activation: type[nn.Module] = nn.ReLU
@@ -27,6 +29,28 @@ def mlp(
         layers.append(activation())
         inputs = size
     return nn.Sequential(*layers, nn.Linear(inputs, out))
+
+
+def projector(inputs: int, hidden: Sequence[int | str], out: int, batch_norm: bool, head: str = "mlp") -> nn.Sequential:
+    """A method's projector (n, inputs) → (n, dim), with the attribute `dim`, as a backbone has one.
+
+    `head`: `mlp` of all the others, where a hidden size `encoder` stands for `inputs`, the encoder's own width;
+    `linear`: one Linear(inputs, out); `identity`: the features themselves. What a head has no use for is ignored, so
+    that another head is one change of a setting.
+
+    Raises `UserError` for another head.
+    """
+    match head:
+        case "mlp":
+            built = mlp(inputs, [inputs if size == "encoder" else size for size in hidden], out, batch_norm)
+        case "linear":
+            built = mlp(inputs, [], out, batch_norm)
+        case "identity":
+            built = nn.Sequential()
+        case other:
+            raise UserError(f"projector head: {other!r} is none of mlp, linear, identity")
+    built.dim = inputs if head == "identity" else out
+    return built
 
 
 def momentum_tau(ema: Sequence[float], progress: float) -> float:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from phenoviews.methods import parts
 from phenoviews.methods.base import Method
 from phenoviews.methods.losses import nt_xent
-from phenoviews.methods.parts import mlp
 
 
 class SimCLR(Method):
     """Each view finds the other view of its image among all views of the batch.
 
-    `temperature`; `projector`: {hidden, out, batch_norm} of `mlp`.
+    `temperature`; `projector`: {head, hidden, out, batch_norm} of `parts.projector`.
     """
 
     def __init__(self, encoder: nn.Module, temperature: float, projector: dict):
-        super().__init__(encoder, mlp(encoder.dim, **projector))
+        super().__init__(encoder, parts.projector(encoder.dim, **projector))
         self.temperature = temperature
 
     def pair_loss(self, first: Tensor, second: Tensor, branch: int) -> Tensor:

@@ -27,8 +27,8 @@ def imagenet_source(name: str) -> dict[str, str]:
 def load_state(path: str | Path) -> dict[str, Tensor]:
     """The tensors by name in a .pt or .pth file (a saved state dict) or a .npz file (arrays), on the CPU.
 
-    No code in the file is executed. Raises `UserError` naming the file where it is missing, of another type
-    or not a state dict of tensors.
+    There may be none: a head need not have weights. No code in the file is executed. Raises `UserError` naming the file
+    where it is missing, of another type or not a state dict of tensors.
     """
     path = Path(path)
     if path.suffix not in (".pt", ".pth", ".npz"):
@@ -46,8 +46,6 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: not a readable state dict ({type(error).__name__}: {reason})") from error
     if not isinstance(state, dict):
         raise UserError(f"{path}: not a state dict of tensors but of type {type(state).__name__}")
-    if not state:
-        raise UserError(f"{path}: a state dict without entries")
     others = [f"{k} ({type(v).__name__})" for k, v in state.items() if not isinstance(v, Tensor)]
     if others:
         raise UserError(f"{path}: not a state dict of tensors: {_some(others)}; save model.state_dict()")
