@@ -3,7 +3,8 @@
     python tests/benchmarks/views.py [--sizes 32 96 196 224] [--seconds 2]
 
 Prints milliseconds per image (two views) and the ratio. The pipelines are those of *No Free Lunch*, section 2 and
-appendices C and D, on 8-bit colour images of the size of the output; the last line is MNIST's, a whole batch of 32.
+appendices C and D, and of *Contrastive Learning of Single-Cell Phenotypic Representations*, on 8-bit colour images of
+the size of the output; the last line is MNIST's, a whole batch of 32.
 """
 
 from __future__ import annotations
@@ -36,6 +37,19 @@ def torchvision(name: str, size: int) -> Callable[[torch.Tensor], torch.Tensor]:
                 v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.2, 0.1)], p=0.8),
                 v2.RandomGrayscale(0.2),
                 v2.RandomHorizontalFlip(),
+                *to_float,
+            ]
+        )
+    if name == "single_cell":
+        turns = [v2.Lambda(lambda image, k=k: image.rot90(k, (-2, -1))) for k in range(4)]
+        return v2.Compose(
+            [
+                v2.RandomResizedCrop(size, (0.08, 1.0)),
+                v2.RandomHorizontalFlip(),
+                v2.RandomApply([v2.RandomChoice(turns)], p=0.5),
+                v2.RandomApply([v2.ColorJitter(0.8, 0.8, 0.8, 0.2)], p=0.8),
+                v2.RandomGrayscale(0.2),
+                v2.RandomApply([v2.GaussianBlur(9, (0.1, 2.0))], p=0.5),
                 *to_float,
             ]
         )
@@ -75,7 +89,7 @@ def main() -> None:
     for size in arguments.sizes:
         n = 256 if size <= 64 else 32
         images = torch.randint(0, 256, (n, 3, size, size), dtype=torch.uint8, generator=generator)
-        for name in ("cifar", "cell_first", "cell_left"):
+        for name in ("cifar", "cell_first", "cell_left", "single_cell"):
             transform = Transform(pipeline(name), size, HALF, HALF)
             ours = best(lambda t=transform, x=images: (t(x, generator), t(x, generator)), arguments.seconds) / n
             theirs = torchvision(name, size)
