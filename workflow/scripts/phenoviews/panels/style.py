@@ -14,7 +14,8 @@ from phenoviews.files import atomic
 WIDTH = 7.0  # inches: the full text width of a page
 SMALL = 6.0  # points: the least type size
 
-# Paul Tol's "muted" scheme for colour-blind readers, like hues kept apart, with a grey as the tenth.
+# Paul Tol's "muted" scheme for colour-blind readers, like hues kept apart, with a grey as the tenth; then an orange and
+# black, for twelve MoAs.
 COLOURS = (
     "#332288",
     "#ddcc77",
@@ -26,6 +27,8 @@ COLOURS = (
     "#882255",
     "#999933",
     "#8c8c8c",
+    "#ee7733",
+    "#000000",
 )
 WARNING = "#b2182b"
 

@@ -1,0 +1,136 @@
+"""Maps of treatment profiles, coloured by MoA, with the errors of NSC and NSCB (*Contrastive Learning*, figure 2)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
+from matplotlib.lines import Line2D
+
+from phenoviews.panels.records import titles
+from phenoviews.panels.style import SMALL, WIDTH, colour, label_scale, style
+from phenoviews.panels.table import POSTPROCESSINGS
+
+LEGEND = 1.6  # inches, beside the maps
+AREA = 28  # square points of a circle or a square
+# The diamond of a treatment that is wrong in both is drawn round its square.
+SHAPES = {
+    "right": {"marker": "o", "s": AREA, "linewidths": 0.3, "edgecolors": "white"},
+    "NSC error": {"marker": "s", "s": AREA, "linewidths": 0.8, "edgecolors": "black"},
+    "NSCB error": {"marker": "D", "s": AREA, "linewidths": 0.8, "edgecolors": "black"},
+    "both": {"marker": "D", "s": 2.7 * AREA, "linewidths": 0.8, "edgecolors": "black", "facecolors": "none"},
+}
+
+
+def draw(panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> Figure:
+    """The figure of a panel as the study declares it, from one file per run: its treatments.
+
+    A table of treatments has for every post-processing one row per treatment: Metadata_MoA, postprocessing, x and y (of
+    the map), nsc and nscb (whether its nearest neighbour has its MoA; missing where it is not asked). Where there is no
+    encoder, its only column is the reason.
+    """
+    shown = panel["postprocessings"]
+    several_seeds = len({run["seed"] for run in panel["each"]}) > 1
+    maps = []
+    for run, title, path in zip(panel["each"], titles(panel), files["treatments"], strict=True):
+        found = pd.read_parquet(path)
+        reason = found["reason"].iloc[0] if "reason" in found else ""
+        for name in shown:
+            words = [title, POSTPROCESSINGS[name] * (len(shown) > 1), f"seed {run['seed']}" * several_seeds]
+            of = found.iloc[:0] if reason else found[found["postprocessing"] == name]
+            entry = {"title": " · ".join(filter(None, words)), "treatments": of}
+            maps.append({**entry, "reason": reason or f"no profiles after {POSTPROCESSINGS[name]}"})
+    return figure(maps, panel["scale"]["note"])
+
+
+def figure(maps: Sequence[Mapping[str, Any]], note: str = "") -> Figure:
+    """Draw the maps side by side.
+
+    Args:
+        maps: one dict per map: title; treatments, as from `draw`, of one post-processing; reason, for where that is
+            empty.
+        note: see `style.label_scale`.
+    """
+    moas = sorted({moa for entry in maps if len(entry["treatments"]) for moa in entry["treatments"]["Metadata_MoA"]})
+    side = (WIDTH - LEGEND) / max(len(maps), 1.3)
+    with style():
+        fig = Figure(figsize=(WIDTH, max(side + 0.9, 3.2)), layout="constrained")
+        axes = fig.subplots(1, len(maps), squeeze=False)[0]
+        letters = "abcdefghij" if len(maps) > 1 else " "
+        for ax, letter, entry in zip(axes, letters, maps, strict=False):
+            told = _counted(entry["treatments"]) if len(entry["treatments"]) else ""
+            title = f"{letter}  {': '.join(filter(None, [entry['title'], told]))}".strip()
+            ax.set_title(textwrap.fill(title, int(18 * side)), loc="left")
+            ax.set(xticks=[], yticks=[], box_aspect=1)
+            if not told:
+                text = textwrap.fill(f"no map: {entry['reason']}", int(12 * side))
+                ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes)
+                continue
+            _draw_treatments(ax, entry["treatments"], moas)
+            left_out = textwrap.fill(_left_out(entry["treatments"]), int(18 * side))
+            ax.set_xlabel("\n".join(filter(None, ["t-SNE 1 (a.u.)", left_out])))
+            ax.set_ylabel("t-SNE 2 (a.u.)")
+        if moas:
+            _legend(fig, moas)
+        label_scale(fig, note)
+        return fig
+
+
+def _legend(fig: Figure, moas: Sequence[str]) -> None:
+    shapes = {label: _handle(shape) for label, shape in SHAPES.items()}
+    handles = {moa: _handle(SHAPES["right"], colour(number)) for number, moa in enumerate(moas)}
+    heading = {"nearest neighbour by\nNSC and NSCB": Line2D([], [], ls="")}
+    handles |= heading | shapes | {"both": (shapes["NSC error"], shapes["both"])}
+    fig.legend(
+        handles=list(handles.values()),
+        labels=list(handles),
+        handler_map={tuple: HandlerTuple(ndivide=1, pad=0)},
+        title="MoA",
+        title_fontsize=SMALL,
+        alignment="left",
+        loc="outside right upper",
+        frameon=False,
+    )
+
+
+def _draw_treatments(ax: Axes, treatments: pd.DataFrame, moas: Sequence[str]) -> None:
+    nsc, nscb = (_wrong(treatments[score]) for score in ("nsc", "nscb"))
+    colours = treatments["Metadata_MoA"].map(lambda moa: colour(moas.index(moa)))
+    # Errors last: they must not lie under what is right.
+    drawn = {"right": ~(nsc | nscb), "NSC error": nsc, "NSCB error": nscb & ~nsc, "both": nsc & nscb}
+    for label, rows in drawn.items():
+        look = {"facecolors": colours[rows].tolist(), **SHAPES[label]}
+        ax.scatter(treatments.loc[rows, "x"], treatments.loc[rows, "y"], label=label, **look)
+
+
+def _handle(shape: Mapping[str, Any], face: str = "#d9d9d9") -> Line2D:
+    """A marker of `Axes.scatter` for a legend."""
+    return Line2D(
+        [],
+        [],
+        linestyle="",
+        marker=shape["marker"],
+        markersize=shape["s"] ** 0.5,
+        markerfacecolor=shape.get("facecolors", face),
+        markeredgecolor=shape["edgecolors"],
+        markeredgewidth=shape["linewidths"],
+    )
+
+
+def _wrong(right: pd.Series) -> pd.Series:
+    return ~right.astype("boolean").fillna(True).astype(bool)
+
+
+def _counted(treatments: pd.DataFrame) -> str:
+    asked = {score: treatments[score.lower()] for score in ("NSC", "NSCB")}
+    return ", ".join(f"{_wrong(of).sum()} of {of.notna().sum()} {score} errors" for score, of in asked.items())
+
+
+def _left_out(treatments: pd.DataFrame) -> str:
+    unasked = treatments.loc[treatments["nscb"].isna(), "Metadata_MoA"]
+    return f"NSCB leaves out {len(unasked)} treatments: {', '.join(sorted(set(unasked)))}" if len(unasked) else ""
