@@ -219,9 +219,10 @@ def test_the_published_values_bear_the_papers_own_claims_out(root):
         assert set(evaluate(claims, records[records["seed"] < 7])["verdict"]) == {FEW}
 
 
-def test_every_claim_is_complete(root):
-    for panel, claims in yaml.safe_load((root / "resources/claims/no_free_lunch.yaml").read_text()).items():
-        assert panel.startswith("no_free_lunch_")
+@pytest.mark.parametrize("paper", ["no_free_lunch", "single_cell"])
+def test_every_claim_is_complete(root, paper):
+    for panel, claims in yaml.safe_load((root / f"resources/claims/{paper}.yaml").read_text()).items():
+        assert panel.startswith(f"{paper}_")
         for one in claims:
             assert set(one) - {"where", "each", "average"} == {"id", "says", "holds"}
 
@@ -236,3 +237,74 @@ def test_the_files_say_at_which_scale(tmp_path):
     assert len(back) == 2
     assert set(back["note"]) == {"Demo scale."}
     assert markdown(evaluate([], runs({"a": HIGH})), PANEL) == ""
+
+
+# -------------------------------------------------------------------------------------------------------------- paper B
+def test_several_metrics_are_their_mean_within_each_seed():
+    nsc, nscb = {"a": [90.0, 80.0], "b": [80.0, 80.0]}, {"a": [70.0, 60.0], "b": [74.0, 70.0]}
+    both = pd.concat([runs(nsc, "nsc"), runs(nscb, "nscb")])
+    line = evaluate(claim("nsc,nscb of a > nsc,nscb of b"), both).iloc[0]
+    assert line["margin"] == pytest.approx(np.mean([(10 - 4) / 2, (0 - 10) / 2]))
+    # A seed without one of them is left out.
+    gap = both[~((both["metric"] == "nscb") & (both["seed"] == 6))]
+    assert evaluate(claim("nsc,nscb of a > nsc,nscb of b"), gap).iloc[0]["margin"] == pytest.approx(3)
+    alone = evaluate(claim("nsc,nscb of a > 1"), runs(nsc, "nsc")).iloc[0]
+    assert (alone["verdict"], alone["n"]) == (CANNOT, 0)
+
+
+def test_a_tolerance_is_a_number_added_to_a_metric():
+    records = runs({"a": [90.0], "b": [92.0]}, "nsc")
+    lines = evaluate(claim("nsc of b - 3 < nsc of a < nsc of b + 1", "nsc of a > nsc of b - 1.5"), records)
+    assert list(lines["margin"]) == pytest.approx([1, 3, -0.5])
+    with pytest.raises(UserError, match="claim c"):
+        evaluate(claim("nsc of a -3 > nsc of b"), records)
+
+
+def test_a_post_processing_is_a_name_like_the_others():
+    records = runs({"a": [90.0], "b": [92.0]}, "nsc")
+    both = pd.concat([records.assign(postprocessing="none"), records.assign(postprocessing="tvn", value=95.0)])
+    assert evaluate(claim("nsc of a/tvn > nsc of a/none"), both).iloc[0]["margin"] == 5
+    lines = evaluate(claim("nsc of a < nsc of b", each=["postprocessing"]), both)
+    assert list(lines["comparison"]) == ["none: nsc of a < nsc of b", "tvn: nsc of a < nsc of b"]
+    only = evaluate(claim("nsc of a < nsc of b", where={"postprocessing": ["none"]}), both)
+    assert list(only["margin"]) == [2]
+
+
+def test_overrides_stay_with_what_stands_in():
+    records = runs({"s+x=off": HIGH, "s": LOW})
+    assert set(evaluate(claim("ami of t+x=off > ami of t"), records, {"t": "s"})["verdict"]) == {REPRODUCED}
+
+
+def contradicted(root, number: int) -> tuple[set, pd.DataFrame]:
+    """Where the paper's own numbers, as one run, are not on the side of its claims, and all comparisons."""
+    printed = published(root / "resources/published/single_cell.csv", f"single_cell_table{number}")
+    records = printed[printed["quoted"] == ""].assign(seed=5, reason=None, source="")
+    found = evaluate(load(root / "resources/claims/single_cell.yaml", f"single_cell_table{number}"), records)
+    assert set(found["verdict"]) == {FEW}
+    assert set(found["reason"]) == {""}
+    against = found[found["margin"] < 1e-9]  # a tie is not on its side
+    short = against["comparison"].str.replace("single_cell+", "").str.replace("_imagenet", "")
+    return set(zip(against["claim"], short, strict=True)), found
+
+
+def test_where_the_published_scores_bear_the_papers_claims_out(root):
+    for number, count in ((1, 4), (2, 13), (5, 2), (7, 22)):
+        against, found = contradicted(root, number)
+        assert (against, len(found)) == (set(), count)
+    batch = contradicted(root, 5)[1]["margin"]
+    assert list(batch) == pytest.approx([93.57 - 91.12, 93.57 - 91.05], abs=0.01)
+
+
+def test_where_the_published_scores_contradict_the_papers_claims(root):
+    assert contradicted(root, 4)[0] == {("B.T4.c1", "whitening: drop of resnet50 < drop of resnet18")}
+    head = "simclr+batch_size=128"
+    assert contradicted(root, 6)[0] == {("B.T6.c2", f"none: nscb of {head} < nscb of {head}+head=linear + 2.5")}
+    whole = ("B.T3.c2", "whitening: nscb of random_grayscale=off > nscb of single_cell")
+    jitter = {("none", "nsc", "random_rotate_90")}
+    jitter |= {
+        (postprocessing, "nscb", other)
+        for postprocessing in ("whitening", "tvn")
+        for other in ("random_horizontal_flip", "random_rotate_90", "gaussian_blur")
+    }
+    expected = {("B.T3.c3", f"{p}: {m} of color_jitter=off < {m} of {other}=off") for p, m, other in jitter}
+    assert contradicted(root, 3)[0] == expected | {whole}

@@ -118,3 +118,83 @@ def test_titles_tell_what_differs():
 def test_class_names_in_the_order_of_labels(tmp_path):
     pd.DataFrame({"label": [2, 0, 1, 0], "class": ["c", "a", "b", "a"]}).to_parquet(tmp_path / "index.parquet")
     assert class_names(tmp_path / "index.parquet") == ["a", "b", "c"]
+
+
+# ---------------------------------------------------------------------------------------------------- post-processings
+SCORES = {
+    "none": {"nsc": 90.3, "nscb": None, "counts": {"nsc": [93, 103]}, "intervals": {"nsc": [84.5, 95.1], "nscb": None}},
+    "tvn": {"nsc": 92.2, "nscb": 87.0, "counts": {"nsc": [95, 103], "nscb": [80, 92]}, "intervals": {}},
+}
+SCORES["none"]["reasons"] = {"nscb": "one batch only"}
+
+
+def profiled(tmp_path, scores, metrics=("nsc", "nscb"), postprocessings=("none", "tvn")) -> pd.DataFrame:
+    (tmp_path / "scores.json").write_text(json.dumps(scores))
+    other = {"tvn": {"map_moas": 0.5}} if scores["postprocessings"] else {}
+    (tmp_path / "structure.json").write_text(json.dumps({**scores, "postprocessings": other}))
+    names = dict(zip(("dataset", "transform", "method", "backbone"), "dtmb", strict=True))
+    panel = {"each": [{**names, "seed": 5}], "metrics": [{"name": name} for name in metrics]}
+    files = [[tmp_path / "scores.json"], [tmp_path / "structure.json"]]
+    return of_panel({**panel, "postprocessings": list(postprocessings)}, files).set_index(["postprocessing", "metric"])
+
+
+def test_scores_have_their_post_processing_counts_and_intervals(tmp_path):
+    found = profiled(tmp_path, {"postprocessings": SCORES})
+    assert list(found.index) == [("none", "nsc"), ("none", "nscb"), ("tvn", "nsc"), ("tvn", "nscb")]
+    assert found.loc[("none", "nsc"), ["value", "correct", "of", "low", "high"]].tolist() == [90.3, 93, 103, 84.5, 95.1]
+    missing = found.loc[("none", "nscb")]
+    assert missing["reason"] == "one batch only"
+    assert missing[["value", "correct", "of", "low", "high"]].isna().all()
+    counted = found.loc[("tvn", "nscb")]
+    assert (counted["correct"], counted["of"]) == (80, 92)
+    assert math.isnan(counted["low"])
+
+
+def test_without_an_encoder_every_post_processing_has_its_reason(tmp_path):
+    found = profiled(tmp_path, {"reason": "no ImageNet weights", "postprocessings": {}})
+    assert set(found["reason"]) == {"no ImageNet weights"}
+    assert len(found) == 4
+    with pytest.raises(UserError, match=r"no measure 'nsc' under 'whitening' in .*scores\.json, .*structure\.json"):
+        profiled(tmp_path, {"postprocessings": SCORES}, ["nsc"], ["whitening"])
+
+
+def test_published_scores_are_those_of_the_transcribed_tables(root, shared_data):
+    """Value by value under the names of the study, with k of n."""
+    removed = {"Crop": "random_resized_crop", "Flip": "random_horizontal_flip", "Rotation": "random_rotate_90"}
+    removed |= dict.fromkeys(["Jitter", "Color-Jitter"], "color_jitter") | {"Blur": "gaussian_blur"}
+    removed |= dict.fromkeys(["Grey", "Grey-Distortion"], "random_grayscale")
+    heads = {"Identity": "simclr+batch_size=128+head=identity", "Linear": "simclr+batch_size=128+head=linear"}
+    methods = {"64": "simclr+batch_size=64", "128": "simclr+batch_size=128", **heads}
+    methods |= {level: f"simclr+temperature={float(level)}" for level in ("1", "0.5", "0.05")}
+    methods |= {"256": "simclr", "0.1": "simclr", "Non-linear (2-layer MLP)": "simclr+batch_size=128"}
+    for number in range(1, 8):
+        source = shared_data.parent / "papers" / "published" / f"contrastive-single-cell.table{number}.csv"
+        if not source.is_file():
+            pytest.skip(f"no transcribed tables at {source.parent}")
+        printed = pd.read_csv(source, dtype=str, keep_default_na=False)
+        printed = printed[printed["value"] != "NA"]
+        ours = published(root / "resources" / "published" / "single_cell.csv", f"single_cell_table{number}")
+        assert len(ours) == len(printed)
+        lines = ours.set_index(["transform", "method", "backbone", "postprocessing", "metric"])
+        assert lines.index.is_unique
+        for line in printed.to_dict("records"):
+            level = line.get("level")
+            names = ["single_cell+random_grayscale=off", "simclr", "resnet50_imagenet"]
+            if line.get("factor") == "augmentation_removed":
+                names[0] = f"single_cell+{removed[level]}=off" if level in removed else "single_cell"
+            elif line.get("factor") == "encoder":
+                names[1:] = ["simclr+batch_size=128", f"{level.lower()}_imagenet"]
+            elif level:
+                names[1] = methods[level]
+                names[2] = "resnet18_imagenet" if line["factor"] == "projection_head" else names[2]
+            elif line["source"] == "own":
+                names[1] = "simclr+epochs=600+temperature=0.5"
+            else:
+                names = ["", f"{line['method'].removesuffix(' *')}, {line['group']}", ""]
+            postprocessing = line["postprocessing"].lower().removesuffix(" by the cited work")
+            found = lines.loc[(*names, postprocessing, line["metric"].lower())]
+            assert found["value"] == float(line["value"])
+            for column, of in (("correct", "k_correct"), ("of", "n_total")):
+                assert found[column] == float(line[of]) if line[of] else math.isnan(found[column])
+            assert found["dataset"] == ("" if not names[0] else "treatments" if number == 2 else "treatments_15")
+            assert ("Table 5" in found["note"]) == line["source"].startswith("inferred")

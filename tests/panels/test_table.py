@@ -283,3 +283,100 @@ def test_an_ablation_shows_each_change_paired_by_seed(panel, published):
         (["one+hue=off"], [("0.60 ± 0.41 (2)", ""), ("+0.10 ± 0.01 (2)", "")]),
     ]
     assert view.footnotes == {"a": "the changes are counted from here"}
+
+
+# ------------------------------------------------------------------------------------------------------------- profiles
+def profiles(root, seeds=(5,)) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
+    """Table 2 of paper B as it is declared, with 95 of 103 and 80 of 92 under every post-processing but TVN's NSCB."""
+    each = grid(["treatments"], ["single_cell+random_grayscale=off"], ["ours"], ["resnet50_imagenet"], seeds)
+    panel = {"name": "single_cell_table2", "title": "Scores", "each": each, "runs": axes(each)}
+    panel["metrics"] = [
+        {"name": "nsc", "label": "NSC", "unit": "%", "digits": 1},
+        {"name": "nscb", "label": "NSCB", "unit": "%", "digits": 1},
+        {"name": "drop", "label": "Drop", "unit": "points", "digits": 1},
+    ]
+    panel |= {"postprocessings": ["none", "whitening", "tvn"], "rows": ["method", "postprocessing"]}
+    panel |= {"columns": ["metric"], "labels": {"ours": "Ours"}}
+    # The method's name with its overrides has another in its place.
+    panel["scale"] = {"name": "paper", "note": "", "stand_ins": {"simclr+epochs=600+temperature=0.5": "ours"}}
+    values = {"nsc": (92.2, 95, 103, 87.4, 97.1), "nscb": (87.0, 80, 92, 79.3, 93.5), "drop": (5.3, None, None, -1, 11)}
+    lines = [
+        {**run, "postprocessing": p, "metric": m, "source": "scores.json"}
+        | dict(zip(["value", "correct", "of", "low", "high"], of, strict=True))
+        for run in each
+        for p in panel["postprocessings"]
+        for m, of in values.items()
+    ]
+    known = read_published(root / "resources/published/single_cell.csv", panel["name"])
+    return panel, pd.DataFrame(lines, columns=COLUMNS).assign(reason=None), known
+
+
+def test_a_score_of_one_run_has_its_interval_and_counts(root):
+    panel, records, known = profiles(root)
+    table = long(records, panel, known)
+    view = layout(table, panel)
+    assert view.stub == ["Method", "Post-processing"]
+    names, cells = view.body[-2]
+    assert names == ["Ours", "Whitening"]
+    assert [text.replace("\n", " ") for text, _ in cells] == [
+        *("92.2 [87.4, 97.1], 95/103", "96, 99/103"),
+        *("87.0 [79.3, 93.5], 80/92", "95, 87/92"),
+        *("5.3 [-1.0, 11.0]", "1"),
+    ]
+    assert "| 92.2 [87.4, 97.1], 95/103 | 96, 99/103 |" in markdown(view)
+    assert r"\shortstack[r]{92.2 \\ {[87.4, 97.1],} \\ {95/103}}" in latex(view)
+    assert "in square brackets a 95 % bootstrap interval over treatments" in view.caption
+    assert "One treatment of 103 is 0.97 %, one of 92 is 1.1 %." in view.caption
+    line = table.set_index(["method", "postprocessing", "metric"]).loc[("ours", "none", "nscb")]
+    assert list(line[["correct", "of", "low", "high"]]) == [80, 92, 79.3, 93.5]
+    assert list(line[["published", "published_correct", "published_of"]]) == [94, 86, 92]
+
+
+def test_scores_of_several_runs_are_mean_and_spread_without_counts(root):
+    panel, records, known = profiles(root, seeds=(5, 6))
+    records.loc[(records["metric"] == "nsc") & (records["seed"] == 6), ["value", "correct"]] = [94.2, 97]
+    table = long(records, panel, known)
+    view = layout(table, panel)
+    assert view.body[-2][1][0][0] == "93.2 ± 1.4 (2)"
+    assert "square" not in view.caption
+    assert "One treatment of 103 is 0.97 %" in view.caption
+    assert table["correct"].isna().all()
+
+
+def test_what_the_paper_quotes_has_rows_of_its_own_that_say_so(root):
+    panel, records, known = profiles(root)
+    view = layout(long(records, panel, known), panel)
+    names = [names for names, _ in view.body]
+    assert names[:6] == [
+        ["Ljosa et al. [24], supervised", "as published"],
+        ["Singh et al. [27], supervised", "as published"],
+        ["Ando et al. [1], supervised", "as published"],
+        ["Pawlowski et al. [26], supervised", "as published"],
+        ["Caicedo et al. [3], supervised", "as published"],
+        ["Janssens et al. [19], unsupervised", "as published"],
+    ]
+    assert names[6:8] == [[names[6][0], "as published"], [names[6][0], "No post-processing"]]
+    assert names[8:] == [["Ours", "No post-processing"], ["Ours", "Whitening"], ["Ours", "TVN"]]
+    assert view.footnotes["a"] == "quoted by the paper from cited work"
+    assert view.body[1][1] == [("—", "a"), ("90", ""), ("—", "a"), ("85", ""), ("—", "a"), ("—", "b")]
+    assert view.footnotes["b"] == "not in the paper"
+    with pytest.raises(UserError, match="values of 'method', which is in neither"):
+        layout(long(records, panel, known), {**panel, "rows": ["postprocessing"]})
+
+
+def test_a_post_processing_of_the_whole_table_stands_in_its_caption(root):
+    panel, records, known = profiles(root)
+    panel |= {"postprocessings": ["tvn"], "rows": ["transform"], "name": "single_cell_table9"}
+    view = layout(long(records, panel, known.iloc[:0]), panel)
+    assert "post-processing: TVN" in view.caption
+    assert len(view.body) == 1
+
+
+def test_a_table_without_post_processings_shows_nothing_of_them(records, panel, published, tmp_path):
+    files = [tmp_path / f"table.{kind}" for kind in ("csv", "md", "tex")]
+    write(long(records, panel, published), panel, *files)
+    for file in files:
+        text = file.read_text()
+        assert "processing" not in text
+        assert "interval" not in text
+        assert "correct" not in text

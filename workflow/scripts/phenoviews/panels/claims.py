@@ -160,7 +160,9 @@ def _parse(text: str, claim: str, stand_ins: Mapping[str, str]) -> _Term:
         return _Term(of=((metric, names(first)), (metric, names(second))))
     if plain := re.fullmatch(r"(fixed )?(\S+)(?: of (\S+))?(?: ([+-]) (\d+(?:\.\d+)?))?", text):
         fixed, metric, path, sign, number = plain.groups()
-        return _Term(fixed=fixed is not None, plus=float(f"{sign}{number}") if sign else 0.0, of=((metric, names(path)),))
+        return _Term(
+            fixed=fixed is not None, plus=float(f"{sign}{number}") if sign else 0.0, of=((metric, names(path)),)
+        )
     raise UserError(
         f"claim {claim}: '{text}' cannot be read; write `METRIC`, `METRIC of NAME`, either with `+ NUMBER` or "
         "`- NUMBER`, `fall of METRIC from NAME to NAME` or a number"

@@ -59,13 +59,13 @@ def figure(maps: Sequence[Mapping[str, Any]], note: str = "") -> Figure:
     moas = sorted({moa for entry in maps if len(entry["treatments"]) for moa in entry["treatments"]["Metadata_MoA"]})
     side = (WIDTH - LEGEND) / max(len(maps), 1.3)
     with style():
-        fig = Figure(figsize=(WIDTH, max(side + 0.9, 3.2)), layout="constrained")
+        fig = Figure(figsize=(WIDTH, max(side + 0.9, 3.4)), layout="constrained")
         axes = fig.subplots(1, len(maps), squeeze=False)[0]
         letters = "abcdefghij" if len(maps) > 1 else " "
         for ax, letter, entry in zip(axes, letters, maps, strict=False):
             told = _counted(entry["treatments"]) if len(entry["treatments"]) else ""
             title = f"{letter}  {': '.join(filter(None, [entry['title'], told]))}".strip()
-            ax.set_title(textwrap.fill(title, int(18 * side)), loc="left")
+            ax.set_title(textwrap.fill(title, int(18 * side), break_on_hyphens=False), loc="left")
             ax.set(xticks=[], yticks=[], box_aspect=1)
             if not told:
                 text = textwrap.fill(f"no map: {entry['reason']}", int(12 * side))
@@ -93,7 +93,7 @@ def _legend(fig: Figure, moas: Sequence[str]) -> None:
         title="MoA",
         title_fontsize=SMALL,
         alignment="left",
-        loc="outside right upper",
+        loc="outside right center",
         frameon=False,
     )
 

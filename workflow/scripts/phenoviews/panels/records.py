@@ -120,7 +120,7 @@ def published(path: str | Path | None, panel: str) -> pd.DataFrame:
     if path is None:
         table = pd.DataFrame(columns=text)
     else:
-        empty = dict.fromkeys(number, [""])
+        empty = {key: [""] for key in number}
         table = pd.read_csv(path, dtype=dict.fromkeys(text + profiled, str), keep_default_na=False, na_values=empty)
         table = table[table["paper"] + "_" + table["panel"] == panel]
     table = table.assign(**{key: "" for key in profiled if key not in table})

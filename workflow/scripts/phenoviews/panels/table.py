@@ -82,7 +82,9 @@ def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFram
             reasons = [QUOTED if cell in quoted else "no runs"]
         match = used[(used[KEYS] == list(keys)).all(axis=1)]
         if len(match) > 1:
-            raise UserError(f"published values: {len(match)} lines for {'/'.join(filter(None, keys))}; keep one of them")
+            raise UserError(
+                f"published values: {len(match)} lines for {'/'.join(filter(None, keys))}; keep one of them"
+            )
         known = dict(match.iloc[0]) if len(match) else {}
         mean = values.mean() if len(values) else np.nan
         counted = dict(valued[COUNTED].iloc[0]) if len(valued) == 1 else dict.fromkeys(COUNTED, np.nan)

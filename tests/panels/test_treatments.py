@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+from tests.panels.conftest import axes, grid
+
+from phenoviews.panels import figure_treatments
+from phenoviews.panels.style import COLOURS, SMALL
+
+NOTE = "Demo scale (simulated screen in place of BBBC021, reduced training, 1 seed): not comparable."
+MOAS = [f"mechanism {letter}" for letter in "abcdefghijkl"]
+
+
+@pytest.fixture
+def treatments() -> pd.DataFrame:
+    """Ten treatments of each of twelve MoAs: 4 NSC errors; 5 NSCB errors, 2 of them both; the last MoA not asked."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"Metadata_MoA": np.repeat(MOAS, 10), "postprocessing": "whitening"})
+    table["x"], table["y"] = rng.normal(size=(2, 120))
+    table["nsc"] = ~table.index.isin([0, 11, 22, 119])
+    asked = table["Metadata_MoA"] != MOAS[-1]
+    table["nscb"] = (~table.index.isin([0, 11, 33, 44, 55])).astype(object)
+    table["nscb"] = table["nscb"].where(asked, None)
+    return table
+
+
+@pytest.fixture
+def declared(treatments, tmp_path):
+    """Two encoders; the second has no weights."""
+    each = grid(backbone=["resnet18", "resnet50"], seeds=[5])
+    other = treatments.assign(postprocessing="none", nsc=True)
+    pd.concat([other, treatments]).to_parquet(tmp_path / "0.parquet")
+    pd.DataFrame({"reason": ["no ImageNet weights"]}).to_parquet(tmp_path / "1.parquet")
+    panel = {
+        "each": each,
+        "runs": axes(each),
+        "postprocessings": ["whitening"],
+        "labels": {"resnet18": "ResNet18", "resnet50": "ResNet50"},
+        "scale": {"name": "demo", "note": NOTE, "stand_ins": {}},
+    }
+    return panel, {"treatments": [tmp_path / "0.parquet", tmp_path / "1.parquet"]}
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_errors_have_shapes_and_mechanisms_colours(treatments):
+    ax = figure_treatments.figure([{"title": "", "treatments": treatments, "reason": ""}]).axes[0]
+    drawn = {part.get_label(): part for part in ax.collections}
+    sizes = {label: len(part.get_offsets()) for label, part in drawn.items()}
+    # A square for both stands in each diamond round it.
+    assert sizes == {"right": 113, "NSC error": 4, "NSCB error": 3, "both": 2}
+    np.testing.assert_allclose(drawn["both"].get_offsets(), treatments.loc[[0, 11], ["x", "y"]])
+    np.testing.assert_allclose(drawn["NSCB error"].get_offsets(), treatments.loc[[33, 44, 55], ["x", "y"]])
+    faces = [to_rgb(COLOURS[number]) for number in (0, 1, 2, 11)]
+    np.testing.assert_allclose(drawn["NSC error"].get_facecolors()[:, :3], faces)
+    assert len(drawn["both"].get_facecolors()) == 0
+    corners = {label: len(part.get_paths()[0].vertices) for label, part in drawn.items()}
+    assert corners["NSC error"] == corners["NSCB error"] == 5
+    # The diamond's diagonal reaches beyond the square's corners.
+    assert drawn["both"].get_sizes()[0] > 2 * drawn["NSC error"].get_sizes()[0]
+    assert len(set(COLOURS)) >= len(MOAS)
+
+
+def test_counts_and_what_is_left_out_are_told(treatments):
+    fig = figure_treatments.figure([{"title": "", "treatments": treatments, "reason": ""}])
+    assert fig.axes[0].get_title(loc="left") == "4 of 120 NSC errors, 5 of 110 NSCB errors"
+    assert one_line(fig.axes[0].get_xlabel()) == "t-SNE 1 (a.u.) NSCB leaves out 10 treatments: mechanism l"
+    words = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert words[:12] == MOAS
+    assert words[13:] == ["right", "NSC error", "NSCB error", "both"]
+    asked = treatments[treatments["nscb"].notna()]
+    assert (
+        "leaves out"
+        not in figure_treatments.figure([{"title": "", "treatments": asked, "reason": ""}]).axes[0].get_xlabel()
+    )
+
+
+def test_the_declared_figure_is_drawn_from_its_files_with_the_reason_of_a_missing_run(declared):
+    fig = figure_treatments.draw(*declared)
+    titles = [one_line(ax.get_title(loc="left")) for ax in fig.axes]
+    assert titles == ["a ResNet18: 4 of 120 NSC errors, 5 of 110 NSCB errors", "b ResNet50"]
+    assert one_line(fig.axes[1].texts[0].get_text()) == "no map: no ImageNet weights"
+    panel, files = declared
+    fig = figure_treatments.draw({**panel, "postprocessings": ["none", "tvn"]}, files)
+    titles = [one_line(ax.get_title(loc="left")) for ax in fig.axes]
+    assert titles[:2] == [
+        "a ResNet18 · No post-processing: 0 of 120 NSC errors, 5 of 110 NSCB errors",
+        "b ResNet18 · TVN",
+    ]
+    assert one_line(fig.axes[1].texts[0].get_text()) == "no map: no profiles after TVN"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_words_are_large_enough_on_the_page_and_apart_from_the_note(treatments, count):
+    fig = figure_treatments.figure([{"title": "ResNet18", "treatments": treatments, "reason": ""}] * count, NOTE)
+    fig.draw_without_rendering()
+    words = [text for text in fig.findobj(Text) if text.get_text().strip() and text.get_visible()]
+    assert min(text.get_fontsize() for text in words) >= SMALL
+    note = fig._suptitle.get_window_extent()
+    for text in words:
+        box = text.get_window_extent()
+        assert box.x0 >= fig.bbox.x0 - 1, text
+        assert box.x1 <= fig.bbox.x1 + 1, text
+        assert box.y0 >= fig.bbox.y0 - 1, text
+        assert text is fig._suptitle or not note.overlaps(box), text
