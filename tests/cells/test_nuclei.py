@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from phenoviews.cells.nuclei import examine, focus, measured, nuclei, provided, qc, segment, write
+from phenoviews.cells.nuclei import _plate_map, examine, focus, measured, nuclei, provided, qc, segment, write
 from phenoviews.errors import UserError
 from phenoviews.measures.detection import score, totals
 
@@ -207,6 +208,15 @@ def test_the_rule_writes_four_files(tmp_path, images):
     assert pd.read_csv(files["qc"])["count"].sum() == len(table)
     assert list(json.loads(files["intensities"].read_text())) == CHANNELS
     assert Image.open(files["overlay"]).size[0] == 2100
+
+
+def test_the_plate_map_has_rows_beyond_z():
+    quality = pd.DataFrame({"Metadata_Well": ["Z48", "B02", "AA02", "AA02"], "count": [1, 2, 3, 5]})
+    figure = Figure()
+    _plate_map(figure, ax := figure.subplots(), quality)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["B", "Z", "AA"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "48"]
+    np.testing.assert_array_equal(ax.images[0].get_array().filled(0), [[2, 0], [0, 1], [4, 0]])
 
 
 def test_a_field_that_does_not_fit_its_plate_is_named(images):

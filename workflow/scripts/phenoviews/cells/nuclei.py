@@ -391,11 +391,12 @@ def _summary(quality: pd.DataFrame) -> str:
 
 def _plate_map(figure: Any, ax: Any, quality: pd.DataFrame) -> None:
     wells = quality.groupby("Metadata_Well")["count"].mean()
-    names = sorted({name[0] for name in wells.index})
-    columns = sorted({int(name[1:]) for name in wells.index})
+    # Two digits of the column; before them one letter, on plates of more than 26 rows also two.
+    names = sorted({name[:-2] for name in wells.index}, key=lambda row: (len(row), row))
+    columns = sorted({int(name[-2:]) for name in wells.index})
     grid = np.full((len(names), len(columns)), np.nan)
     for well, count in wells.items():
-        grid[names.index(well[0]), columns.index(int(well[1:]))] = count
+        grid[names.index(well[:-2]), columns.index(int(well[-2:]))] = count
     shown = ax.imshow(grid, vmin=0)
     ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(names)), names)
