@@ -7,11 +7,16 @@ import errno
 import json
 import os
 import secrets
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from phenoviews.errors import UserError
+
+# What reading a broken archive raises: for its directory, its bytes, an unknown compression, a password.
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import stat
 import zipfile
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -15,13 +14,11 @@ import pandas as pd
 
 from phenoviews.data import pixels
 from phenoviews.errors import UserError
+from phenoviews.files import BROKEN_ZIP
 
 LARGEST = 1 << 29  # bytes of one image file: what a small archive may unpack to at most
 
 WHOLE = 0  # all parts of a member's path, where 2 are its last folder and file name, 1 the file name
-
-# What a broken archive raises: of its directory, its bytes, an unknown compression, a password.
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 
 
 class Source:
@@ -109,7 +106,7 @@ class _Archive(Source):
         super().__init__(path)
         try:
             self.archive = zipfile.ZipFile(path)
-        except BROKEN as error:
+        except BROKEN_ZIP as error:
             raise UserError(f"{path}: not a whole zip archive ({error}); delete it to download it anew") from error
         try:
             for info in self.archive.infolist():

@@ -25,7 +25,7 @@ import urllib3
 from tqdm import tqdm
 
 from phenoviews.errors import UserError
-from phenoviews.files import atomic
+from phenoviews.files import BROKEN_ZIP, atomic
 
 TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of the answer
 ATTEMPTS = 4  # in a row without a new byte, per mirror
@@ -37,8 +37,6 @@ TRANSIENT = (requests.RequestException, urllib3.exceptions.HTTPError, Connection
 FINAL = (requests.exceptions.SSLError, requests.exceptions.InvalidURL, requests.exceptions.TooManyRedirects)
 PASSING_STATUS = (408, 425, 429, 500, 502, 503, 504)
 
-# What reading a broken archive raises: for its directory, its bytes, an unknown compression, a password.
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 
 Verify = Callable[[Path], None]  # raises `_MirrorFailed` for wrong bytes
 
@@ -206,7 +204,7 @@ def _check_whole(path: Path, name: str) -> None:
             if len(rows) < 2 or len(set(rows)) > 1 or rows[0] < 2:
                 widths = " or ".join(map(str, sorted(set(rows)))) or "no"
                 raise _MirrorFailed(f"no whole table, but {len(rows)} rows of {widths} columns")
-    except (*BROKEN, csv.Error) as error:
+    except (*BROKEN_ZIP, csv.Error) as error:
         raise _MirrorFailed(f"not a whole {name.rpartition('.')[2]} file ({error})") from error
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from phenoviews.cells.simulation.phenotypes import CONTROL, PROGRAMMES, response
 from phenoviews.errors import UserError
-from phenoviews.files import atomic
+from phenoviews.files import atomic, write_text
 
 # The wells of BBBC021: doses fall from column 3 to 10; controls stand in columns 2 and 11.
 ROWS = "BCDEFG"
@@ -169,8 +169,7 @@ def write_tables(simulation: Mapping[str, Any], images: str | Path, moa: str | P
     lines = [f'"{name}",{dose:f},"{mechanism}"\n' for name, dose, mechanism in acting.itertuples(index=False)]
     with atomic(images) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
-    with atomic(moa) as partial:
-        partial.write_text('"compound",concentration,"moa"\n' + "".join(lines))
+    write_text(moa, '"compound",concentration,"moa"\n' + "".join(lines))
     for path in (images, moa):
         write_checksum(path)
 
@@ -180,5 +179,4 @@ def write_checksum(path: str | Path) -> None:
     path = Path(path)
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    with atomic(f"{path}.sha256") as partial:
-        partial.write_text(f"{digest}  {path.name}\n")
+    write_text(f"{path}.sha256", f"{digest}  {path.name}\n")
