@@ -36,23 +36,10 @@ def clusters(
         table: one line per point: row, cluster, distance (to the centroid of its cluster), label.
 
     Raises:
-        UserError: no more points than clusters, fewer distinct points than clusters, NaN or infinity.
+        UserError: as `k_means`.
     """
-    check_finite(embeddings)
-    if len(embeddings) <= k:
-        raise UserError(
-            f"{len(embeddings)} embeddings are too few for k = {k} clusters; use more images or a smaller k"
-        )
-    # One thread: the order in which threads add their partial sums must not decide the last bit.
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fit = KMeans(k, init="k-means++", n_init=n_init, random_state=seed).fit(embeddings)
-        found = len(np.unique(fit.labels_))
-        if found < k:
-            raise UserError(
-                f"the {len(embeddings)} embeddings hold {found} distinct point(s), fewer than k = {k}: "
-                "the encoder has collapsed; see the embedding spread in the run's history.csv"
-            )
+    fit = k_means(embeddings, k, seed, n_init)
+    with threadpool_limits(1):
         silhouette = float(silhouette_score(embeddings, fit.labels_))
     table = pd.DataFrame(
         {
@@ -66,11 +53,39 @@ def clusters(
         "k": int(k),
         "n": len(embeddings),
         "silhouette": silhouette,
-        "ami": float(adjusted_mutual_info_score(labels, fit.labels_, average_method="max")),
+        "ami": ami(labels, fit.labels_),
         "ami_arithmetic": float(adjusted_mutual_info_score(labels, fit.labels_, average_method="arithmetic")),
         "hungarian_accuracy": hungarian_accuracy(labels, fit.labels_),
     }
     return numbers, table
+
+
+def k_means(embeddings: np.ndarray, k: int, seed: int = 0, n_init: int = 10) -> KMeans:
+    """K-means as `clusters` has it, fitted: `labels_` (n,), `cluster_centers_` (k, d).
+
+    Raises:
+        UserError: no more points than clusters, fewer distinct points than clusters, NaN or infinity.
+    """
+    check_finite(embeddings)
+    if len(embeddings) <= k:
+        raise UserError(
+            f"{len(embeddings)} embeddings are too few for k = {k} clusters; use more images or a smaller k"
+        )
+    # One thread: the order in which threads add their partial sums must not decide the last bit.
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fit = KMeans(k, init="k-means++", n_init=n_init, random_state=seed).fit(embeddings)
+    if (found := len(np.unique(fit.labels_))) < k:
+        raise UserError(
+            f"the {len(embeddings)} embeddings hold {found} distinct point(s), fewer than k = {k}: "
+            "the encoder has collapsed; see the embedding spread in the run's history.csv"
+        )
+    return fit
+
+
+def ami(labels: np.ndarray, assigned: np.ndarray) -> float:
+    """Adjusted mutual information of classes and clusters, normalised by the larger entropy (D.3)."""
+    return float(adjusted_mutual_info_score(labels, assigned, average_method="max"))
 
 
 def no_clusters(k: int, reason: str) -> tuple[dict[str, Any], pd.DataFrame]:

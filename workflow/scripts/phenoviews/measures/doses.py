@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import adjusted_mutual_info_score
 
 from phenoviews.errors import UserError
-from phenoviews.measures.clusters import check_finite, clusters
+from phenoviews.measures.clusters import ami, check_finite, k_means
 
 FEWEST = 10  # cells of a class; with fewer, chance alone moves the AMI by more than 0.05
 
@@ -23,7 +22,7 @@ def doses(
         concentrations: (n,) float, µM; 0 for untreated cells.
         seed: decides which cells are drawn, and how labels are shuffled. The draw does not depend on the embeddings,
             so with one seed all encoders see the same cells; the untreated ones are the same at every concentration.
-        k_means_seed, n_init: as in `clusters`.
+        k_means_seed, n_init: as in `k_means`.
 
     Returns:
         doses: one entry per concentration, the lowest first: concentration (µM), n (cells of each class, as many as
@@ -32,7 +31,7 @@ def doses(
 
     Raises:
         UserError: no treated or no untreated cells, fewer than `FEWEST` of one kind, a concentration that is negative
-            or not finite; what `clusters` raises.
+            or not finite; what `k_means` raises.
     """
     check_finite(embeddings)
     if not (np.isfinite(concentrations) & (concentrations >= 0)).all():
@@ -56,7 +55,7 @@ def doses(
     found = []
     for value, treated in drawn.items():
         rows = np.concatenate([untreated, treated])
-        numbers, table = clusters(embeddings[rows], labels, rows, k=2, seed=k_means_seed, n_init=n_init)
-        shuffled = adjusted_mutual_info_score(rng.permutation(labels), table["cluster"], average_method="max")
-        found.append({"concentration": value, "n": n, "ami": numbers["ami"], "ami_random_labels": float(shuffled)})
+        assigned = k_means(embeddings[rows], 2, k_means_seed, n_init).labels_
+        numbers = {"ami": ami(labels, assigned), "ami_random_labels": ami(rng.permutation(labels), assigned)}
+        found.append({"concentration": value, "n": n, **numbers})
     return {"doses": found}
