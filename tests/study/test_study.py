@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from phenoviews.errors import UserError
-from phenoviews.study import Run, Study, merge
+from phenoviews.study import HELD_MB, Run, Study, merge
 
 
 @pytest.fixture(scope="module")
@@ -387,6 +387,21 @@ def test_time_and_memory_grow_with_the_run(paper):
     assert small["minutes"] < large["minutes"]
     longer = paper.load(Run("cifar10", "cifar", "simclr+epochs=2000", "resnet18", 5))
     assert longer["steps"] == 2 * small["steps"]
+
+
+def test_memory_is_asked_for_what_is_held_and_not_for_what_is_streamed(config):
+    """Of two splits at most what the pool holds of each, however large the data are."""
+    from phenoviews.data import pool
+
+    assert pytest.approx(pool.HOST / 1e6) == HELD_MB
+
+    def memory(images):
+        study = Study(changed({**config, "scale": "paper"}, "datasets", "cifar10", "images", images))
+        return study.load(study.spelled(Run("cifar10", "cifar", "simclr", "resnet18", 5)))["mem_mb"]
+
+    small, double, large, huge = (memory(images) for images in (50_000, 100_000, 10_000_000, 100_000_000))
+    assert double - small == pytest.approx(3 * 50_000 * 3 * 32**2 / 1e6, abs=1)
+    assert large == huge == pytest.approx(6000 + 2 * HELD_MB, abs=1)
 
 
 def test_the_study_needs_no_torch(root):

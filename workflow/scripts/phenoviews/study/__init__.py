@@ -40,6 +40,8 @@ METRICS = {
 # The kind of method that trains nothing: an encoder as it is given, ImageNet's or with random weights.
 FROZEN = "frozen"
 
+HELD_MB = 4 * 2**30 / 1e6  # of a split in host memory, at most: `phenoviews.data.pool.HOST`, whose module needs torch
+
 SMALL = 64  # pixels: up to here `stem: auto` is the papers' stem for small images
 
 AXES = {"dataset": "datasets", "transform": "transforms", "method": "methods", "backbone": "backbones"}
@@ -286,7 +288,9 @@ class Study:
             "pflop": flop / 1e15,
             # Half as much again, and the start-up and the probe.
             "minutes": int(20 + 1.5 * seconds / 60),
-            "mem_mb": int(6000 + 3 * data_mb),
+            # The training images, those evaluated, and their embeddings. Of either split no more than HELD_MB is held:
+            # what is larger is read as it is used, and written so, and the file's pages are the kernel's to give back.
+            "mem_mb": int(6000 + min(3 * data_mb, 2 * HELD_MB)),
         }
 
     # -------------------------------------------------------------------------------------------------------- panels
