@@ -43,7 +43,7 @@ rounds' own ratios. Peak resident memory is each process's own (VmHWM), torch an
 
 examples:
   python tests/benchmarks/stream.py
-  python tests/benchmarks/stream.py --width 0.125 --size 32
+  python tests/benchmarks/stream.py --width 0.125 --size 32 --threads 1     # the network weighs little, the disk much
   python tests/benchmarks/stream.py --gb 2 --rounds 3 --steps 1 --part --json stream.json
 """
 
@@ -74,13 +74,18 @@ def make_run(arguments: argparse.Namespace) -> dict:
         "keep": "last",
     }
     head = {"hidden": [512], "out": 256, "batch_norm": False}
-    stem = "small" if arguments.size <= 64 else "standard"
     return {
         "name": "benchmark",
         "dataset": {"size": arguments.size, "mean": "own", "std": "own", "evaluated": "all"},
         "transform": {"sets": [{"weight": 1.0, "views": [VIEWS, VIEWS]}]},
         "method": {"kind": "simclr", "temperature": 0.1, "projector": head},
-        "backbone": {"kind": "resnet18", "stem": stem, "width": arguments.width, "batch_norm": True, "init": "random"},
+        "backbone": {
+            "kind": "resnet18",
+            "stem": "standard",
+            "width": arguments.width,
+            "batch_norm": True,
+            "init": "random",
+        },
         "training": training,
         "evaluate": "encoder",
         "seed": 5,
