@@ -73,7 +73,7 @@ rule illumination:
         mem_mb=4000,
     params:
         screen=lambda wildcards: told(study.screen, wildcards.screen, "illumination"),
-        code=code_hash("phenoviews/cells/source.py", "phenoviews/cells/illumination.py"),
+        code=code_hash(*FIELDS_CODE, "phenoviews/cells/illumination.py", "phenoviews/panels/style.py"),
     script:
         "../scripts/illumination.py"
 
@@ -99,7 +99,7 @@ rule nuclei:
     params:
         screen=lambda wildcards: told(study.screen, wildcards.screen, "nuclei", "intensity"),
         code=code_hash(
-            "phenoviews/cells/source.py",
+            *FIELDS_CODE,
             "phenoviews/cells/illumination.py",
             "phenoviews/cells/nuclei.py",
             "phenoviews/panels/style.py",
@@ -148,7 +148,7 @@ rule cells:
         code=code_hash(
             "phenoviews/data/images.py",
             "phenoviews/data/split.py",
-            "phenoviews/cells/source.py",
+            *FIELDS_CODE,
             "phenoviews/cells/illumination.py",
             "phenoviews/cells/crops.py",
             "phenoviews/cells/subset.py",

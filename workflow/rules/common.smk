@@ -103,12 +103,17 @@ def run_of(wildcards) -> Run:
     return Run(*(getattr(wildcards, axis) for axis in axes), seed=int(wildcards.seed))
 
 
+def own(file) -> str:
+    """A path of the user's, as Snakemake looks for it."""
+    return str(Path(file).expanduser())
+
+
 # --------------------------------------------------------------------------------------------------------------- data
 def downloads(wildcards) -> list[str]:
     """The files that a dataset is made of: its downloads, or what the user brings."""
     dataset = told(study.entry, "datasets", wildcards.dataset)
     if "path" in dataset:
-        return [dataset["path"]]
+        return [own(dataset["path"])]
     files = dataset.get("files", {}).values()
     return [DOWNLOAD.format(source=wildcards.dataset, file=file["name"]) for file in files]
 
@@ -127,11 +132,14 @@ def simulated(wildcards) -> list[str]:
 
 
 # -------------------------------------------------------------------------------------------------------------- cells
+FIELDS_CODE = ("phenoviews/cells/source.py", "phenoviews/data/pixels.py")
+
+
 def screen_files(wildcards) -> dict[str, str]:
     """What tells which fields a screen has."""
     screen = told(study.entry, "screens", wildcards.screen)
     if screen["kind"] != "bbbc021":
-        return {key: screen[key] for key in ("path", "platemap") if key in screen}
+        return {key: own(screen[key]) for key in ("path", "platemap") if key in screen}
     return {key: DOWNLOAD.format(source=wildcards.screen, file=file["name"]) for key, file in screen["files"].items()}
 
 
@@ -140,8 +148,7 @@ def pictures(name, plate) -> str:
     screen = told(study.entry, "screens", name)
     if screen["kind"] == "bbbc021":
         return DOWNLOAD.format(source=name, file=screen["archive"].format(plate=plate))
-    path = Path(screen["path"])
-    return str(path if screen["kind"] == "pattern" else path.parent)
+    return own(screen["path"] if screen["kind"] == "pattern" else Path(screen["path"]).parent)
 
 
 def pictures_of(wildcards) -> str:
@@ -151,7 +158,7 @@ def pictures_of(wildcards) -> str:
 def locations(wildcards) -> list[str]:
     """Centres of cells that the user brings in place of detected ones."""
     screen = told(study.entry, "screens", wildcards.screen)
-    return [screen["locations"]] if "locations" in screen else []
+    return [own(screen["locations"])] if "locations" in screen else []
 
 
 def truth(wildcards) -> str:
@@ -187,13 +194,13 @@ def weights_of(wildcards) -> list[str]:
     run = run_of(wildcards)
     init = told(study.resolve, run)["backbone"]["init"]
     imagenet = WEIGHTS.format(weights=told(study.torchvision_name, run))
-    return {"random": [], "imagenet": [imagenet]}.get(init, [init])
+    return {"random": [], "imagenet": [imagenet]}.get(init, [own(init)])
 
 
 def lpips_weights(wildcards) -> list[str]:
     """AlexNet's ImageNet weights: what the download said, a file of the user's, or none."""
     weights = study.config["measures"]["lpips"]["weights"]
-    return {"none": [], "download": [WEIGHTS.format(weights="alexnet")]}.get(weights, [weights])
+    return {"none": [], "download": [WEIGHTS.format(weights="alexnet")]}.get(weights, [own(weights)])
 
 
 # ----------------------------------------------------------------------------------------------------------- training

@@ -258,17 +258,20 @@ class BestAmi:
 
     def look(self, method: nn.Module, epoch: int) -> float:
         """The AMI of the method's encoder as it is; kept if it is the best so far."""
-        from phenoviews.measures.clusters import clusters  # here, since other trainings need not wait for scikit-learn
+        from phenoviews.measures.clusters import (  # here, since other trainings need not wait for scikit-learn
+            ami,
+            k_means,
+        )
 
         method.eval()
         network = embedder(method.encoder, method.projector, self.run["evaluate"])
         embeddings = features(network, self.images, self.transform).cpu().numpy()
         method.train()
         k = len(set(self.labels.tolist()))
-        ami = clusters(embeddings, self.labels, range(len(self.labels)), k, self.run["seed"])[0]["ami"]
-        if self.best is None or ami > self.best["ami"]:
-            self.best = {"ami": ami, "epoch": epoch, **_weights(method)}
-        return ami
+        found = ami(self.labels, k_means(embeddings, k, self.run["seed"]).labels_)
+        if self.best is None or found > self.best["ami"]:
+            self.best = {"ami": found, "epoch": epoch, **_weights(method)}
+        return found
 
 
 def spread(features: Tensor) -> Tensor:
