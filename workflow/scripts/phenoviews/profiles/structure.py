@@ -113,7 +113,8 @@ def _task(
             progress_bar=False,
         )  # fmt: skip
     except UnpairedException as error:
-        return {"task": task, "undefined": str(error).rstrip(".")}
+        return {"task": task, "undefined": f"no two {'wells' if task == 'replicates' else 'treatments'} to find each "
+                f"other ({str(error).rstrip('.')})"}  # fmt: skip
     each = each[(each["n_pos_pairs"] > 0) & (each["n_total_pairs"] > each["n_pos_pairs"])]
     if each.empty:
         return {"task": task, "undefined": "no profile has both a match and a mismatch to find it among"}
