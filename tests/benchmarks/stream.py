@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
 import numpy as np
 import pandas as pd
 import torch
+from shipped import pipeline
 from tqdm import tqdm
 
 from phenoviews.data import Images, pool
@@ -34,9 +35,9 @@ from phenoviews.training.loop import Trainer
 EPILOG = """\
 what is measured: random crops of 96 px, --gb of them on the disk. One process trains on all of them and embeds them,
 streamed; another does so with the first --resident-gb of them, in memory. They work in turns, --rounds of them after
-one that does not count, so that a busy machine disturbs both alike. A round is --steps steps of SimCLR and --embed
-batches of embeddings, of images that no round before embedded. At the end the streaming process embeds all images into
-a file, unless --part.
+one that does not count, so that a busy machine disturbs both alike. A round is --steps steps of SimCLR under the
+transform `single_cell` of config.yaml, and --embed batches of embeddings, of images that no round before embedded. At
+the end the streaming process embeds all images into a file, unless --part.
 
 Before each turn the kernel is told to forget the file, so that it is read from the disk. The ratios are medians of the
 rounds' own ratios. Peak resident memory is each process's own (VmHWM), torch and all.
@@ -49,12 +50,6 @@ examples:
 
 FORMS = ("streamed", "resident")
 SIDE = 96
-VIEWS = [
-    {"random_resized_crop": {"scale": [0.08, 1.0]}},
-    {"random_horizontal_flip": {"p": 0.5}},
-    {"color_jitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "p": 0.8}},
-    {"normalize": {}},
-]
 
 
 def make_run(arguments: argparse.Namespace) -> dict:
@@ -73,11 +68,12 @@ def make_run(arguments: argparse.Namespace) -> dict:
         "precision": "auto",
         "keep": "last",
     }
+    views = pipeline("single_cell")
     head = {"hidden": [512], "out": 256, "batch_norm": False}
     return {
         "name": "benchmark",
         "dataset": {"size": arguments.size, "mean": "own", "std": "own", "evaluated": "all"},
-        "transform": {"sets": [{"weight": 1.0, "views": [VIEWS, VIEWS]}]},
+        "transform": {"sets": [{"weight": 1.0, "views": [views, views]}]},
         "method": {"kind": "simclr", "temperature": 0.1, "projector": head},
         "backbone": {
             "kind": "resnet18",
