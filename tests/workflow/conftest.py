@@ -17,14 +17,25 @@ ROOT = Path(__file__).parents[2]
 # The least that goes the whole way: one seed, one epoch, two transforms, one backbone, one compound of small fields.
 NOCODAZOLE = {"dataset": "cells_nocodazole", "method": "moco", "backbone": "vgg13"}
 UNTRAINED = {"dataset": "cells_nocodazole", "transform": "plain", "method": "imagenet", "backbone": "vgg16"}
+SIMCLR = {
+    "dataset": "treatments_15",
+    "transform": "single_cell",
+    "method": "simclr+batch_size=128",
+    "backbone": "resnet18_imagenet",
+}
 TINY = {
     "seeds": [5],
     "backbones": {"vgg11": {"width": 0.125}},
     "screens": {"simulated": {"simulation": {"width": 256, "height": 224, "cells": 30}}},
-    "datasets": {"simulated_nocodazole": {"cells": 80}},
+    "datasets": {
+        "simulated_nocodazole": {"cells": 80},
+        "simulated_treatments": {"plates": ["Week2_00001", "Week3_00001"]},
+        "simulated_treatments_15": {"plates": ["Week2_00001", "Week3_00001"]},
+    },
     "recipes": {
         "mnist": {"training": {"epochs": 1}, "probe": {"epochs": 5, "milestones": [3]}},
         "cells": {"training": {"epochs": 1, "batch_size": 16}, "methods": {"moco": {"queue": 32}}},
+        "treatments": {"training": {"epochs": 1}},
     },
     "panels": {
         "no_free_lunch": {
@@ -37,7 +48,14 @@ TINY = {
             "figure10": {"runs": {"dataset": ["cells_nocodazole"]}},
             "figure6": {"runs": {"backbone": ["resnet18"]}, "randomised": "resnet18"},
             "figure7": {"runs": {"backbone": ["vgg11"]}},
-        }
+        },
+        "single_cell": {
+            "table1": {"runs": [SIMCLR]},
+            "table2": {"runs": {**SIMCLR, "dataset": "treatments"}},
+            **{f"table{number}": {"runs": SIMCLR} for number in (3, 4, 5, 6, 7)},
+            "figure2": {"runs": {**SIMCLR, "dataset": "treatments"}},
+            "structure": {"runs": SIMCLR},
+        },
     },
 }
 

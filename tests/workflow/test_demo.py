@@ -6,6 +6,8 @@ import csv
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -35,6 +37,26 @@ def test_every_panel_is_there(done):
         assert {f"{numbers}.csv", f"{numbers}.md", f"{numbers}.tex", f"{numbers}.claims.csv"} <= panels
     for figure in ("figure1", "figure2", "figure6", "figure7", "figure9", "figure10"):
         assert {f"{figure}.png", f"{figure}.pdf"} <= panels
+    of_paper_b = {file.name for file in (project.folder / PANELS).with_name("single_cell").iterdir()}
+    for numbers in (*(f"table{number}" for number in range(1, 8)), "structure"):
+        assert {f"{numbers}.csv", f"{numbers}.md", f"{numbers}.tex", f"{numbers}.claims.csv"} <= of_paper_b
+    assert {"figure2.png", "figure2.pdf"} <= of_paper_b
+
+
+def test_profiles_of_a_run_are_scored_by_the_command_alike(done):
+    """The table of profiles that a run leaves, read by the command as anybody's: the same counts as in its panel."""
+    project, _ = done
+    profiles = next((project.folder / "results/demo/runs/simulated_treatments").rglob("profiles.parquet"))
+    library = {**os.environ, "PYTHONPATH": str(project.folder / "workflow" / "scripts")}
+    command = [sys.executable, "-m", "phenoviews.profiles", str(profiles), "--json", str(project.folder / "told.json")]
+    subprocess.run(command, env=library, check=True, capture_output=True)
+    told = json.loads((project.folder / "told.json").read_text())
+    table = pd.read_csv((project.folder / PANELS).with_name("single_cell") / "table2.csv", dtype=str)
+    ours = table[(table["postprocessing"] == "whitening") & (table["metric"] == "nscb") & table["mean"].notna()]
+    found = told["postprocessing"]["whitening"]["nscb"]
+    assert ours[["correct", "of"]].astype(float).to_numpy().tolist() == [[found["correct"], found["of"]]]
+    assert told["counts"]["batches"] == 2
+    assert told["counts"]["treatments"] == 32
 
 
 def test_cells_are_those_of_the_simulation(done):

@@ -9,11 +9,11 @@ import yaml
 
 
 def test_the_papers_scale_plans_its_trainings_and_downloads_nothing(project):
-    """MNIST 50, Table 2 270, the ablation 120 more, Figure 2 two more; MNIST's four files, BBBC021's two tables and
-    the archives of the only three plates that are needed."""
+    """MNIST 50, Table 2 270, the ablation 120 more, Figure 2 two more, paper B's 17 and four more seeds; MNIST's four
+    files, BBBC021's two tables and the archives of its 55 plates."""
     plan = project.planned("--config", "scale=paper")
-    assert plan["pretrain"] == 50 + 270 + 120 + 2
-    assert plan["download"] == 4 + 2 + 3
+    assert plan["pretrain"] == 50 + 270 + 120 + 2 + 17 + 4
+    assert plan["download"] == 4 + 2 + 55
     assert not (project.folder / "results").exists()
 
 
@@ -33,6 +33,23 @@ def test_the_demo_downloads_nothing(project):
     assert "weights" not in plan
     assert {f"no_free_lunch_{item}" for item in ("table1", "table2", "table7", "ablation")} <= set(plan)
     assert {f"no_free_lunch_figure{number}" for number in (1, 2, 6, 7, 9, 10)} <= set(plan)
+    assert {f"single_cell_table{number}" for number in range(1, 8)} <= set(plan)
+    assert {"single_cell_figure2", "single_cell_structure"} <= set(plan)
+
+
+TABLES = [f"single_cell_table{number}" for number in range(1, 8)]
+
+
+def test_paper_b_shares_its_trainings(project):
+    """16 + 1 for all tables and the figure, as ../shared/papers/runs.md counts them."""
+    panels = [*TABLES, "single_cell_figure2"]
+    assert project.planned("--config", "scale=paper", "--", *panels)["pretrain"] == 17
+    # Three more temperatures, of which two are new.
+    method = ["simclr", "simclr+temperature=0.05", "simclr+temperature=0.2", "simclr+temperature=0.3"]
+    patch = {"panels": {"single_cell": {"table7": {"runs": {"method": method}}}}}
+    (project.folder / "sweep.yaml").write_text(yaml.safe_dump(patch))
+    plan = project.planned("--configfile", "sweep.yaml", "--config", "scale=paper", "--", *panels)
+    assert plan["pretrain"] == 17 - 2 + 2  # 1.0 and 0.5 are not asked for any more
 
 
 @pytest.mark.parametrize(
@@ -45,6 +62,10 @@ def test_the_demo_downloads_nothing(project):
         ("no_free_lunch_table2", 270, {"probe", "lpips", "tsne", "doses", "simulate_plate", "embed"}),
         ("no_free_lunch_ablation", 150, {"weights", "embed_frozen"}),
         ("no_free_lunch_figure2", 3, {"probe", "weights", "doses"}),
+        ("single_cell_table1", 10, {"structure", "probe", "clusters", "embed"}),
+        ("single_cell_table6", 3, {"structure", "probe", "clusters"}),
+        ("single_cell_figure2", 1, {"structure", "probe", "clusters"}),
+        ("single_cell_structure", 5, {"probe", "clusters"}),
     ],
 )
 def test_a_panel_runs_only_what_it_needs(project, panel, trainings, not_needed):
