@@ -185,6 +185,30 @@ def test_settings_that_are_not_the_papers_are_named_in_every_panel(config):
     assert notes(Study(own, shipped=config)) == {""}
 
 
+def test_paper_b_is_trained_as_in_its_section_4(paper):
+    final = "simclr+epochs=600+temperature=0.5"
+    run = paper.resolve(Run("treatments", "single_cell+random_grayscale=off", final, "resnet50_imagenet", 5))
+    training = run["training"]
+    assert (training["epochs"], training["batch_size"], training["schedule"]) == (600, 256, "repo")
+    assert (training["optimizer"], training["lr"], training["weight_decay"]) == ("adam", 3e-4, 1e-5)
+    assert run["method"]["temperature"] == 0.5
+    assert run["method"]["projector"] == {"head": "mlp", "hidden": ["encoder"], "out": 256, "batch_norm": False}
+    assert (run["backbone"]["init"], run["backbone"]["stem"]) == ("imagenet", "standard")
+    assert run["dataset"] == {"name": "treatments", "size": 96, "mean": "own", "std": "own", "evaluated": "all"}
+    operations = [list(step)[0] for step in run["transform"]["sets"][0]["views"][0]]
+    assert operations == [
+        "random_resized_crop", "random_horizontal_flip", "random_rotate_90", "color_jitter", "gaussian_blur", "normalize",
+    ]  # fmt: skip
+
+
+def test_a_whole_name_may_have_a_stand_in(config):
+    """At demo scale the final run is not trained for 600 epochs; it is named as the paper's all the same."""
+    study = Study({**config, "scale": "demo"})
+    panel = study.panels["single_cell_table2"]
+    assert {run.method for run in study.runs(panel)} == {"simclr+temperature=0.5"}
+    assert study.declaration(panel)["labels"]["simclr+temperature=0.5"] == "SimCLR, unsupervised"
+
+
 def test_changes_are_named_in_one_order(root):
     """Another order in another process would be another parameter, and every panel would be drawn again."""
     script = (
@@ -362,6 +386,7 @@ REFUSED = {
         ("transforms", "mnist_first", [{"random_rotate_90": {"degrees": 90}}, {"normalize": {}}]),
         "random_rotate_90: unknown key 'degrees'; there are: p",
     ),
+    "half of the data's own statistics": (("datasets", "mnist", "std", "own"), "both `own`, or both numbers"),
     "unknown recipe": (("datasets", "mnist", "recipe", "mnst"), "did you mean mnist"),
     "probability above one": (
         ("transforms", "mnist_first", [{"random_invert": {"p": 1.5}}, {"normalize": {}}]),

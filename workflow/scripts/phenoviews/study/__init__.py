@@ -381,6 +381,8 @@ class Study:
                 raise UserError(
                     f"config: datasets.{name}.recipe: unknown recipe '{recipe}'{nearest(recipe, config['recipes'])}"
                 )
+            if (config["datasets"][name]["mean"] == "own") != (config["datasets"][name]["std"] == "own"):
+                raise UserError(f"config: datasets.{name}: `mean` and `std` are both `own`, or both numbers")
         for name in config["transforms"]:
             self.sets(name)
         for recipe, entry in config["recipes"].items():
