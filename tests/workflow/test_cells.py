@@ -102,6 +102,34 @@ def test_the_readmes_configuration_gives_a_table_of_ones_own(lab):
     assert set(index["class"]) == {"vehicle", "drug A"}
 
 
+def test_treatments_of_ones_own_are_scored(lab):
+    """Two compounds with mechanisms of their own on one plate: neither can be found by NSC, and NSCB has no meaning."""
+    project, folder, _ = lab
+    wells = pd.read_csv(folder / "platemap.csv")
+    mechanisms = {"drug A": "Microtubule destabilizers", "drug B": "Actin disruptors"}
+    wells.assign(moa=wells["compound"].map(mechanisms)).to_csv(folder / "platemap.csv", index=False)
+    table = {
+        "title": "Our treatments",
+        "runs": {"dataset": "ours", "transform": "single_cell", "method": "simclr", "backbone": "resnet18"},
+        "postprocessings": ["none", "tvn"],
+        "metrics": ["nsc", "nscb"],
+        "rows": ["postprocessing"],
+        "columns": ["metric"],
+    }
+    config = {
+        "screens": readme_example()["screens"],
+        "datasets": {"ours": {"kind": "treatments", "screen": "lab", "plates": ["plateA"], "side": 48, "size": 48}},
+        "recipes": {"treatments": {"training": {"batch_size": 16}}},
+        "panels": {"lab": {"scores": table}},
+    }
+    finished = project.snakemake(*configured(project, config), "lab_scores")
+    assert finished.returncode == 0, finished.stdout
+    found = pd.read_csv(project.folder / "results/demo/panels/lab/scores.csv").set_index(["postprocessing", "metric"])
+    assert (found.loc[("none", "nsc"), ["correct", "of"]] == [0, 4]).all()
+    assert pd.isna(found.loc[("tvn", "nscb"), "mean"])
+    assert "one batch" in found.loc[("tvn", "nscb"), "reason"]
+
+
 def refused(lab, options, *said: str, target: str = "results/data/drug_a/images.npy") -> None:
     """The target fails with one line that says so, and leaves nothing half-written."""
     project, *_ = lab
