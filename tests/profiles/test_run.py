@@ -16,6 +16,8 @@ from .conftest import screen
 
 SETTINGS = {"across_wells": "median", "reg": 1.0, "coral_reg": 1.0, "interval_by": "treatment", "draws": 200, "seed": 0}
 
+STRUCTURE = {key: SETTINGS[key] for key in ("across_wells", "reg", "coral_reg", "seed")}
+
 
 @pytest.fixture(scope="module")
 def cells():
@@ -75,7 +77,7 @@ def test_the_map_has_every_treatment_and_whether_it_was_right(profiles):
 
 
 def test_structure_is_that_of_the_library(profiles):
-    found = run.structures(*profiles, SETTINGS)
+    found = run.structures(*profiles, STRUCTURE)
     precision, shares = structure.structure(*profiles, seed=0)
     row = precision[(precision["postprocessing"] == "whitening") & (precision["task"] == "moas")].iloc[0]
     assert found["postprocessings"]["whitening"]["map_moas"] == row["map"]
@@ -83,6 +85,23 @@ def test_structure_is_that_of_the_library(profiles):
     assert found["postprocessings"]["none"]["share_batch"] == of["batch"]
     # The batch effect that was put in is seen, and TVN takes it out.
     assert of["batch"] > 0.3 > found["postprocessings"]["tvn"]["share_batch"]
+
+
+def test_a_post_processing_that_cannot_be_has_its_reason_everywhere(profiles):
+    meta, x = profiles
+    bare = (meta["Metadata_Control"] & (meta["Metadata_Batch"] == "B0")).to_numpy()
+    of = run.structures(meta[~bare].reset_index(drop=True), x[~bare], STRUCTURE)["postprocessings"]["tvn"]
+    assert {of[name] for name in of if name != "reasons"} == {None}
+    assert set(of["reasons"]) == {name for name in of if name != "reasons"}
+    assert all("controls" in why or "negative control" in why for why in of["reasons"].values())
+
+
+def test_a_dataset_is_counted(cells):
+    index, _ = cells
+    counts = run.counted(index.assign(Metadata_Field=index["Metadata_Well"]))
+    meta, _ = screen()
+    assert counts["cells"] == len(index) == 5 * len(meta)
+    assert (counts["wells"], counts["fields"], counts["treatments"]) == (len(meta), len(meta), 24)
 
 
 def test_embeddings_that_are_not_finite_are_refused(cells):

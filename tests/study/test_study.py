@@ -200,6 +200,18 @@ def test_paper_b_is_trained_as_in_its_section_4(paper):
     assert operations == [*geometry, "color_jitter", "gaussian_blur", "normalize"]
 
 
+@pytest.mark.parametrize(
+    ("dataset", "method", "says"),
+    [
+        ("treatments+std=[0.1,0.1,0.1]", "simclr", "both `own`, or both numbers"),
+        ("treatments", "simclr+keep=best_ami", "needs a test split"),
+    ],
+)
+def test_runs_on_treatments_that_cannot_be(paper, dataset, method, says):
+    with pytest.raises(UserError, match=says):
+        paper.resolve(Run(dataset, "single_cell", method, "resnet18", 5))
+
+
 def test_a_whole_name_may_have_a_stand_in(config):
     """At demo scale the final run is not trained for 600 epochs; it is named as the paper's all the same."""
     study = Study({**config, "scale": "demo"})
@@ -384,6 +396,14 @@ REFUSED = {
     "quarter turns by degrees": (
         ("transforms", "mnist_first", [{"random_rotate_90": {"degrees": 90}}, {"normalize": {}}]),
         "random_rotate_90: unknown key 'degrees'; there are: p",
+    ),
+    "a measure of a test split on treatments": (
+        ("panels", "single_cell", "table5", "metrics", ["top1"]),
+        "single_cell.table5: `top1` is not for datasets of kind treatments; 'simulated_treatments_15'",
+    ),
+    "profiles of a data set without treatments": (
+        ("panels", "single_cell", "figure2", "runs", "dataset", "mnist"),
+        "figure2: `treatments` is for datasets of kind treatments; 'digits' is of kind digits",
     ),
     "half of the data's own statistics": (("datasets", "mnist", "std", "own"), "both `own`, or both numbers"),
     "unknown recipe": (("datasets", "mnist", "recipe", "mnst"), "did you mean mnist"),

@@ -9,10 +9,10 @@ import yaml
 
 
 def test_the_papers_scale_plans_its_trainings_and_downloads_nothing(project):
-    """MNIST 50, Table 2 270, the ablation 120 more, Figure 2 two more, paper B's 17 and four more seeds; MNIST's four
-    files, BBBC021's two tables and the archives of its 55 plates."""
+    """MNIST 50, Table 2 270, the ablation 120 more, Figure 2 two more, paper B's 17, four more seeds and eight from random
+    weights; MNIST's four files, BBBC021's two tables and the archives of its 55 plates."""
     plan = project.planned("--config", "scale=paper")
-    assert plan["pretrain"] == 50 + 270 + 120 + 2 + 17 + 4
+    assert plan["pretrain"] == 50 + 270 + 120 + 2 + 17 + 4 + 8
     assert plan["download"] == 4 + 2 + 55
     assert not (project.folder / "results").exists()
 
@@ -34,7 +34,7 @@ def test_the_demo_downloads_nothing(project):
     assert {f"no_free_lunch_{item}" for item in ("table1", "table2", "table7", "ablation")} <= set(plan)
     assert {f"no_free_lunch_figure{number}" for number in (1, 2, 6, 7, 9, 10)} <= set(plan)
     assert {f"single_cell_table{number}" for number in range(1, 8)} <= set(plan)
-    assert {"single_cell_figure2", "single_cell_structure"} <= set(plan)
+    assert {"single_cell_figure2", "single_cell_random_start", "single_cell_structure"} <= set(plan)
 
 
 TABLES = [f"single_cell_table{number}" for number in range(1, 8)]
@@ -66,6 +66,7 @@ def test_paper_b_shares_its_trainings(project):
         ("single_cell_table6", 3, {"structure", "probe", "clusters"}),
         ("single_cell_figure2", 1, {"structure", "probe", "clusters"}),
         ("single_cell_structure", 5, {"probe", "clusters"}),
+        ("single_cell_random_start", 8, {"weights", "probe", "clusters", "structure"}),
     ],
 )
 def test_a_panel_runs_only_what_it_needs(project, panel, trainings, not_needed):

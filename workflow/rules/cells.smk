@@ -151,10 +151,9 @@ rule cells:
             *FIELDS_CODE,
             "phenoviews/cells/illumination.py",
             "phenoviews/cells/crops.py",
-            "phenoviews/cells/subset.py",
             "phenoviews/cells/prepare.py",
             "phenoviews/measures/detection.py",
-            "phenoviews/profiles/annotated.py",
         ),
+        choosing=chooser_code,
     script:
         "../scripts/cells.py"

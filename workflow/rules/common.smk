@@ -166,6 +166,13 @@ def truth(wildcards) -> str:
     return SIMULATION.format(screen=wildcards.screen, file=f"{wildcards.plate}.truth.parquet")
 
 
+def chooser_code(wildcards) -> str:
+    """The code that chooses a dataset's cells: that of the other kind is not among it."""
+    kind = told(study.entry, "datasets", wildcards.dataset)["kind"]
+    choosers = {"cells": [], "treatments": ["phenoviews/profiles/annotated.py"]}
+    return code_hash("phenoviews/cells/subset.py", *choosers[kind])
+
+
 def cell_inputs(wildcards) -> dict[str, list[str]]:
     """One file of each kind per plate that a dataset of cells names."""
     dataset = told(study.entry, "datasets", wildcards.dataset)
@@ -186,6 +193,17 @@ def embeddings_of(wildcards) -> str:
     run = run_of(wildcards)
     trained = told(study.is_trained, run)
     return path(EMBEDDINGS, run, evaluate=study.config["measures"]["evaluate"] if trained else "encoder")
+
+
+# ----------------------------------------------------------------------------------------------------------- profiles
+PROFILES_CODE = tuple(f"phenoviews/profiles/{module}.py" for module in ("tables", "postprocess", "run"))
+STRUCTURE_SETTINGS = ("reg", "coral_reg", "across_wells", "seed")
+
+
+def control_of(wildcards) -> str:
+    """What a dataset's screen calls its negative control."""
+    screen = told(study.entry, "datasets", wildcards.dataset)["screen"]
+    return told(study.entry, "screens", screen)["control"]
 
 
 # ------------------------------------------------------------------------------------------------------------ weights

@@ -82,7 +82,14 @@ rule score:
         mem_mb=16000,
     params:
         settings=study.config["measures"]["profiles"],
-        code=code_hash("phenoviews/profiles/*.py", "phenoviews/measures/tsne.py"),
+        code=code_hash(
+            *PROFILES_CODE,
+            "phenoviews/profiles/annotated.py",
+            "phenoviews/profiles/neighbours.py",
+            "phenoviews/profiles/score.py",
+            "phenoviews/measures/tsne.py",
+            "phenoviews/measures/clusters.py",
+        ),
     script:
         "../scripts/score.py"
 
@@ -90,8 +97,7 @@ rule score:
 # What profiles follow besides: replicates, mechanisms of action, weeks and plates.
 rule structure:
     input:
-        index=INDEX,
-        embeddings=embeddings_of,
+        PROFILES,
     output:
         STRUCTURE,
     log:
@@ -100,10 +106,11 @@ rule structure:
         ENVIRONMENT
     resources:
         runtime=60,
-        mem_mb=16000,
+        mem_mb=4000,
     params:
-        settings=study.config["measures"]["profiles"],
-        code=code_hash("phenoviews/profiles/*.py"),
+        control=control_of,
+        settings={key: study.config["measures"]["profiles"][key] for key in STRUCTURE_SETTINGS},
+        code=code_hash(*PROFILES_CODE, "phenoviews/profiles/structure.py"),
     script:
         "../scripts/structure.py"
 

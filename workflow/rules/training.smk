@@ -111,6 +111,7 @@ rule probe:
         run=lambda wildcards: resolved(wildcards, PROBED),
         code=code_hash(
             *ENCODER_CODE,
+            "phenoviews/training/embed.py",
             "phenoviews/training/probe.py",
             "phenoviews/measures/probe.py",
         ),

@@ -10,12 +10,14 @@ from phenoviews.profiles import run
 with reported(snakemake.log[0]):
     settings, output = dict(snakemake.params.settings), snakemake.output
     found, reason = embeddings.load(snakemake.input.embeddings)
-    tables = {"profiles": pd.DataFrame(), "treatments": pd.DataFrame({"reason": [reason]})}
+    tables = {name: pd.DataFrame({"reason": [reason]}) for name in ("profiles", "treatments")}
     numbers, predictions = {"reason": reason, "postprocessings": {}}, pd.DataFrame()
     if not reason:
-        meta, x = run.profiles(pd.read_parquet(snakemake.input.index), found, settings.pop("across_cells"))
+        index = pd.read_parquet(snakemake.input.index)
+        meta, x = run.profiles(index, found, settings.pop("across_cells"))
         tables["profiles"] = run.as_table(meta, x)
         numbers, predictions, tables["treatments"] = run.scores(meta, x, settings)
+        numbers["dataset"] = run.counted(index)
     for name, table in tables.items():
         with atomic(output[name]) as partial:
             table.to_parquet(partial)

@@ -2,16 +2,15 @@
 
 import pandas as pd
 
-from phenoviews.data import embeddings
 from phenoviews.errors import reported
 from phenoviews.files import write_json
-from phenoviews.profiles import run
+from phenoviews.profiles import run, tables
 
 with reported(snakemake.log[0]):
-    settings = dict(snakemake.params.settings)
-    found, reason = embeddings.load(snakemake.input.embeddings)
-    numbers = {"reason": reason, "postprocessings": {}}
-    if not reason:
-        meta, x = run.profiles(pd.read_parquet(snakemake.input.index), found, settings.pop("across_cells"))
-        numbers = run.structures(meta, x, settings)
+    table = pd.read_parquet(snakemake.input[0])
+    if "reason" in table:
+        numbers = {"reason": table["reason"].iloc[0], "postprocessings": {}}
+    else:
+        meta, x, _ = tables.read(snakemake.input[0], control=snakemake.params.control)
+        numbers = run.structures(meta, x, snakemake.params.settings)
     write_json(snakemake.output[0], numbers)

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from phenoviews.measures.tsne import tsne
 from phenoviews.profiles import tables
+from phenoviews.profiles.annotated import counts
 from phenoviews.profiles.postprocess import postprocessed
 from phenoviews.profiles.score import TITLES, score
 from phenoviews.profiles.structure import structure
@@ -38,6 +39,11 @@ def profiles(index: pd.DataFrame, embeddings: np.ndarray, across_cells: str) -> 
     return meta, x
 
 
+def counted(index: pd.DataFrame) -> dict[str, Any]:
+    """What a dataset of treatments holds: cells, and the `annotated.counts` of their fields."""
+    return {"cells": len(index), **counts(index.drop_duplicates(["Metadata_Plate", "Metadata_Field"]))}
+
+
 def as_table(meta: pd.DataFrame, x: np.ndarray) -> pd.DataFrame:
     """Profiles in the community's convention, as `python -m phenoviews.profiles` and pycytominer read them."""
     features = pd.DataFrame(x.astype(np.float32), columns=[f"encoder_{number}" for number in range(x.shape[1])])
@@ -51,7 +57,7 @@ def scores(
 
     Args:
         meta, x: as from `profiles`.
-        settings: `measures.profiles` of config.yaml, without `across_cells`.
+        settings: of `measures.profiles` in config.yaml what `score` takes.
 
     Returns:
         numbers: postprocessings → {nsc, nscb, drop (percent and points, None where undefined), counts {score: [right,
@@ -72,8 +78,7 @@ def scores(
 def structures(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What `structure` finds, as a measure file: postprocessings → {map_replicates, map_moas, map_moas_other_batch,
     share_batch, share_plate (adjusted η² of the controls), reasons}, and the whole tables as `precision`, `shares`."""
-    used = ("reg", "coral_reg", "across_wells", "seed")
-    precision, shares = structure(meta, x, **{key: settings[key] for key in used})
+    precision, shares = structure(meta, x, **settings)
     found: dict[str, dict[str, Any]] = {}
     for row in precision.itertuples():
         tasks = ("replicates", "moas", "moas_other_batch") if row.task == "all" else (row.task,)
@@ -82,13 +87,15 @@ def structures(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -
             of[f"map_{task}"] = None if row.undefined else row.map
             if row.undefined:
                 of["reasons"][f"map_{task}"] = row.undefined
+        if row.task == "all":
+            of["reasons"] |= {f"share_{factor}": row.undefined for factor in ("batch", "plate")}
     controls = shares[shares["wells"] == "controls"]
     for name, of in found.items():
         for factor in ("batch", "plate"):
             rows = controls[(controls["postprocessing"] == name) & (controls["factor"] == factor)]
             of[f"share_{factor}"] = float(rows["adjusted"].iloc[0]) if rows["adjusted"].notna().any() else None
             if of[f"share_{factor}"] is None:
-                of["reasons"][f"share_{factor}"] = f"no variance among controls, or one per {factor}"
+                of["reasons"].setdefault(f"share_{factor}", f"no variance among controls, or one per {factor}")
         of.setdefault("map_moas_other_batch", None)
     return {
         "postprocessings": found,

@@ -214,6 +214,9 @@ class Study:
             resolved["backbone"].update({**resolved["method"].pop("backbone"), **own})
         else:
             resolved["training"] = method["training"]
+            if method["training"]["keep"] == "best_ami" and resolved["dataset"]["evaluated"] == "all":
+                raise UserError(f"run '{run.name}': `keep: best_ami` needs a test split, and treatments have none")
+        _check_own(f"run '{run.name}'", resolved["dataset"])
         if resolved["backbone"]["stem"] == "auto":
             small = resolved["dataset"]["size"] <= SMALL
             resolved["backbone"]["stem"] = "small" if small else "standard"
@@ -381,8 +384,7 @@ class Study:
                 raise UserError(
                     f"config: datasets.{name}.recipe: unknown recipe '{recipe}'{nearest(recipe, config['recipes'])}"
                 )
-            if (config["datasets"][name]["mean"] == "own") != (config["datasets"][name]["std"] == "own"):
-                raise UserError(f"config: datasets.{name}: `mean` and `std` are both `own`, or both numbers")
+            _check_own(f"datasets.{name}", config["datasets"][name])
         for name in config["transforms"]:
             self.sets(name)
         for recipe, entry in config["recipes"].items():
@@ -411,9 +413,17 @@ class Study:
             for missing in _missing(panel):
                 raise UserError(f"{where}: `{missing}` is missing; add it")
             try:
-                self.runs(panel)
+                runs = self.runs(panel)
             except UserError as error:
                 raise UserError(f"{where}: {error}") from None
+            # Profiles are made of all cells of a dataset of treatments; everything else is measured on a test split.
+            for name in dict.fromkeys(run.dataset for run in runs):
+                for shown, profiled in _shown(panel).items():
+                    if profiled != (self.evaluated(name) == "all"):
+                        raise UserError(
+                            f"{where}: `{shown}` {'is' if profiled else 'is not'} for datasets of kind treatments; "
+                            f"'{name}' is of kind {self.entry('datasets', name)['kind']}"
+                        )
 
 
 def _changes(shipped: Any, config: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -446,10 +456,7 @@ def _missing(panel: Panel) -> Iterator[str]:
         yield from (key for key in ("metrics", "rows", "columns") if key not in declared)
         if any(metric.endswith("_change") for metric in declared.get("metrics", [])) and "base" not in declared:
             yield "base"
-    profiled = declared.get("plot") == "treatments" or any(
-        METRICS[metric]["measure"] in ("scores", "structure") for metric in declared.get("metrics", [])
-    )
-    if profiled and "postprocessings" not in declared:
+    if any(_shown(panel).values()) and "postprocessings" not in declared:
         yield "postprocessings"
     clustered = declared.get("plot") in ("tsne", "nearest") or any(
         METRICS[metric]["measure"] == "clusters" for metric in declared.get("metrics", [])
@@ -458,6 +465,19 @@ def _missing(panel: Panel) -> Iterator[str]:
         yield "clusters"
     if declared.get("plot") == "nearest":
         yield from (key for key in ("images", "columns") if key not in declared)
+
+
+def _shown(panel: Panel) -> dict[str, bool]:
+    """The metrics and the plot of a panel, and whether they are of profiles."""
+    metrics = panel.declared.get("metrics", [])
+    plots = [panel.declared["plot"]] if "plot" in panel.declared else []
+    of_profiles = {metric: METRICS[metric]["measure"] in ("scores", "structure") for metric in metrics}
+    return {**of_profiles, **{plot: plot == "treatments" for plot in plots}}
+
+
+def _check_own(where: str, dataset: dict) -> None:
+    if (dataset["mean"] == "own") != (dataset["std"] == "own"):
+        raise UserError(f"config: {where}: `mean` and `std` are both `own`, or both numbers")
 
 
 def _listed(value: Any) -> list:
