@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from tests.panels.conftest import axes, grid
 
+from phenoviews.errors import UserError
 from phenoviews.panels import figure_treatments
-from phenoviews.panels.style import COLOURS, SMALL
+from phenoviews.panels.style import COLOURS, SMALL, WIDTH
 
 NOTE = "Demo scale (simulated screen in place of BBBC021, reduced training, 1 seed): not comparable."
 MOAS = [f"mechanism {letter}" for letter in "abcdefghijkl"]
@@ -95,7 +98,46 @@ def test_the_declared_figure_is_drawn_from_its_files_with_the_reason_of_a_missin
     assert one_line(fig.axes[1].texts[0].get_text()) == "no map: no profiles after TVN"
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize(("runs", "shown", "rows"), [(5, 3, 5), (5, 1, 2), (9, 3, 9), (2, 2, 2)])
+def test_every_map_is_drawn_in_rows(treatments, tmp_path, runs, shown, rows):
+    each = grid(seeds=range(runs))
+    names = ["none", "whitening", "tvn"][:shown]
+    path = tmp_path / "0.parquet"
+    pd.concat([treatments.assign(postprocessing=name) for name in names]).to_parquet(path)
+    scale = {"name": "demo", "note": NOTE, "stand_ins": {}}
+    panel = {"each": each, "runs": axes(each), "postprocessings": names, "labels": {}, "scale": scale}
+    fig = figure_treatments.draw(panel, {"treatments": [path] * runs})
+    fig.draw_without_rendering()
+    titles = [one_line(ax.get_title(loc="left")) for ax in fig.axes]
+    assert len(set(titles)) == runs * shown
+    assert all(ax.collections for ax in fig.axes)
+    assert fig.get_figwidth() == WIDTH
+    places = [ax.get_subplotspec() for ax in fig.axes]
+    assert max(place.rowspan.start for place in places) == rows - 1
+    if shown > 1:  # a row per run, a column per post-processing
+        assert [place.rowspan.start for place in places] == [run for run in range(runs) for _ in names]
+    boxes = [ax.get_tightbbox() for ax in fig.axes]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
+def test_more_than_a_dozen_mechanisms_are_told_apart_or_refused(treatments):
+    more = [f"mechanism {number:02}" for number in range(24)]
+    many = treatments.assign(Metadata_MoA=[more[number % 24] for number in range(len(treatments))])
+    fig = figure_treatments.figure([{"title": "", "treatments": many, "reason": ""}], NOTE)
+    drawn = {part.get_label(): part.get_offsets() for part in fig.axes[0].collections}
+    dotted = many[many["Metadata_MoA"] >= "mechanism 12"]
+    dots = np.concatenate([places for label, places in drawn.items() if label.endswith("dots")])
+    assert sorted(map(tuple, dots)) == sorted(zip(dotted["x"], dotted["y"], strict=True))
+    fig.draw_without_rendering()
+    legend = fig.legends[0].get_window_extent()
+    assert legend.y0 >= fig.bbox.y0
+    assert legend.y1 <= fig._suptitle.get_window_extent().y0
+    one_more = many.assign(Metadata_MoA=many["Metadata_MoA"].where(many.index > 0, "another"))
+    with pytest.raises(UserError, match="24 MoAs apart, here are 25"):
+        figure_treatments.figure([{"title": "", "treatments": one_more, "reason": ""}])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 15])
 def test_words_are_large_enough_on_the_page_and_apart_from_the_note(treatments, count):
     fig = figure_treatments.figure([{"title": "ResNet18", "treatments": treatments, "reason": ""}] * count, NOTE)
     fig.draw_without_rendering()

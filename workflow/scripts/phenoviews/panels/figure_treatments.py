@@ -12,11 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
+from phenoviews.errors import UserError
 from phenoviews.panels.records import titles
-from phenoviews.panels.style import SMALL, WIDTH, colour, label_scale, style
-from phenoviews.panels.table import POSTPROCESSINGS
+from phenoviews.panels.style import COLOURS, SMALL, WIDTH, colour, label_scale, style
+from phenoviews.panels.table import POSTPROCESSINGS, letters
 
 LEGEND = 1.6  # inches, beside the maps
+ACROSS = 3  # maps in a row, at most
 AREA = 28  # square points of a circle or a square
 # The diamond of a treatment that is wrong in both is drawn round its square.
 SHAPES = {
@@ -25,6 +27,8 @@ SHAPES = {
     "NSCB error": {"marker": "D", "s": AREA, "linewidths": 0.8, "edgecolors": "black"},
     "both": {"marker": "D", "s": 2.7 * AREA, "linewidths": 0.8, "edgecolors": "black", "facecolors": "none"},
 }
+# In the markers of the second dozen MoAs, which have the colours of the first.
+DOT = {"marker": "o", "s": AREA / 4, "linewidths": 0, "edgecolors": "none", "facecolors": "white"}
 
 
 def draw(panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> Figure:
@@ -45,24 +49,37 @@ def draw(panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> Figure
             of = found.iloc[:0] if reason else found[found["postprocessing"] == name]
             entry = {"title": " · ".join(filter(None, words)), "treatments": of}
             maps.append({**entry, "reason": reason or f"no profiles after {POSTPROCESSINGS[name]}"})
-    return figure(maps, panel["scale"]["note"])
+    return figure(maps, panel["scale"]["note"], across=len(shown) if len(shown) > 1 else ACROSS)
 
 
-def figure(maps: Sequence[Mapping[str, Any]], note: str = "") -> Figure:
-    """Draw the maps side by side.
+def figure(maps: Sequence[Mapping[str, Any]], note: str = "", across: int = ACROSS) -> Figure:
+    """Draw the maps, row by row.
 
     Args:
         maps: one dict per map: title; treatments, as from `draw`, of one post-processing; reason, for where that is
             empty.
         note: see `style.label_scale`.
+        across: maps in a row, at most.
+
+    Raises:
+        UserError: more MoAs than there are looks.
     """
     moas = sorted({moa for entry in maps if len(entry["treatments"]) for moa in entry["treatments"]["Metadata_MoA"]})
-    side = (WIDTH - LEGEND) / max(len(maps), 1.3)
+    if len(moas) > 2 * len(COLOURS):
+        raise UserError(
+            f"a map of treatments can tell {2 * len(COLOURS)} MoAs apart, here are {len(moas)}; remove the panel with "
+            "`plot: treatments` from config.yaml"
+        )
+    columns = min(len(maps), across)
+    rows = -(-len(maps) // columns)
+    side = (WIDTH - LEGEND) / max(columns, 1.3)
+    # A legend longer than a dozen MoAs needs its own height.
+    height = max(rows * (side + 0.9), 3.4 + 0.13 * max(len(moas) - len(COLOURS), 0))
     with style():
-        fig = Figure(figsize=(WIDTH, max(side + 0.9, 3.4)), layout="constrained")
-        axes = fig.subplots(1, len(maps), squeeze=False)[0]
-        letters = "abcdefghij" if len(maps) > 1 else " "
-        for ax, letter, entry in zip(axes, letters, maps, strict=False):
+        fig = Figure(figsize=(WIDTH, height), layout="constrained")
+        for number, entry in enumerate(maps):
+            ax = fig.add_subplot(rows, columns, number + 1)
+            letter = letters(number) if len(maps) > 1 else ""
             told = _counted(entry["treatments"]) if len(entry["treatments"]) else ""
             title = f"{letter}  {': '.join(filter(None, [entry['title'], told]))}".strip()
             ax.set_title(textwrap.fill(title, int(18 * side), break_on_hyphens=False), loc="left")
@@ -84,6 +101,7 @@ def figure(maps: Sequence[Mapping[str, Any]], note: str = "") -> Figure:
 def _legend(fig: Figure, moas: Sequence[str]) -> None:
     shapes = {label: _handle(shape) for label, shape in SHAPES.items()}
     handles = {moa: _handle(SHAPES["right"], colour(number)) for number, moa in enumerate(moas)}
+    handles |= {moa: (handles[moa], _handle(DOT)) for moa in moas[len(COLOURS) :]}
     heading = {"nearest neighbour by\nNSC and NSCB": Line2D([], [], ls="")}
     handles |= heading | shapes | {"both": (shapes["NSC error"], shapes["both"])}
     fig.legend(
@@ -106,6 +124,9 @@ def _draw_treatments(ax: Axes, treatments: pd.DataFrame, moas: Sequence[str]) ->
     for label, rows in drawn.items():
         look = {"facecolors": colours[rows].tolist(), **SHAPES[label]}
         ax.scatter(treatments.loc[rows, "x"], treatments.loc[rows, "y"], label=label, **look)
+        dotted = rows & treatments["Metadata_MoA"].isin(moas[len(COLOURS) :])
+        if dotted.any() and label != "both":  # those have a square each, with its dot
+            ax.scatter(treatments.loc[dotted, "x"], treatments.loc[dotted, "y"], label=f"{label}, dots", **DOT)
 
 
 def _handle(shape: Mapping[str, Any], face: str = "#d9d9d9") -> Line2D:

@@ -164,7 +164,7 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
     marks: dict[str, str] = {}
 
     def mark(reason: str) -> str:
-        return marks.setdefault(reason, _letters(len(marks))) if reason else ""
+        return marks.setdefault(reason, letters(len(marks))) if reason else ""
 
     body = []
     for row in down:
@@ -326,8 +326,8 @@ def _missing(value: Any) -> bool:
     return value is None or value != value
 
 
-def _letters(number: int) -> str:
-    return string.ascii_lowercase[number] if number < 26 else _letters(number // 26 - 1) + _letters(number % 26)
+def letters(number: int) -> str:
+    return string.ascii_lowercase[number] if number < 26 else letters(number // 26 - 1) + letters(number % 26)
 
 
 def markdown_row(cells: Iterable[str]) -> str:
