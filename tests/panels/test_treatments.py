@@ -10,7 +10,8 @@ from matplotlib.text import Text
 from tests.panels.conftest import axes, grid
 
 from phenoviews.errors import UserError
-from phenoviews.panels import figure_treatments
+from phenoviews.panels import figure_treatments, numbers
+from phenoviews.panels.records import COLUMNS, published
 from phenoviews.panels.style import COLOURS, SMALL, WIDTH
 
 NOTE = "Demo scale (simulated screen in place of BBBC021, reduced training, 1 seed): not comparable."
@@ -96,6 +97,64 @@ def test_the_declared_figure_is_drawn_from_its_files_with_the_reason_of_a_missin
         "b ResNet18 · TVN",
     ]
     assert one_line(fig.axes[1].texts[0].get_text()) == "no map: no profiles after TVN"
+
+
+def test_what_the_maps_count_is_a_table(declared):
+    panel, files = declared
+    found = figure_treatments.records({**panel, "postprocessings": ["whitening", "tvn"]}, files)
+    assert list(found.columns) == COLUMNS
+    found = found.set_index(["backbone", "postprocessing", "metric"]).sort_index()
+    right = found.loc[("resnet18", "whitening"), ["value", "correct", "of"]]
+    np.testing.assert_allclose(right.loc["nsc"].astype(float), [100 * 116 / 120, 116, 120])
+    np.testing.assert_allclose(right.loc["nscb"].astype(float), [100 * 105 / 110, 105, 110])
+    assert found["value"].notna().sum() == 2
+    reasons = found["reason"].xs("nsc", level="metric")
+    assert reasons[("resnet18", "tvn")] == "no profiles after TVN"
+    assert set(reasons["resnet50"]) == {"no ImageNet weights"}
+
+
+def test_a_score_that_asks_of_nothing_has_its_reason(treatments, tmp_path):
+    treatments.assign(nscb=pd.array([None] * len(treatments), dtype="boolean")).to_parquet(tmp_path / "0.parquet")
+    panel = {"each": grid(seeds=[5]), "postprocessings": ["whitening"]}
+    found = figure_treatments.records(panel, {"treatments": [tmp_path / "0.parquet"]}).set_index("metric")
+    assert found.loc["nsc", "correct"] == 116
+    assert found.loc["nscb", ["value", "correct", "of"]].isna().all()
+    assert found.loc["nscb", "reason"] == "no treatment has NSCB"
+
+
+def test_the_numbers_stand_beside_those_of_the_papers_map(root, treatments, tmp_path):
+    """A map with as many errors as the paper's: no difference to the published scores, which are those of table 2."""
+    asked = pd.array([True] * 87 + [False] * 5 + [None] * 11, dtype="boolean")
+    same = treatments.iloc[:103].assign(nsc=[False] * 4 + [True] * 99, nscb=asked)
+    same.to_parquet(tmp_path / "0.parquet")
+    names = ["treatments", "single_cell+random_grayscale=off", "simclr+epochs=600+temperature=0.5", "resnet50_imagenet"]
+    each = grid(*([name] for name in names), seeds=[0])
+    scale = {"name": "paper", "note": "", "stand_ins": {}}
+    panel = {"name": "single_cell_figure2", "title": "Final run", "each": each, "runs": axes(each), "labels": {}}
+    panel |= {"postprocessings": ["whitening"], "scale": scale}
+    found = figure_treatments.records(panel, {"treatments": [tmp_path / "0.parquet"]})
+    files = {key: tmp_path / f"figure2.{key}" for key in ("csv", "md", "tex", "claims")}
+    source = root / "resources" / "published" / "single_cell.csv"
+    numbers.write(panel, found, files, source, None, laid_out=figure_treatments.as_table(panel, found))
+    table = pd.read_csv(files["csv"]).set_index("metric")
+    assert table["published_correct"].to_dict() == {"nsc": 99, "nscb": 87}
+    np.testing.assert_allclose(table["difference"], 0, atol=1e-4)
+    row = next(line for line in files["md"].read_text().splitlines() if line.startswith("| Whitening"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == [
+        "Whitening",
+        "96.1 (1), 99/103",
+        "96.1, 99/103<sup>a</sup>",
+        "94.6 (1), 87/92",
+        "94.6, 87/92<sup>b</sup>",
+    ]
+    assert (
+        "<sup>a</sup> printed as 4 of 103 errors<br><sup>b</sup> printed as 5 of 92 errors" in files["md"].read_text()
+    )
+    assert "then how many treatments are right" in files["md"].read_text()
+    printed = published(source, "single_cell_table2")
+    printed = printed[(printed["method"] == names[2]) & (printed["postprocessing"] == "whitening")].set_index("metric")
+    assert printed.loc[["nsc", "nscb"], "correct"].tolist() == [99, 87]
 
 
 @pytest.mark.parametrize(("runs", "shown", "rows"), [(5, 3, 5), (5, 1, 2), (9, 3, 9), (2, 2, 2)])

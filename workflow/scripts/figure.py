@@ -9,8 +9,9 @@ from phenoviews.panels.style import save
 with reported(snakemake.log[0]):
     panel = snakemake.params.panel
     plot = import_module(f"phenoviews.panels.figure_{panel['plot']}")
-    files = {kind: files for kind, files in snakemake.input.items() if kind != "claims"}
+    files = {kind: files for kind, files in snakemake.input.items() if kind not in ("published", "claims")}
     save(plot.draw(panel, files), snakemake.output.png, snakemake.output.pdf)
     if snakemake.output.get("csv"):  # asked for where `Panel.has_numbers`
-        found, claimed = plot.records(panel, files), next(iter(snakemake.input.claims), None)
-        numbers.write(panel, found, snakemake.output, None, claimed, laid_out=plot.as_table(panel, found))
+        found = plot.records(panel, files)
+        published, claimed = (next(iter(snakemake.input.get(name, [])), None) for name in ("published", "claims"))
+        numbers.write(panel, found, snakemake.output, published, claimed, laid_out=plot.as_table(panel, found))

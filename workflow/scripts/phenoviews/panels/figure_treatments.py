@@ -1,9 +1,10 @@
-"""Maps of treatment profiles, coloured by MoA, with the errors of NSC and NSCB (*Contrastive Learning*, figure 2)."""
+"""Maps of treatment profiles, coloured by MoA, with the errors of NSC and NSCB (*Contrastive Learning*, figure 2), and
+the numbers behind them."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,10 +14,12 @@ from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
 from phenoviews.errors import UserError
-from phenoviews.panels.records import titles
+from phenoviews.panels.records import COLUMNS, COUNTED, RUN, titles
 from phenoviews.panels.style import COLOURS, SMALL, WIDTH, colour, label_scale, style
 from phenoviews.panels.table import POSTPROCESSINGS, letters
+from phenoviews.study import METRICS
 
+SCORES = ("nsc", "nscb")
 LEGEND = 1.6  # inches, beside the maps
 ACROSS = 3  # maps in a row, at most
 AREA = 28  # square points of a circle or a square
@@ -41,15 +44,41 @@ def draw(panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> Figure
     shown = panel["postprocessings"]
     several_seeds = len({run["seed"] for run in panel["each"]}) > 1
     maps = []
-    for run, title, path in zip(panel["each"], titles(panel), files["treatments"], strict=True):
-        found = pd.read_parquet(path)
-        reason = found["reason"].iloc[0] if "reason" in found else ""
-        for name in shown:
-            words = [title, POSTPROCESSINGS[name] * (len(shown) > 1), f"seed {run['seed']}" * several_seeds]
-            of = found.iloc[:0] if reason else found[found["postprocessing"] == name]
-            entry = {"title": " · ".join(filter(None, words)), "treatments": of}
-            maps.append({**entry, "reason": reason or f"no profiles after {POSTPROCESSINGS[name]}"})
+    titled = [title for title in titles(panel) for _ in shown]
+    for title, (run, _, name, treatments, reason) in zip(titled, _parts(panel, files), strict=True):
+        words = [title, POSTPROCESSINGS[name] * (len(shown) > 1), f"seed {run['seed']}" * several_seeds]
+        maps.append({"title": " · ".join(filter(None, words)), "treatments": treatments, "reason": reason})
     return figure(maps, panel["scale"]["note"], across=len(shown) if len(shown) > 1 else ACROSS)
+
+
+def records(panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """What the maps count, one line per run, post-processing and score: percent right, of the treatments asked.
+
+    Returns:
+        `records.COLUMNS`; low and high are NaN, since the interval of a score stands with the scores of the run.
+    """
+    lines = []
+    for run, path, name, treatments, reason in _parts(panel, files):
+        for score in SCORES:
+            correct, of = _right(treatments[score]) if len(treatments) else (0, 0)
+            line = {key: run[key] for key in RUN} | {"postprocessing": name, "metric": score, "source": str(path)}
+            if of:
+                line |= {"value": 100 * correct / of, "correct": correct, "of": of}
+            elif len(treatments):
+                line |= {"reason": f"no treatment has {score.upper()}"}
+            else:
+                line |= {"reason": reason}
+            lines.append(line)
+    found = pd.DataFrame(lines, columns=COLUMNS)
+    return found.astype({"value": float, "reason": object, **dict.fromkeys(COUNTED, float)})
+
+
+def as_table(panel: Mapping[str, Any], found: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The figure's numbers for `table.long`: a declaration with a row per encoder and post-processing, a column per
+    score; and its records, `found`, as from `records`."""
+    varied = [axis for axis, names in panel["runs"].items() if len(names) > 1]
+    metrics = [{"name": score, **METRICS[score]} for score in SCORES]
+    return {**panel, "metrics": metrics, "rows": [*varied, "postprocessing"], "columns": ["metric"]}, found
 
 
 def figure(maps: Sequence[Mapping[str, Any]], note: str = "", across: int = ACROSS) -> Figure:
@@ -98,6 +127,18 @@ def figure(maps: Sequence[Mapping[str, Any]], note: str = "", across: int = ACRO
         return fig
 
 
+def _parts(
+    panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[Mapping[str, Any], str, str, pd.DataFrame, str]]:
+    """For every run and post-processing (run, its file, post-processing, treatments, reason why there are none)."""
+    for run, path in zip(panel["each"], files["treatments"], strict=True):
+        found = pd.read_parquet(path)
+        reason = found["reason"].iloc[0] if "reason" in found else ""
+        for name in panel["postprocessings"]:
+            of = found.iloc[:0] if reason else found[found["postprocessing"] == name]
+            yield run, path, name, of, reason or f"no profiles after {POSTPROCESSINGS[name]}"
+
+
 def _legend(fig: Figure, moas: Sequence[str]) -> None:
     shapes = {label: _handle(shape) for label, shape in SHAPES.items()}
     handles = {moa: _handle(SHAPES["right"], colour(number)) for number, moa in enumerate(moas)}
@@ -117,7 +158,7 @@ def _legend(fig: Figure, moas: Sequence[str]) -> None:
 
 
 def _draw_treatments(ax: Axes, treatments: pd.DataFrame, moas: Sequence[str]) -> None:
-    nsc, nscb = (_wrong(treatments[score]) for score in ("nsc", "nscb"))
+    nsc, nscb = (_wrong(treatments[score]) for score in SCORES)
     colours = treatments["Metadata_MoA"].map(lambda moa: colour(moas.index(moa)))
     # Errors last: they must not lie under what is right.
     drawn = {"right": ~(nsc | nscb), "NSC error": nsc, "NSCB error": nscb & ~nsc, "both": nsc & nscb}
@@ -147,9 +188,15 @@ def _wrong(right: pd.Series) -> pd.Series:
     return ~right.astype("boolean").fillna(True).astype(bool)
 
 
+def _right(right: pd.Series) -> tuple[int, int]:
+    """How many treatments are right, of how many asked."""
+    asked = int(right.notna().sum())
+    return asked - int(_wrong(right).sum()), asked
+
+
 def _counted(treatments: pd.DataFrame) -> str:
-    asked = {score: treatments[score.lower()] for score in ("NSC", "NSCB")}
-    return ", ".join(f"{_wrong(of).sum()} of {of.notna().sum()} {score} errors" for score, of in asked.items())
+    counts = {score.upper(): _right(treatments[score]) for score in SCORES}
+    return ", ".join(f"{of - correct} of {of} {score} errors" for score, (correct, of) in counts.items())
 
 
 def _left_out(treatments: pd.DataFrame) -> str:

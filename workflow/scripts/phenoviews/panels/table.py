@@ -306,7 +306,8 @@ def _averaged(table: pd.DataFrame) -> str:
     bootstrap = "in square brackets a 95 % bootstrap interval over treatments, then how many treatments are right"
     bounded = table["low"].notna().any()
     if counts == [1]:
-        single = f"One run (seed) per cell, {bootstrap if bounded else 'in brackets its number, hence no spread'}."
+        counted = "in brackets its number, hence no spread" + ", then how many treatments are right" * bool(asked)
+        single = f"One run (seed) per cell, {bootstrap if bounded else counted}."
         return single + points
     n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     spread = f"Mean ± sample standard deviation over n = {n} runs that differ in their seed, with n in brackets"
