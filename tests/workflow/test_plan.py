@@ -9,8 +9,8 @@ import yaml
 
 
 def test_the_papers_scale_plans_its_trainings_and_downloads_nothing(project):
-    """MNIST 50, Table 2 270, the ablation 120 more, Figure 2 two more, paper B's 17, four more seeds and eight from random
-    weights; MNIST's four files, BBBC021's two tables and the archives of its 55 plates."""
+    """MNIST 50, Table 2 270, the ablation 120 more, Figure 2 two more, paper B's 17, four more seeds and eight from
+    random weights; MNIST's four files, BBBC021's two tables and the archives of its 55 plates."""
     plan = project.planned("--config", "scale=paper")
     assert plan["pretrain"] == 50 + 270 + 120 + 2 + 17 + 4 + 8
     assert plan["download"] == 4 + 2 + 55

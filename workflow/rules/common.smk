@@ -322,6 +322,10 @@ def number_files(panel) -> dict[str, str]:
     }
 
 
+def published_of(panel) -> list[str]:
+    return if_there(f"resources/published/{panel.paper}.csv") if panel.has_numbers else []
+
+
 def claims_on(panel) -> list[str]:
     return if_there(f"resources/claims/{panel.paper}.yaml") if panel.has_numbers else []
 

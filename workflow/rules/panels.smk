@@ -8,7 +8,7 @@ for panel in study.panels.values():
                 panel.name
             input:
                 **table_inputs(panel),
-                published=if_there(f"resources/published/{panel.paper}.csv"),
+                published=published_of(panel),
                 claims=claims_on(panel),
             output:
                 **number_files(panel),
@@ -30,6 +30,7 @@ for panel in study.panels.values():
                 panel.name
             input:
                 **figure_inputs(panel),
+                published=published_of(panel),
                 claims=claims_on(panel),
             output:
                 **number_files(panel),

@@ -81,7 +81,7 @@ class Panel:
     @property
     def has_numbers(self) -> bool:
         """Whether it has a table of its numbers, which for some figures stands beside the picture."""
-        return self.declared.get("plot") in (None, "doses")
+        return self.declared.get("plot") in (None, "doses", "treatments")
 
 
 def merge(below: Any, above: Any) -> Any:
