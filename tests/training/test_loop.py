@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,6 +200,41 @@ def test_a_collapse_is_an_error(train: Callable, make_run: Callable, tmp_path: P
     with pytest.raises(UserError, match=r"seed5: collapsed, the embedding spread is .* in epoch 2 and was below"):
         train(make_run(training={"epochs": 4, "min_spread": 1.5, "checkpoint_minutes": 0}))
     assert not any(tmp_path.iterdir())
+
+
+def test_a_disk_that_fails_once_costs_no_progress(
+    train: Callable,
+    make_run: Callable,
+    outputs: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    run = make_run(training={"checkpoint_minutes": 0})
+    undisturbed = train(run)
+    outputs["encoder"].unlink()
+    monkeypatch.setattr(pool, "HOST", 0)
+    steps, advance, read = [], Trainer.advance, os.preadv
+
+    def counted(trainer: Trainer) -> None:
+        steps.append(trainer.step)
+        advance(trainer)
+
+    def failing(*args: object) -> int:
+        if len(steps) > 10:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return read(*args)
+
+    monkeypatch.setattr(Trainer, "advance", counted)
+    monkeypatch.setattr(os, "preadv", failing)
+    with pytest.raises(UserError, match=r"images\.npy: cannot be read \(.*Stale file handle"):
+        train(run)
+    assert (tmp_path / "checkpoint.pt").exists()
+    assert not outputs["encoder"].exists()
+    failed = steps[-1]
+    steps.clear()
+    monkeypatch.setattr(os, "preadv", read)
+    assert same(train(run), undisturbed)
+    assert steps == list(range(failed, 18))
 
 
 # -------------------------------------------------------------------------------------------------------------- within

@@ -37,6 +37,10 @@ from phenoviews.training.embed import embedder, evaluation_view, features, write
 from phenoviews.views import Transform
 
 
+class TrainingFailed(UserError):
+    """The training itself cannot go on, and would not from its checkpoint either."""
+
+
 def pretrain(
     run: dict,
     data: Path,
@@ -63,7 +67,8 @@ def pretrain(
     On the CPU the same run, data and number of threads give the same weights bit by bit, interrupted or not.
 
     Raises:
-        UserError: settings that cannot be, a loss that is not finite, embeddings that have collapsed.
+        TrainingFailed: a loss that is not finite, embeddings that have collapsed; the checkpoint is removed.
+        UserError: settings that cannot be; images that cannot be read, a full disk: the checkpoint stays.
     """
     outputs, checkpoint = {name: Path(path) for name, path in outputs.items()}, Path(checkpoint)
     images, device = Images.open(data), claim()
@@ -73,8 +78,8 @@ def pretrain(
         trainer = _resumed(run, images, device, weights, checkpoint, run_hash)
         try:
             _train(trainer, checkpoint, run_hash)
-        except UserError:
-            checkpoints.discard(checkpoint)  # what failed would fail again from there
+        except TrainingFailed:
+            checkpoints.discard(checkpoint)  # it would fail again from there
             raise
         _write(trainer, outputs, identity, images)
     checkpoints.discard(checkpoint)
@@ -165,19 +170,19 @@ class Trainer:
         return loss.detach()
 
     def mean_loss(self) -> float:
-        """The mean loss of the epoch so far. Waits for the device. Raises UserError where it is not finite."""
+        """The mean loss of the epoch so far. Waits for the device. Raises TrainingFailed where it is not finite."""
         done = (self.step - 1) % self.steps_per_epoch + 1
         loss = self.loss_sum.item() / done
         if not math.isfinite(loss):
             epoch = (self.step - 1) // self.steps_per_epoch
-            raise UserError(
+            raise TrainingFailed(
                 f"training {self.run['name']}: the loss is {loss} in epoch {epoch}, at lr {self.lr:g}; lower "
                 "training.lr, raise training.warmup_epochs or set training.precision: fp32"
             )
         return loss
 
     def end_epoch(self) -> None:
-        """Write the finished epoch's row of the history. Raises UserError for a collapse."""
+        """Write the finished epoch's row of the history. Raises TrainingFailed for a collapse."""
         row: dict[str, float] = {"epoch": len(self.history), "loss": self.mean_loss()}
         row["lr"] = optim.learning_rate(self.step - 1, self.steps, self.steps_per_epoch, self.run["training"])
         row["seconds"] = time.monotonic() - self.began
@@ -190,7 +195,7 @@ class Trainer:
         self._begin_epoch()
         least, last = self.run["training"]["min_spread"], [r["spread"] for r in self.history[-3:]]
         if len(last) == 3 and max(last) < least:
-            raise UserError(
+            raise TrainingFailed(
                 f"training {self.run['name']}: collapsed, the embedding spread is {last[-1]:.2g} in epoch "
                 f"{row['epoch']} and was below training.min_spread {least:g} for three epochs; lower training.lr, or "
                 "use stronger transformations"
