@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import functools
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tqdm import tqdm
 
 from phenoviews import methods, models
 from phenoviews.data import Images, write
@@ -53,6 +56,30 @@ def test_embeds_the_untransformed_images_in_evaluation_mode(
     everything = np.load(out, allow_pickle=False)
     assert len(everything) == 450
     np.testing.assert_allclose(everything[Images.open(digits).rows("test")], found, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("disable", [False, True])
+@pytest.mark.parametrize(("batch", "chunk"), [(8, 4), (10, 5), (150, 1), (7, 100)])
+def test_embeddings_are_whole_however_the_batches_divide_them(
+    weights: tuple,
+    make_run: Callable,
+    digits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+    chunk: int,
+    disable: bool,
+):
+    """Also without progress bars, as with TQDM_DISABLE=1."""
+    module = sys.modules["phenoviews.training.embed"]
+    encoder, projector, _ = weights
+    embed(make_run(), digits, encoder, projector, tmp_path / "whole.npy", threads=1)
+    monkeypatch.setattr(module, "BATCH", batch)
+    monkeypatch.setattr(module, "CHUNK", chunk)
+    monkeypatch.setattr(module, "tqdm", functools.partial(tqdm, disable=disable))
+    embed(make_run(), digits, encoder, projector, tmp_path / "parts.npy", threads=1)
+    whole, parts = np.load(tmp_path / "whole.npy"), np.load(tmp_path / "parts.npy")
+    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
 
 
 def test_the_evaluation_view_is_resized_and_normalised(make_run: Callable):

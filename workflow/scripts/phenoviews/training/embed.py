@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -61,16 +62,12 @@ def write_embeddings(
 
 def _fetched(batches: Iterator[Tensor], total: int) -> Iterator[np.ndarray]:
     """The batches on the CPU, several joined; a progress bar for `total` rows where it takes long."""
-    waiting: list[Tensor] = []
     interval = 0.5 if sys.stderr.isatty() else 30.0
     with tqdm(total=total, desc="embedding", unit="image", delay=5, mininterval=interval) as bar:
-        for batch in batches:
-            waiting.append(batch)
-            done = bar.n + sum(map(len, waiting))
-            if len(waiting) == CHUNK or done == total:
-                yield torch.cat(waiting).cpu().numpy()
-                waiting.clear()
-                bar.update(done - bar.n)
+        while waiting := list(itertools.islice(batches, CHUNK)):
+            chunk = torch.cat(waiting).cpu().numpy()
+            yield chunk
+            bar.update(len(chunk))
 
 
 def load(run: dict, encoder: Path, projector: Path, device: torch.device) -> nn.Module:
