@@ -100,3 +100,17 @@ def test_sigterm_is_noted_and_then_as_before():
         os.kill(os.getpid(), signal.SIGTERM)
         assert termination.requested
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_sigterm_at_once():
+    """Also one that came before."""
+    before = signal.getsignal(signal.SIGTERM)
+    with checkpoints.Termination() as termination:
+        termination.at_once()
+        with pytest.raises(SystemExit, match="143"):
+            os.kill(os.getpid(), signal.SIGTERM)
+    with checkpoints.Termination() as termination:
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(SystemExit, match="143"):
+            termination.at_once()
+    assert signal.getsignal(signal.SIGTERM) is before

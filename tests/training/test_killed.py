@@ -39,18 +39,20 @@ def run(make_run: Callable[..., dict]) -> dict:
 
 
 @pytest.fixture
-def start(run: dict, digits: Path, outputs: dict[str, Path], tmp_path: Path) -> Callable[[], BaseProcess]:
-    """Starts the training in a process of its own; returns when it has written a checkpoint."""
-    checkpoint = tmp_path / "state.pt"
+def start(
+    digits: Path, outputs: dict[str, Path], tmp_path: Path
+) -> Callable[[dict, Callable[[], object]], BaseProcess]:
+    """start(run, sign) starts the training in a process of its own; returns when `sign` gives something else than
+    before."""
 
-    def start() -> BaseProcess:
-        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
-        process = START.Process(target=job, args=(run, digits, outputs, checkpoint, tmp_path / "log"))
+    def start(run: dict, sign: Callable[[], object]) -> BaseProcess:
+        before = sign()
+        process = START.Process(target=job, args=(run, digits, outputs, tmp_path / "state.pt", tmp_path / "log"))
         process.start()
         deadline = time.monotonic() + 120
-        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
-            assert process.is_alive(), "the training ended before a checkpoint"
-            assert time.monotonic() < deadline, "no checkpoint in two minutes"
+        while sign() == before:
+            assert process.is_alive(), "the training ended before the sign"
+            assert time.monotonic() < deadline, "no sign in two minutes"
             time.sleep(0.002)
         return process
 
@@ -63,14 +65,18 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(
     undisturbed = {name: tmp_path / "undisturbed" / path.name for name, path in outputs.items()}
     pretrain(run, digits, undisturbed, tmp_path / "other.pt", threads=1)
 
+    def saved() -> int | None:
+        checkpoint = tmp_path / "state.pt"
+        return checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
+
     chance = random.Random()  # other moments in every call: none may matter
     for _ in range(3):
-        process = start()
+        process = start(run, saved)
         time.sleep(chance.uniform(0, 0.2))
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL
-        assert not outputs["encoder"].parent.exists()
+        assert not outputs["encoder"].exists()
     pretrain(run, digits, outputs, tmp_path / "state.pt", threads=1)
 
     assert (tmp_path / "log").read_text().count("going on from step") == 2
@@ -82,9 +88,11 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(
     assert not list(tmp_path.glob("*state*"))
 
 
-def test_sigterm_finishes_the_step_saves_and_ends_with_143(start: Callable, outputs: dict[str, Path], tmp_path: Path):
-    process = start()
-    (tmp_path / "state.pt").unlink()  # so that what is there afterwards is of the signal
+def test_sigterm_finishes_the_step_saves_and_ends_with_143(
+    start: Callable, run: dict, outputs: dict[str, Path], tmp_path: Path
+):
+    run["training"]["checkpoint_minutes"] = 60  # so that what is there afterwards is of the signal
+    process = start(run, lambda: (tmp_path / "log").exists() and "0/75" in (tmp_path / "log").read_text())
     process.terminate()
     process.join()
     assert process.exitcode == 143

@@ -3,7 +3,9 @@ from __future__ import annotations
 import errno
 import math
 import os
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -235,6 +237,56 @@ def test_a_disk_that_fails_once_costs_no_progress(
     monkeypatch.setattr(os, "preadv", read)
     assert same(train(run), undisturbed)
     assert steps == list(range(failed, 18))
+
+
+@pytest.mark.parametrize("keep", ["last", "best_ami"])
+def test_outputs_that_fail_cost_no_step(
+    train: Callable,
+    make_run: Callable,
+    outputs: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    keep: str,
+):
+    """Embedding breaks off, by SIGTERM and by an error, half-way; the next call only embeds."""
+    run = make_run(training={"keep": keep})
+    train(run)
+    names = ("encoder", "projector", "embeddings")
+    undisturbed = [outputs.pop(name).read_bytes() for name in names]
+    history = pd.read_csv(outputs.pop("history"))
+    outputs |= {name: tmp_path / "again" / f"{name}.out" for name in (*names, "history", "summary")}
+
+    module = sys.modules["phenoviews.training.embed"]
+    fetched = module._fetched
+
+    def broken(fail: Callable[[], None]) -> Callable:
+        def some(*arguments: object) -> Iterator[np.ndarray]:
+            yield next(fetched(*arguments))[:100]
+            fail()
+
+        return some
+
+    def unreadable() -> None:
+        raise UserError("images.npy: cannot be read")
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(module, "_fetched", broken(lambda: os.kill(os.getpid(), signal.SIGTERM)))
+    with pytest.raises(SystemExit, match="143"):
+        train(run)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not list((tmp_path / "again").iterdir())
+
+    monkeypatch.setattr(Trainer, "advance", lambda trainer: pytest.fail("a step"))
+    monkeypatch.setattr(module, "_fetched", broken(unreadable))
+    with pytest.raises(UserError, match="cannot be read"):
+        train(run)
+    monkeypatch.setattr(module, "_fetched", fetched)
+    train(run)
+    assert [outputs[name].read_bytes() for name in names] == undisturbed
+    columns = ["epoch", "loss", "lr", "spread"]
+    pd.testing.assert_frame_equal(pd.read_csv(outputs["history"])[columns], history[columns], check_exact=True)
+    assert not list(tmp_path.glob("*checkpoint*"))
+    assert set((tmp_path / "again").iterdir()) == set(outputs.values())
 
 
 # -------------------------------------------------------------------------------------------------------------- within

@@ -88,14 +88,15 @@ def dismissed(path: Path, reason: str) -> None:
 
 
 class Termination:
-    """Within this context SIGTERM only makes `requested` true, so that the loop can finish its step and save.
+    """Within this context SIGTERM only makes `requested` true, so that the loop can finish its step and save; after
+    `at_once` it ends the process.
 
-    So does the end of the process that started this one: nobody waits any more for the training of a Snakemake that was
-    killed, and the next one starts it again.
+    The end of the process that started this one makes it true as well: nobody waits any more for the training of a
+    Snakemake that was killed, and the next one starts it again.
     """
 
     def __enter__(self) -> Self:
-        self._signalled, self._parent = False, os.getppid()
+        self._signalled, self._at_once, self._parent = False, False, os.getppid()
         self._before = signal.signal(signal.SIGTERM, self._request)
         return self
 
@@ -106,5 +107,14 @@ class Termination:
     def requested(self) -> bool:
         return self._signalled or os.getppid() != self._parent
 
+    def at_once(self) -> None:
+        """From here on SIGTERM, also one that has come already, raises SystemExit 143 (128 + SIGTERM, as the shell
+        counts) wherever it meets the process, so that what is half written is removed."""
+        self._at_once = True
+        if self.requested:
+            raise SystemExit(143)
+
     def _request(self, number: int, frame: FrameType | None) -> None:
         self._signalled = True
+        if self._at_once:
+            raise SystemExit(143)

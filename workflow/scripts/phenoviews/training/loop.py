@@ -59,8 +59,8 @@ def pretrain(
             `history` (csv, a row per epoch: epoch, loss, lr, images_per_s (each image twice viewed), seconds, spread,
             memory_gb (peak on the GPU), and ami with `keep: best_ami`), `summary` (yaml: the run, the versions, the
             device, the data, how it ended).
-        checkpoint: kept up to date every `training.checkpoint_minutes` and on SIGTERM, which ends the process with
-            status 143 (SystemExit); a training of the same run goes on from it; removed at success.
+        checkpoint: kept up to date every `training.checkpoint_minutes`, after the last step, and on SIGTERM, which ends
+            the process with status 143 (SystemExit); a training of the same run goes on from it; removed at success.
         weights: the file to start from where `backbone.init` is not random.
         threads: of the CPU; default: torch's.
 
@@ -76,12 +76,14 @@ def pretrain(
     run_hash = checkpoints.run_hash(run, identity, weights)
     with settled(device, threads):
         trainer = _resumed(run, images, device, weights, checkpoint, run_hash)
-        try:
-            _train(trainer, checkpoint, run_hash)
-        except TrainingFailed:
-            checkpoints.discard(checkpoint)  # it would fail again from there
-            raise
-        _write(trainer, outputs, identity, images)
+        with checkpoints.Termination() as termination:
+            try:
+                _train(trainer, checkpoint, run_hash, termination)
+            except TrainingFailed:
+                checkpoints.discard(checkpoint)  # it would fail again from there
+                raise
+            termination.at_once()
+            _write(trainer, outputs, identity, images)
     checkpoints.discard(checkpoint)
 
 
@@ -341,17 +343,14 @@ def _resumed(
     return trainer
 
 
-def _train(trainer: Trainer, checkpoint: Path, run_hash: str) -> None:
+def _train(trainer: Trainer, checkpoint: Path, run_hash: str, termination: checkpoints.Termination) -> None:
     """All steps that are left, with progress bar and checkpoints."""
     every = 60 * trainer.run["training"]["checkpoint_minutes"]
     # Reading the loss waits for the device: twice a second for a person, twice a minute for a log file.
     refresh = 0.5 if sys.stderr.isatty() else 30.0
     saved = shown = time.monotonic()
     start_step, start = trainer.step, saved
-    with (
-        checkpoints.Termination() as termination,
-        tqdm(total=trainer.steps, initial=trainer.step, desc=trainer.run["name"], unit="step", mininterval=0) as bar,
-    ):
+    with tqdm(total=trainer.steps, initial=trainer.step, desc=trainer.run["name"], unit="step", mininterval=0) as bar:
         while trainer.step < trainer.steps:
             trainer.advance()
             now = time.monotonic()
@@ -363,7 +362,8 @@ def _train(trainer: Trainer, checkpoint: Path, run_hash: str) -> None:
                 shown = now
             if trainer.step % trainer.steps_per_epoch == 0:
                 trainer.end_epoch()
-            if termination.requested or now - saved > every:
+            # After the last step too: the embeddings of a large set take long, and a kill there costs only them.
+            if termination.requested or now - saved > every or trainer.step == trainer.steps:
                 checkpoints.save(checkpoint, run_hash, trainer.state_dict())
                 saved = time.monotonic()
             if termination.requested:
