@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from phenoviews.data import Images, write
 from phenoviews.errors import UserError
@@ -46,26 +45,9 @@ def test_round_trip(tmp_path, dtype, channels):
     assert rows.dtype == np.int64
     np.testing.assert_array_equal(rows, np.flatnonzero(index["split"] == "train"))
     np.testing.assert_array_equal(images.labels("train"), index["label"].to_numpy()[rows])
-    tensor = images.tensor("train")
-    assert tensor.is_contiguous()
-    assert tensor.dtype == {np.uint8: torch.uint8, np.uint16: torch.uint16}[dtype]
-    np.testing.assert_array_equal(tensor.numpy(), array[rows].transpose(0, 3, 1, 2))
     # A plain npy file, as numpy writes it.
     np.save(tmp_path / "plain.npy", array)
     assert (tmp_path / "plain.npy").read_bytes() == (tmp_path / "set" / "images.npy").read_bytes()
-
-
-def test_tensor_is_copied_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr("phenoviews.data.images.CHUNK", 2)
-    array, index = example(13)
-    images = Images.open(save(tmp_path, array, index))
-    np.testing.assert_array_equal(images.tensor("train").numpy(), array[images.rows("train")].transpose(0, 3, 1, 2))
-
-
-def test_tensor_is_a_copy(tmp_path):
-    images = Images.open(save(tmp_path, *example()))
-    images.tensor("train").zero_()
-    assert images.array.max() == 255
 
 
 def test_big_endian_arrays_become_native(tmp_path):
@@ -88,7 +70,6 @@ def test_all_is_every_row(tmp_path):
     assert images.rows("all").tolist() == list(range(12))
     assert images.rows("all").dtype == np.int64
     assert images.labels("all").tolist() == index["label"].tolist()
-    np.testing.assert_array_equal(images.tensor("all").numpy(), array.transpose(0, 3, 1, 2))
 
 
 def test_an_array_in_another_order_is_refused(tmp_path):

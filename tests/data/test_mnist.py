@@ -13,6 +13,7 @@ import pytest
 from phenoviews.data import Images, prepare
 from phenoviews.data.download import fetch
 from phenoviews.data.mnist import read_idx
+from phenoviews.data.pool import Resident
 from phenoviews.errors import UserError
 
 FILES = {
@@ -105,6 +106,6 @@ def test_real_mnist(shared_data, tmp_path):
     # The published counts of the ten digits.
     assert np.bincount(images.labels("test")).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     raw = gzip.decompress(downloads["test_images"].read_bytes())[16:]
-    tensor = images.tensor("test")
+    tensor = Resident.load(images, "test", "cpu").images
     assert hashlib.sha256(tensor.numpy().tobytes()).digest() == hashlib.sha256(raw).digest()
     assert images.index["source"].iloc[60_000] == "t10k-images-idx3-ubyte.gz[0]"

@@ -74,6 +74,21 @@ def test_take_is_indexing(make, monkeypatch, room, dtype, channels, device):
     np.testing.assert_array_equal(np.concatenate(batches), expected)
 
 
+@pytest.mark.parametrize("split", ["train", "all"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_what_is_resident_is_a_copy_made_in_pieces(make, monkeypatch, dtype, channels, split):
+    monkeypatch.setattr(pool, "CHUNK", 7)
+    images = make(dtype=dtype, channels=channels)
+    before, rows = images.array.copy(), images.rows(split)
+    found = RESIDENT.load(images, split, "cpu").images
+    assert found.is_contiguous()
+    assert found.dtype == {np.uint8: torch.uint8, np.uint16: torch.uint16}[dtype]
+    np.testing.assert_array_equal(found.numpy(), before[rows].transpose(0, 3, 1, 2))
+    found.zero_()
+    np.testing.assert_array_equal(np.load(images.folder / "images.npy"), before)
+
+
 def test_where_the_line_is(make, monkeypatch):
     images = make()
     needed = 30 * 5 * 4 * 3
@@ -113,7 +128,8 @@ def test_images_that_follow_each_other_are_read_in_one_go(make, reads, monkeypat
 def test_a_read_may_give_less_than_was_asked_for(make, monkeypatch):
     images = make()
     monkeypatch.setattr(os, "preadv", lambda file, buffers, at, read=os.preadv: read(file, [buffers[0][:7]], at))
-    np.testing.assert_array_equal(images.tensor("all").numpy(), images.array.transpose(0, 3, 1, 2))
+    found = RESIDENT.load(images, "all", "cpu").images
+    np.testing.assert_array_equal(found.numpy(), images.array.transpose(0, 3, 1, 2))
 
 
 def test_what_the_readers_meet_is_told_where_it_is_asked_for(make, monkeypatch):

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from phenoviews import methods, models
 from phenoviews.data import Images, write
+from phenoviews.data.pool import Resident
 from phenoviews.errors import UserError
 from phenoviews.training import embed
 from phenoviews.training.embed import embed_frozen, evaluation_view
@@ -42,7 +43,7 @@ def test_embeds_the_untransformed_images_in_evaluation_mode(
     run = make_run(evaluate=evaluate)
     out = tmp_path / "e" / "embeddings.npy"
     embed(run, digits, encoder, projector, out, threads=1)
-    images = Images.open(digits).tensor("test")
+    images = Resident.load(Images.open(digits), "test", "cpu").images
     with torch.no_grad():
         expected = method.encoder(evaluation_view(run["dataset"])(images, torch.Generator()))
         if evaluate == "projector":

@@ -5,16 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from phenoviews.errors import UserError
 from phenoviews.files import atomic
-
-if TYPE_CHECKING:
-    import torch
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("split", "label", "class", "source")
@@ -66,22 +62,6 @@ class Images:
     def labels(self, split: str) -> np.ndarray:
         """Labels (int64) of `split`, in the order of `rows(split)`."""
         return self.index["label"].to_numpy(np.int64)[self.rows(split)]
-
-    def tensor(self, split: str, device: torch.device | str = "cpu") -> torch.Tensor:
-        """The images of `split` as one contiguous tensor (n, C, H, W), uint8 or uint16, on `device`.
-
-        For the rows of a training see `phenoviews.data.pool`, which asks first whether they fit.
-        """
-        import torch  # here, so that preparing data does not pay for it
-
-        from phenoviews.data.pool import Streamed
-
-        streamed = Streamed(self, split, device)
-        height, width, channels = streamed.shape
-        out = torch.empty((len(streamed), channels, height, width), dtype=streamed.dtype, device=device)
-        for place, batch in zip(out.split(CHUNK), streamed.batches(CHUNK), strict=True):
-            place.copy_(batch)
-        return out
 
 
 def write(images_path: Path, index_path: Path, images: np.ndarray, index: pd.DataFrame) -> None:

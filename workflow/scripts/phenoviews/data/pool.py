@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from phenoviews.data.images import Images
+from phenoviews.data.images import CHUNK, Images
 from phenoviews.errors import UserError
 
 # A larger split is not held in host memory: two of this size (the training images, and those that are evaluated) still
@@ -31,6 +31,16 @@ class Resident:
 
     def __init__(self, images: Tensor):
         self.images, self.device = images, images.device
+
+    @classmethod
+    def load(cls, images: Images, split: str, device: torch.device | str) -> Resident:
+        """The images of `split` ("all": of every split), in the order of `Images.rows`."""
+        streamed = Streamed(images, split, device)
+        height, width, channels = streamed.shape
+        out = torch.empty((len(streamed), channels, height, width), dtype=streamed.dtype, device=device)
+        for place, batch in zip(out.split(CHUNK), streamed.batches(CHUNK), strict=True):
+            place.copy_(batch)
+        return cls(out)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -128,7 +138,7 @@ def pool(images: Images, split: str, device: torch.device | str) -> Pool:
     device = torch.device(device)
     room = GPU * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else HOST
     needed = len(images.rows(split)) * math.prod(images.array.shape[1:]) * images.array.itemsize
-    return Streamed(images, split, device) if needed > room else Resident(images.tensor(split, device))
+    return Streamed(images, split, device) if needed > room else Resident.load(images, split, device)
 
 
 def bits(images: Tensor) -> Tensor:
