@@ -15,27 +15,8 @@ from typing import Any
 
 from phenoviews.errors import UserError
 from phenoviews.study import names
+from phenoviews.study.panel import METRICS, Panel, missing, shown
 from phenoviews.study.schema import complete, nearest, part, schema, validate
-
-# What a table may show of a run: the kind of measure that holds it, and how it is printed.
-METRICS = {
-    "silhouette": {"measure": "clusters", "label": "Silhouette", "unit": "", "digits": 2},
-    "ami": {"measure": "clusters", "label": "AMI", "unit": "", "digits": 2},
-    "ami_change": {"measure": "clusters", "label": "Change of AMI", "unit": "", "digits": 2, "signed": True},
-    "ami_arithmetic": {"measure": "clusters", "label": "AMI (arithmetic)", "unit": "", "digits": 2},
-    "hungarian_accuracy": {"measure": "clusters", "label": "Cluster accuracy", "unit": "", "digits": 2},
-    "top1": {"measure": "probe", "label": "Top-1", "unit": "%", "digits": 1},
-    "lpips": {"measure": "lpips", "label": "LPIPS", "unit": "", "digits": 2},
-    "nsc": {"measure": "scores", "label": "NSC", "unit": "%", "digits": 1},
-    "nscb": {"measure": "scores", "label": "NSCB", "unit": "%", "digits": 1},
-    "drop": {"measure": "scores", "label": "Drop", "unit": "points", "digits": 1},
-    "map_replicates": {"measure": "structure", "label": "mAP of replicates", "unit": "", "digits": 2},
-    "map_moas": {"measure": "structure", "label": "mAP of MoAs", "unit": "", "digits": 2},
-    "map_moas_other_batch": {"measure": "structure", "label": "mAP of MoAs, other weeks", "unit": "", "digits": 2},
-    "share_batch": {"measure": "structure", "label": "Variance by week", "unit": "", "digits": 2},
-    "share_plate": {"measure": "structure", "label": "Variance by plate", "unit": "", "digits": 2},
-}
-
 
 # The kind of method that trains nothing: an encoder as it is given, ImageNet's or with random weights.
 FROZEN = "frozen"
@@ -60,28 +41,6 @@ class Run:
     @property
     def name(self) -> str:
         return f"{self.dataset}/{self.transform}/{self.method}/{self.backbone}/seed{self.seed}"
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A table or figure of a paper: its name (`no_free_lunch_table1`) and what config.yaml declares of it."""
-
-    paper: str
-    item: str
-    declared: dict
-
-    @property
-    def name(self) -> str:
-        return f"{self.paper}_{self.item}"
-
-    @property
-    def is_table(self) -> bool:
-        return "plot" not in self.declared
-
-    @property
-    def has_numbers(self) -> bool:
-        """Whether it has a table of its numbers, which for some figures stands beside the picture."""
-        return self.declared.get("plot") in (None, "doses", "treatments")
 
 
 def merge(below: Any, above: Any) -> Any:
@@ -410,18 +369,18 @@ class Study:
                 raise UserError(f"config: screens.{name}: needs either `mirrors` or `simulation`")
         for panel in self.panels.values():
             where = f"config: panels.{panel.paper}.{panel.item}"
-            for missing in _missing(panel):
-                raise UserError(f"{where}: `{missing}` is missing; add it")
+            for key in missing(panel):
+                raise UserError(f"{where}: `{key}` is missing; add it")
             try:
                 runs = self.runs(panel)
             except UserError as error:
                 raise UserError(f"{where}: {error}") from None
             # Profiles are made of all cells of a dataset of treatments; everything else is measured on a test split.
             for name in dict.fromkeys(run.dataset for run in runs):
-                for shown, profiled in _shown(panel).items():
+                for what, profiled in shown(panel).items():
                     if profiled != (self.evaluated(name) == "all"):
                         raise UserError(
-                            f"{where}: `{shown}` {'is' if profiled else 'is not'} for datasets of kind treatments; "
+                            f"{where}: `{what}` {'is' if profiled else 'is not'} for datasets of kind treatments; "
                             f"'{name}' is of kind {self.entry('datasets', name)['kind']}"
                         )
 
@@ -448,31 +407,6 @@ def _changes(shipped: Any, config: Any, path: tuple[str, ...] = ()) -> Iterator[
             yield from _changes(shipped.get(key), config.get(key), (*path, key))
     elif shipped != config:
         yield f"{'.'.join(path)}: {config}"
-
-
-def _missing(panel: Panel) -> Iterator[str]:
-    declared = panel.declared
-    if panel.is_table:
-        yield from (key for key in ("metrics", "rows", "columns") if key not in declared)
-        if any(metric.endswith("_change") for metric in declared.get("metrics", [])) and "base" not in declared:
-            yield "base"
-    if any(_shown(panel).values()) and "postprocessings" not in declared:
-        yield "postprocessings"
-    clustered = declared.get("plot") in ("tsne", "nearest") or any(
-        METRICS[metric]["measure"] == "clusters" for metric in declared.get("metrics", [])
-    )
-    if clustered and "clusters" not in declared:
-        yield "clusters"
-    if declared.get("plot") == "nearest":
-        yield from (key for key in ("images", "columns") if key not in declared)
-
-
-def _shown(panel: Panel) -> dict[str, bool]:
-    """The metrics and the plot of a panel, and whether they are of profiles."""
-    metrics = panel.declared.get("metrics", [])
-    plots = [panel.declared["plot"]] if "plot" in panel.declared else []
-    of_profiles = {metric: METRICS[metric]["measure"] in ("scores", "structure") for metric in metrics}
-    return {**of_profiles, **{plot: plot == "treatments" for plot in plots}}
 
 
 def _check_own(where: str, dataset: dict) -> None:
