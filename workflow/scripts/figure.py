@@ -13,5 +13,5 @@ with reported(snakemake.log[0]):
     save(plot.draw(panel, files), snakemake.output.png, snakemake.output.pdf)
     if snakemake.output.get("csv"):  # asked for where `Panel.has_numbers`
         found = plot.records(panel, files)
-        published, claimed = (next(iter(snakemake.input.get(name, [])), None) for name in ("published", "claims"))
+        published, claimed = (next(iter(snakemake.input[name]), None) for name in ("published", "claims"))
         numbers.write(panel, found, snakemake.output, published, claimed, laid_out=plot.as_table(panel, found))

@@ -270,16 +270,12 @@ class Study:
         """The runs that a panel shows, each once, in the order in which it declares them."""
         runs: dict[Run, None] = {}
         for grid in _listed(panel.declared["runs"]):
-            axes = ([self.stand_in(name) for name in _listed(grid[axis])] for axis in AXES)
+            axes = ([names.stand_in(name, self.config["stand_ins"]) for name in _listed(grid[axis])] for axis in AXES)
             seeds = self.config["seeds"][: grid.get("seeds")]
             # Spelled once per combination, not once per seed.
             spelled = (self.spelled(Run(*names_, seed=0)) for names_ in itertools.product(*axes))
             runs |= dict.fromkeys(replace(run, seed=seed) for run in spelled for seed in seeds)
         return list(runs)
-
-    def stand_in(self, name: str) -> str:
-        """What takes the place of a name at this scale; see `names.stand_in`."""
-        return names.stand_in(name, self.config["stand_ins"])
 
     def all_runs(self) -> list[Run]:
         """Every training of the study, each once."""

@@ -265,10 +265,7 @@ class BestAmi:
 
     def look(self, method: nn.Module, epoch: int) -> float:
         """The AMI of the method's encoder as it is; kept if it is the best so far."""
-        from phenoviews.measures.clusters import (  # here, since other trainings need not wait for scikit-learn
-            ami,
-            k_means,
-        )
+        from phenoviews.measures.clusters import ami, k_means  # here: other trainings need no scikit-learn
 
         method.eval()
         network = embedder(method.encoder, method.projector, self.run["evaluate"])
