@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from phenoviews.data import Images, prepare
+from phenoviews.data import Images
+from phenoviews.data.readers import prepare
 from phenoviews.data.split import stratified
 from phenoviews.errors import UserError
 

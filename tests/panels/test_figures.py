@@ -12,8 +12,11 @@ from sklearn.datasets import load_digits
 from tests.panels.conftest import axes, grid
 
 from phenoviews.errors import UserError
-from phenoviews.panels import figure_doses, figure_nearest, figure_tsne, table
+from phenoviews.panels import table
 from phenoviews.panels.claims import CANNOT, FEW, evaluate
+from phenoviews.panels.figures import doses as doses_plot
+from phenoviews.panels.figures import nearest as nearest_plot
+from phenoviews.panels.figures import tsne as tsne_plot
 from phenoviews.panels.records import published
 from phenoviews.panels.style import COLOURS, SMALL, WIDTH, save
 
@@ -46,13 +49,13 @@ def tsne_figure(clusters, note=NOTE, classes=DIGITS):
     points = pd.DataFrame({"row": clusters["row"], "x": rng.normal(size=200), "y": rng.normal(size=200)})
     entry = {"map": points, "clusters": clusters, "numbers": {"ami": 0.834, "silhouette": 0.661}}
     maps = [{"title": title, **entry} for title in ("First set", "Second set")]
-    return figure_tsne.figure(maps, classes, class_word="digit", note=note)
+    return tsne_plot.figure(maps, classes, class_word="digit", note=note)
 
 
 def nearest_figure(clusters, images, panels=6, columns=3, classes=DIGITS, note=NOTE, nearest=10):
     entry = {"images": images, "clusters": clusters, "classes": classes}
     entries = [{"title": f"Panel {i}", **entry} for i in range(panels)]
-    return figure_nearest.figure(entries, columns, nearest=nearest, class_word="digit", note=note)
+    return nearest_plot.figure(entries, columns, nearest=nearest, class_word="digit", note=note)
 
 
 def texts(figure) -> list:
@@ -144,10 +147,10 @@ def test_all_points_are_drawn_in_the_colour_of_their_cluster_and_of_their_class(
 def test_clusters_are_matched_to_classes_one_to_one():
     points = pd.DataFrame({"cluster": [3, 3, 3, 7, 7, 7, 5, 5], "label": [0, 0, 1, 0, 1, 1, 0, 0]})
     # Cluster 3 and 5 both hold two of class 0: one gets it, the other none.
-    matched = figure_tsne.match(points, 2)
+    matched = tsne_plot.match(points, 2)
     assert set(matched[3:6]) == {1}
     assert {matched[0], matched[6]} == {0, 2}
-    fewer = figure_tsne.match(pd.DataFrame({"cluster": [0, 0, 1, 1], "label": [2, 2, 0, 1]}), 3)
+    fewer = tsne_plot.match(pd.DataFrame({"cluster": [0, 0, 1, 1], "label": [2, 2, 0, 1]}), 3)
     assert fewer[0] == 2
     assert fewer[2] in (0, 1)
 
@@ -171,10 +174,10 @@ def test_a_map_that_could_not_be_made_is_told_in_its_place(clusters):
             "numbers": {"ami": None, "reason": "no weights"},
         },
     ]
-    figure = figure_tsne.figure(maps, DIGITS)
+    figure = tsne_plot.figure(maps, DIGITS)
     assert [text.get_text() for ax in figure.axes for text in ax.texts] == ["no map: no weights"]
     assert figure.axes[1].get_title(loc="left") == "b  VGG16"
-    assert len(figure_tsne.figure(maps[1:], DIGITS).axes) == 2
+    assert len(tsne_plot.figure(maps[1:], DIGITS).axes) == 2
 
 
 # ---------------------------------------------------------------------------------------------------------- nearest
@@ -199,7 +202,7 @@ def test_images_are_square_on_the_page(clusters, images):
 
 def test_the_summary_counts_by_hand():
     clusters = pd.DataFrame({"cluster": [4, 4, 4, 1, 1, 2], "label": [1, 1, 0, 0, 2, 1], "row": 0, "distance": 0.0})
-    assert figure_nearest.summary(clusters).values.tolist() == [[1, 0, 0.5, 2], [2, 1, 1.0, 1], [4, 1, 2 / 3, 3]]
+    assert nearest_plot.summary(clusters).values.tolist() == [[1, 0, 0.5, 2], [2, 1, 1.0, 1], [4, 1, 2 / 3, 3]]
 
 
 def test_strips_show_the_nearest_first_and_leave_white_what_is_missing():
@@ -207,7 +210,7 @@ def test_strips_show_the_nearest_first_and_leave_white_what_is_missing():
     clusters = pd.DataFrame(
         {"row": [5, 1, 3, 2], "cluster": [0, 0, 0, 1], "distance": [0.3, 0.1, 0.2, 0.5], "label": 0}
     )
-    first, second = figure_nearest.strips(images, clusters, [1, 0], nearest=2)
+    first, second = nearest_plot.strips(images, clusters, [1, 0], nearest=2)
     assert first.shape == second.shape == (4, 9, 3)
     shown = [first[0, 0, 0], first[0, 5, 0], second[0, 0, 0], second[0, 5, 0]]
     np.testing.assert_allclose(np.multiply(shown, 255), [80, 255, 40, 120])
@@ -218,7 +221,7 @@ def test_sixteen_bit_colour_is_stretched_by_channel():
     rng = np.random.default_rng(0)
     images = (rng.random((8, 6, 6, 3)) * [4000, 300, 20]).astype(np.uint16)
     clusters = pd.DataFrame({"row": np.arange(8), "cluster": 0, "distance": np.arange(8.0), "label": 0})
-    (strip,) = figure_nearest.strips(images, clusters, [0], nearest=8)
+    (strip,) = nearest_plot.strips(images, clusters, [0], nearest=8)
     for channel in range(3):
         assert np.median(strip[:, :6, channel]) == pytest.approx(0.5, abs=0.15)
     assert strip.min() >= 0
@@ -228,18 +231,18 @@ def test_sixteen_bit_colour_is_stretched_by_channel():
 def test_each_channel_has_its_colour_and_colours_add_up():
     paints = {"DNA": "blue", "tubulin": "green", "actin": "red"}
     dark, dna, tubulin, both = np.zeros(3), np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([0, 0.5, 0.5])
-    painted = figure_nearest.paint(np.stack([dark, dna, tubulin, both])[None], paints)[0]
+    painted = nearest_plot.paint(np.stack([dark, dna, tubulin, both])[None], paints)[0]
     assert painted[0].tolist() == [0, 0, 0]
     assert painted[1].argmax() == 2
     assert painted[2].tolist() == [0, 1, 0]
     assert painted[3, 0] == 0.5  # red of actin
     assert painted[3, 1] > 0.5  # green of tubulin and the little of it in actin's
-    five = figure_nearest.paint(np.ones((2, 5)), dict(zip("abcde", figure_nearest.PAINTS, strict=False)))
+    five = nearest_plot.paint(np.ones((2, 5)), dict(zip("abcde", nearest_plot.PAINTS, strict=False)))
     assert five.max() == 1
     with pytest.raises(UserError, match="2 colours for images of 3 channels"):
-        figure_nearest.paint(np.ones((2, 3)), {"DNA": "blue", "actin": "red"})
+        nearest_plot.paint(np.ones((2, 3)), {"DNA": "blue", "actin": "red"})
     with pytest.raises(UserError, match="0 colours for images of 5 channels"):
-        figure_nearest.paint(np.ones((2, 5)))
+        nearest_plot.paint(np.ones((2, 5)))
 
 
 def test_long_class_names_find_room(images, clusters):
@@ -283,7 +286,7 @@ def cells() -> dict:
 def cell_figure(cells, columns=1, nearest=8, without=(), **more):
     entry = {**cells, "clusters": cells["clusters"].drop(columns=list(without)), **more}
     entries = [{"title": f"Panel {i}", **entry} for i in range(3)]
-    return figure_nearest.figure(entries, columns, nearest, "treatment", NOTE, PAINTS)
+    return nearest_plot.figure(entries, columns, nearest, "treatment", NOTE, PAINTS)
 
 
 def test_beside_cells_stand_the_treated_share_and_the_true_phenotypes(cells):
@@ -321,11 +324,11 @@ def test_words_stay_apart_and_on_the_page(cells, columns, nearest):
 
 def test_an_encoder_that_could_not_be_had_is_told_in_its_place(cells):
     panels = [{"title": "VGG16", "classes": ["a", "b"], "reason": "no ImageNet weights"}, {"title": "VGG13", **cells}]
-    figure = figure_nearest.figure(panels, 2, 5)
+    figure = nearest_plot.figure(panels, 2, 5)
     assert [text.get_text() for text in figure.axes[0].texts] == ["no clusters: no ImageNet weights"]
     assert not figure.axes[0].get_images()
     assert len(figure.axes[1].get_images()) == 4
-    assert figure_nearest.figure(panels[:1], 1).axes[0].texts
+    assert nearest_plot.figure(panels[:1], 1).axes[0].texts
 
 
 def test_the_declared_figure_is_drawn_from_its_files(cells, tmp_path):
@@ -358,7 +361,7 @@ def test_the_declared_figure_is_drawn_from_its_files(cells, tmp_path):
         "channels": PAINTS,
         "scale": {"name": "demo", "note": NOTE, "stand_ins": {}},
     }
-    figure = figure_nearest.draw(panel, files)
+    figure = nearest_plot.draw(panel, files)
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["Nocodazole", "Taxol"]
     assert figure.axes[0].get_yticklabels()[3].get_text().startswith("100% treated\nn = 30\nfragmented 67%")
     assert "no weights" in figure.axes[1].texts[0].get_text()
@@ -395,7 +398,7 @@ def doses(tmp_path):
 
 
 def test_curves_are_means_by_encoder_and_a_missing_one_is_named(doses):
-    figure = figure_doses.draw(*doses)
+    figure = doses_plot.draw(*doses)
     ax = figure.axes[0]
     assert ax.get_xscale() == "log"
     lines = {c.get_label(): c for c in ax.containers}
@@ -425,18 +428,18 @@ def test_curves_are_means_by_encoder_and_a_missing_one_is_named(doses):
 def test_the_shuffled_curve_follows_the_stand_ins_and_must_be_of_the_panel(doses):
     panel, files = doses
     panel |= {"randomised": "resnet1001", "scale": {**panel["scale"], "stand_ins": {"resnet1001": "resnet18"}}}
-    legend = figure_doses.draw(panel, files).axes[0].get_legend()
+    legend = doses_plot.draw(panel, files).axes[0].get_legend()
     assert legend.get_texts()[-1].get_text() == "ResNet18,\nlabels shuffled"
     panel["scale"]["stand_ins"] = {}
     with pytest.raises(UserError, match="panel p_f: randomised: 'resnet1001' is not among its runs"):
-        figure_doses.draw(panel, files)
+        doses_plot.draw(panel, files)
     del panel["randomised"]
-    assert len(figure_doses.draw(panel, files).axes[0].containers) == 2
+    assert len(doses_plot.draw(panel, files).axes[0].containers) == 2
 
 
 def test_without_any_numbers_the_figure_says_why(doses):
     panel, files = doses
-    figure = figure_doses.draw(panel, {"doses": [files["doses"][-1]] * 6})
+    figure = doses_plot.draw(panel, {"doses": [files["doses"][-1]] * 6})
     assert not figure.axes[0].containers
     assert all(
         "no ImageNet weights" in t.get_text().replace("\n", " ") for t in figure.axes[0].get_legend().get_texts()
@@ -444,7 +447,7 @@ def test_without_any_numbers_the_figure_says_why(doses):
 
 
 def test_doses_are_numbered_from_the_highest_for_the_claims(doses):
-    found = figure_doses.records(*doses)
+    found = doses_plot.records(*doses)
     assert set(zip(found["concentration"], found["dose"], strict=True)) == {("3 µM", 1), ("0.1 µM", 2)}
     claim = {"id": "c", "says": "", "where": {"dose": [1]}, "each": ["concentration"]}
     better = evaluate([{**claim, "holds": ["ami of resnet101 > ami of resnet18"]}], found)
@@ -457,7 +460,7 @@ def test_doses_are_numbered_from_the_highest_for_the_claims(doses):
 
 def test_the_numbers_of_the_figure_are_a_table(doses):
     panel, _ = doses
-    declared, found = figure_doses.as_table(panel, figure_doses.records(*doses))
+    declared, found = doses_plot.as_table(panel, doses_plot.records(*doses))
     view = table.layout(table.long(found, declared, published(None, "")), declared)
     assert [head for head, _ in view.heads] == ["ResNet18", "ResNet101", "ResNet152"]
     assert [names for names, _ in view.body] == [

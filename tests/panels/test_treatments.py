@@ -10,7 +10,8 @@ from matplotlib.text import Text
 from tests.panels.conftest import axes, grid
 
 from phenoviews.errors import UserError
-from phenoviews.panels import figure_treatments, numbers
+from phenoviews.panels import numbers
+from phenoviews.panels.figures import treatments as treatments_plot
 from phenoviews.panels.records import COLUMNS, published
 from phenoviews.panels.style import COLOURS, SMALL, WIDTH
 
@@ -53,7 +54,7 @@ def one_line(text: str) -> str:
 
 
 def test_errors_have_shapes_and_mechanisms_colours(treatments):
-    ax = figure_treatments.figure([{"title": "", "treatments": treatments, "reason": ""}]).axes[0]
+    ax = treatments_plot.figure([{"title": "", "treatments": treatments, "reason": ""}]).axes[0]
     drawn = {part.get_label(): part for part in ax.collections}
     sizes = {label: len(part.get_offsets()) for label, part in drawn.items()}
     # A square for both stands in each diamond round it.
@@ -71,7 +72,7 @@ def test_errors_have_shapes_and_mechanisms_colours(treatments):
 
 
 def test_counts_and_what_is_left_out_are_told(treatments):
-    fig = figure_treatments.figure([{"title": "", "treatments": treatments, "reason": ""}])
+    fig = treatments_plot.figure([{"title": "", "treatments": treatments, "reason": ""}])
     assert fig.axes[0].get_title(loc="left") == "4 of 120 NSC errors, 5 of 110 NSCB errors"
     assert one_line(fig.axes[0].get_xlabel()) == "t-SNE 1 (a.u.) NSCB leaves out 10 treatments: mechanism l"
     words = [text.get_text() for text in fig.legends[0].get_texts()]
@@ -80,17 +81,17 @@ def test_counts_and_what_is_left_out_are_told(treatments):
     asked = treatments[treatments["nscb"].notna()]
     assert (
         "leaves out"
-        not in figure_treatments.figure([{"title": "", "treatments": asked, "reason": ""}]).axes[0].get_xlabel()
+        not in treatments_plot.figure([{"title": "", "treatments": asked, "reason": ""}]).axes[0].get_xlabel()
     )
 
 
 def test_the_declared_figure_is_drawn_from_its_files_with_the_reason_of_a_missing_run(declared):
-    fig = figure_treatments.draw(*declared)
+    fig = treatments_plot.draw(*declared)
     titles = [one_line(ax.get_title(loc="left")) for ax in fig.axes]
     assert titles == ["a ResNet18: 4 of 120 NSC errors, 5 of 110 NSCB errors", "b ResNet50"]
     assert one_line(fig.axes[1].texts[0].get_text()) == "no map: no ImageNet weights"
     panel, files = declared
-    fig = figure_treatments.draw({**panel, "postprocessings": ["none", "tvn"]}, files)
+    fig = treatments_plot.draw({**panel, "postprocessings": ["none", "tvn"]}, files)
     titles = [one_line(ax.get_title(loc="left")) for ax in fig.axes]
     assert titles[:2] == [
         "a ResNet18 · No post-processing: 0 of 120 NSC errors, 5 of 110 NSCB errors",
@@ -101,7 +102,7 @@ def test_the_declared_figure_is_drawn_from_its_files_with_the_reason_of_a_missin
 
 def test_what_the_maps_count_is_a_table(declared):
     panel, files = declared
-    found = figure_treatments.records({**panel, "postprocessings": ["whitening", "tvn"]}, files)
+    found = treatments_plot.records({**panel, "postprocessings": ["whitening", "tvn"]}, files)
     assert list(found.columns) == COLUMNS
     found = found.set_index(["backbone", "postprocessing", "metric"]).sort_index()
     right = found.loc[("resnet18", "whitening"), ["value", "correct", "of"]]
@@ -116,7 +117,7 @@ def test_what_the_maps_count_is_a_table(declared):
 def test_a_score_that_asks_of_nothing_has_its_reason(treatments, tmp_path):
     treatments.assign(nscb=pd.array([None] * len(treatments), dtype="boolean")).to_parquet(tmp_path / "0.parquet")
     panel = {"each": grid(seeds=[5]), "postprocessings": ["whitening"]}
-    found = figure_treatments.records(panel, {"treatments": [tmp_path / "0.parquet"]}).set_index("metric")
+    found = treatments_plot.records(panel, {"treatments": [tmp_path / "0.parquet"]}).set_index("metric")
     assert found.loc["nsc", "correct"] == 116
     assert found.loc["nscb", ["value", "correct", "of"]].isna().all()
     assert found.loc["nscb", "reason"] == "no treatment has NSCB"
@@ -132,10 +133,10 @@ def test_the_numbers_stand_beside_those_of_the_papers_map(root, treatments, tmp_
     scale = {"name": "paper", "note": "", "stand_ins": {}}
     panel = {"name": "single_cell_figure2", "title": "Final run", "each": each, "runs": axes(each), "labels": {}}
     panel |= {"postprocessings": ["whitening"], "scale": scale}
-    found = figure_treatments.records(panel, {"treatments": [tmp_path / "0.parquet"]})
+    found = treatments_plot.records(panel, {"treatments": [tmp_path / "0.parquet"]})
     files = {key: tmp_path / f"figure2.{key}" for key in ("csv", "md", "tex", "claims")}
     source = root / "resources" / "published" / "single_cell.csv"
-    numbers.write(panel, found, files, source, None, laid_out=figure_treatments.as_table(panel, found))
+    numbers.write(panel, found, files, source, None, laid_out=treatments_plot.as_table(panel, found))
     table = pd.read_csv(files["csv"]).set_index("metric")
     assert table["published_correct"].to_dict() == {"nsc": 99, "nscb": 87}
     np.testing.assert_allclose(table["difference"], 0, atol=1e-4)
@@ -165,7 +166,7 @@ def test_every_map_is_drawn_in_rows(treatments, tmp_path, runs, shown, rows):
     pd.concat([treatments.assign(postprocessing=name) for name in names]).to_parquet(path)
     scale = {"name": "demo", "note": NOTE, "stand_ins": {}}
     panel = {"each": each, "runs": axes(each), "postprocessings": names, "labels": {}, "scale": scale}
-    fig = figure_treatments.draw(panel, {"treatments": [path] * runs})
+    fig = treatments_plot.draw(panel, {"treatments": [path] * runs})
     fig.draw_without_rendering()
     titles = [one_line(ax.get_title(loc="left")) for ax in fig.axes]
     assert len(set(titles)) == runs * shown
@@ -182,7 +183,7 @@ def test_every_map_is_drawn_in_rows(treatments, tmp_path, runs, shown, rows):
 def test_more_than_a_dozen_mechanisms_are_told_apart_or_refused(treatments):
     more = [f"mechanism {number:02}" for number in range(24)]
     many = treatments.assign(Metadata_MoA=[more[number % 24] for number in range(len(treatments))])
-    fig = figure_treatments.figure([{"title": "", "treatments": many, "reason": ""}], NOTE)
+    fig = treatments_plot.figure([{"title": "", "treatments": many, "reason": ""}], NOTE)
     drawn = {part.get_label(): part.get_offsets() for part in fig.axes[0].collections}
     dotted = many[many["Metadata_MoA"] >= "mechanism 12"]
     dots = np.concatenate([places for label, places in drawn.items() if label.endswith("dots")])
@@ -193,12 +194,12 @@ def test_more_than_a_dozen_mechanisms_are_told_apart_or_refused(treatments):
     assert legend.y1 <= fig._suptitle.get_window_extent().y0
     one_more = many.assign(Metadata_MoA=many["Metadata_MoA"].where(many.index > 0, "another"))
     with pytest.raises(UserError, match="24 MoAs apart, here are 25"):
-        figure_treatments.figure([{"title": "", "treatments": one_more, "reason": ""}])
+        treatments_plot.figure([{"title": "", "treatments": one_more, "reason": ""}])
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 15])
 def test_words_are_large_enough_on_the_page_and_apart_from_the_note(treatments, count):
-    fig = figure_treatments.figure([{"title": "ResNet18", "treatments": treatments, "reason": ""}] * count, NOTE)
+    fig = treatments_plot.figure([{"title": "ResNet18", "treatments": treatments, "reason": ""}] * count, NOTE)
     fig.draw_without_rendering()
     words = [text for text in fig.findobj(Text) if text.get_text().strip() and text.get_visible()]
     assert min(text.get_fontsize() for text in words) >= SMALL

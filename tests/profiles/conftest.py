@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from phenoviews.cells.choosers.treatments import annotated
 from phenoviews.cells.screen import fields
-from phenoviews.profiles.annotated import annotated
 
 
 def screen(moas=4, compounds=3, doses=2, batches=3, replicates=2, controls=8, d=20, batch_effect=0.0, seed=0):

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from phenoviews.cells.choosers.treatments import annotated, choose, evaluated, subset
 from phenoviews.errors import UserError
-from phenoviews.profiles.annotated import annotated, choose, counts, evaluated, subset, treatment_list
+from phenoviews.profiles.annotated import counts, treatment_list
 
 # Of each MoA, as Perakis et al. and Ljosa et al. score them.
 TREATMENTS = {

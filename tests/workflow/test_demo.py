@@ -121,7 +121,7 @@ def test_a_second_call_does_nothing(done):
 
 def test_an_edited_plotting_function_redraws_its_figure_only(done):
     project, options = done
-    module = project.folder / "workflow/scripts/phenoviews/panels/figure_tsne.py"
+    module = project.folder / "workflow/scripts/phenoviews/panels/figures/tsne.py"
     before = module.read_text()
     try:
         module.write_text(before + "\n# a comment changes nothing\n")

@@ -1,14 +1,13 @@
 """A figure of a paper, as PNG and PDF; with the numbers behind it where it has some."""
 
-from importlib import import_module
-
 from phenoviews.errors import reported
 from phenoviews.panels import numbers
+from phenoviews.panels.figures import FIGURES
 from phenoviews.panels.style import save
 
 with reported(snakemake.log[0]):
     panel = snakemake.params.panel
-    plot = import_module(f"phenoviews.panels.figure_{panel['plot']}")
+    plot = FIGURES[panel["plot"]]
     files = {kind: files for kind, files in snakemake.input.items() if kind not in ("published", "claims")}
     save(plot.draw(panel, files), snakemake.output.png, snakemake.output.pdf)
     if snakemake.output.get("csv"):  # asked for where `Panel.has_numbers`

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from phenoviews.data import prepare
+from phenoviews.data.readers import prepare
 from phenoviews.errors import reported
 
 with reported(snakemake.log[0]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from phenoviews.cells.choosers import CHOOSERS
 from phenoviews.cells.crops import crops, inside
 from phenoviews.cells.source import Source
 from phenoviews.data.images import write_chunks
@@ -22,7 +23,6 @@ def prepare(
     dataset: Mapping[str, Any],
     fields: pd.DataFrame,
     plates: Sequence[Mapping[str, Path]],
-    choose: Callable[[pd.DataFrame, Mapping[str, Any]], pd.DataFrame],
     images: Path,
     index: Path,
 ) -> None:
@@ -33,18 +33,16 @@ def prepare(
         fields: the screen's table.
         plates: for each of `dataset["plates"]` the files pictures (archive or folder), illumination (.npy), nuclei
             (.parquet), intensities (.json), and of a simulated plate its truth (.parquet).
-        choose: (all nuclei whose crop lies inside its field, dataset) → those of the dataset, with split, label and
-            class: `cells.subset.subset` or `profiles.annotated.choose`.
 
     The index has split, label, class, source ("plate/field x,y"), and the `Metadata_*` of each cell's field; of a
     simulated screen also Metadata_Phenotype, that of the true nucleus within half a `diameter`, "" for none.
 
-    One field is in memory at a time. Raises UserError as `choose` does, and for images that cannot be read.
+    One field is in memory at a time. Raises UserError as the dataset's chooser does, and for unreadable images.
     """
     side, channels = dataset["side"], list(dataset["channels"])
     nuclei = pd.concat([pd.read_parquet(plate["nuclei"]) for plate in plates], ignore_index=True)
     whole = inside(nuclei["x"], nuclei["y"], side, nuclei["width"], nuclei["height"])
-    chosen = choose(nuclei[whole].reset_index(drop=True), dataset)
+    chosen = CHOOSERS[dataset["kind"]](nuclei[whole].reset_index(drop=True), dataset)
     by_plate = [chosen[chosen["Metadata_Plate"] == name] for name in dataset["plates"]]
     chosen = pd.concat(by_plate)
     place = chosen["Metadata_Plate"] + "/" + chosen["Metadata_Field"]

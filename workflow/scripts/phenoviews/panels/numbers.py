@@ -25,7 +25,7 @@ def write(
         panel: its declaration.
         found: its records, on which claims are judged.
         published, claimed: the files of published values and of claims, where there are some.
-        laid_out: declaration and records of the table, where they are others, as from `figure_doses.as_table`.
+        laid_out: declaration and records of the table, where they are others, as from `figures.doses.as_table`.
     """
     declared, cells = laid_out or (panel, found)
     verdicts = claims.evaluate(claims.load(claimed, panel["name"]), found, panel["scale"]["stand_ins"])

@@ -14,7 +14,8 @@ import pytest
 import tifffile
 from PIL import Image, features
 
-from phenoviews.data import Images, pixels, prepare
+from phenoviews.data import Images, pixels
+from phenoviews.data.readers import prepare
 from phenoviews.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -318,7 +319,7 @@ def test_linked_class_folders_are_followed(tmp_path):
 
 
 def test_more_images_than_one_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr("phenoviews.data.folder.BATCH", 4)
+    monkeypatch.setattr("phenoviews.data.readers.folder.BATCH", 4)
     made = tree(tmp_path / "in", {"a": 11, "b": 6})
     images = run(tmp_path / "in", tmp_path / "out")
     for array, source in zip(images.array, images.index["source"], strict=True):
@@ -362,7 +363,7 @@ def test_truncated_tiff_is_named(tmp_path):
     ],
 )
 def test_mixed_images(tmp_path, other, described, monkeypatch):
-    monkeypatch.setattr("phenoviews.data.folder.BATCH", 5)
+    monkeypatch.setattr("phenoviews.data.readers.folder.BATCH", 5)
     tree(tmp_path / "in", {"a": 5, "b": 5})
     tree(tmp_path / "in", {"odd": 2}, lambda: picture(**other))
     assert described in refused(tmp_path / "in", tmp_path / "out", "images are of 2 kinds")

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from phenoviews.data import Images, prepare
+from phenoviews.data import Images
+from phenoviews.data.readers import prepare
 from phenoviews.errors import UserError
 
 
@@ -282,6 +283,6 @@ def test_truncated_archive(tmp_path, members, keep):
 
 
 def test_oversized_member(tmp_path, members, monkeypatch):
-    monkeypatch.setattr("phenoviews.data.cifar.LARGEST_MEMBER", 1000)
+    monkeypatch.setattr("phenoviews.data.readers.cifar.LARGEST_MEMBER", 1000)
     with pytest.raises(UserError, match="not a CIFAR archive"):
         run(pack(tmp_path / "c.tar.gz", members), tmp_path)

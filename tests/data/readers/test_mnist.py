@@ -10,10 +10,11 @@ import struct
 import numpy as np
 import pytest
 
-from phenoviews.data import Images, prepare
+from phenoviews.data import Images
 from phenoviews.data.download import fetch
-from phenoviews.data.mnist import read_idx
 from phenoviews.data.pool import Resident
+from phenoviews.data.readers import prepare
+from phenoviews.data.readers.mnist import read_idx
 from phenoviews.errors import UserError
 
 FILES = {

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenoviews.cells.subset import subset
+from phenoviews.cells.choosers.cells import choose as subset
 from phenoviews.errors import UserError
 
 ENTRY = {

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phenoviews.cells.wells import in_columns
 from phenoviews.data.split import stratified
 from phenoviews.errors import UserError
 
 
-def subset(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
+def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
     """Choose the cells of a `datasets` entry of kind cells (*No Free Lunch*, 2.2 and B).
 
     Args:
@@ -70,11 +71,6 @@ def splits(label: np.ndarray, wells: pd.Series, dataset: Mapping[str, Any]) -> n
         return wells.map(dict(zip(of_well.index, drawn, strict=True))).to_numpy(object)
     except UserError as error:
         raise UserError(f"datasets.{dataset['name']}: {error}") from None
-
-
-def in_columns(table: pd.DataFrame, columns: list[int]) -> pd.Series:
-    """Which rows are of wells in these columns of the plate ("B02" is in column 2)."""
-    return table["Metadata_Well"].str.extract(r"(\d+)$")[0].astype(int).isin(columns)
 
 
 def _listed(doses: np.ndarray) -> str:
