@@ -16,7 +16,7 @@ rule simulate_tables:
         ENVIRONMENT
     params:
         simulation=lambda wildcards: told(study.entry, "screens", wildcards.screen)["simulation"],
-        code=code_hash("phenoviews/cells/simulation/*.py"),
+        code=code("simulate_tables.py"),
     script:
         "../scripts/simulate_tables.py"
 
@@ -35,7 +35,7 @@ rule simulate_plate:
         mem_mb=4000,
     params:
         simulation=lambda wildcards: told(study.entry, "screens", wildcards.screen)["simulation"],
-        code=code_hash("phenoviews/cells/simulation/*.py"),
+        code=code("simulate_plate.py"),
     script:
         "../scripts/simulate_plate.py"
 
@@ -52,7 +52,7 @@ rule screen:
         ENVIRONMENT
     params:
         screen=lambda wildcards: told(study.screen, wildcards.screen),
-        code=code_hash("phenoviews/cells/screen.py"),
+        code=code("screen.py", {SCREEN_READERS: kind_of("screens", "screen")}),
     script:
         "../scripts/screen.py"
 
@@ -73,7 +73,7 @@ rule illumination:
         mem_mb=4000,
     params:
         screen=lambda wildcards: told(study.screen, wildcards.screen, "illumination"),
-        code=code_hash(*FIELDS_CODE, "phenoviews/cells/illumination.py", "phenoviews/panels/style.py"),
+        code=code("illumination.py"),
     script:
         "../scripts/illumination.py"
 
@@ -98,12 +98,7 @@ rule nuclei:
         mem_mb=4000,
     params:
         screen=lambda wildcards: told(study.screen, wildcards.screen, "nuclei", "intensity"),
-        code=code_hash(
-            *FIELDS_CODE,
-            "phenoviews/cells/illumination.py",
-            "phenoviews/cells/nuclei.py",
-            "phenoviews/panels/style.py",
-        ),
+        code=code("nuclei.py"),
     script:
         "../scripts/nuclei.py"
 
@@ -122,7 +117,7 @@ rule detection:
         ENVIRONMENT
     params:
         diameter=lambda wildcards: told(study.entry, "screens", wildcards.screen)["nuclei"]["diameter"],
-        code=code_hash("phenoviews/measures/detection.py"),
+        code=code("detection.py"),
     script:
         "../scripts/detection.py"
 
@@ -145,15 +140,6 @@ rule cells:
         mem_mb=4000,
     params:
         dataset=lambda wildcards: told(study.cells, wildcards.dataset),
-        code=code_hash(
-            "phenoviews/data/images.py",
-            "phenoviews/data/split.py",
-            *FIELDS_CODE,
-            "phenoviews/cells/illumination.py",
-            "phenoviews/cells/crops.py",
-            "phenoviews/cells/prepare.py",
-            "phenoviews/measures/detection.py",
-        ),
-        choosing=chooser_code,
+        code=code("cells.py", {CHOOSERS: kind_of("datasets", "dataset")}),
     script:
         "../scripts/cells.py"

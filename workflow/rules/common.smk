@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 from snakemake.exceptions import WorkflowError
@@ -63,6 +64,49 @@ wildcard_constraints:
     seed=r"\d+",
     k=r"\d+",
 
+
+# --------------------------------------------------------------------------------------------------------------- code
+# Registries of the library: a rule depends on what it chooses of one, and on nothing else in it.
+READERS = "phenoviews.data.readers.READERS"
+SCREEN_READERS = "phenoviews.cells.screen.READERS"
+CHOOSERS = "phenoviews.cells.choosers.CHOOSERS"
+OPERATIONS = "phenoviews.views.OPERATIONS"
+METHODS = "phenoviews.methods.METHODS"
+FIGURES = "phenoviews.panels.figures.FIGURES"
+
+
+def code(root, registries=MappingProxyType({})):
+    """A parameter: the hash of the code that is reached from a rule's script. `registries`: {registry: function of the
+    wildcards that tells which of its keys are used}."""
+    return lambda wildcards: code_hash(root, {name: keys(wildcards) for name, keys in registries.items()})
+
+
+def kind_of(section, wildcard):
+    """The kind of the entry that a wildcard names."""
+    return lambda wildcards: [told(study.entry, section, getattr(wildcards, wildcard))["kind"]]
+
+
+def method_of(wildcards) -> list[str]:
+    return [told(study.resolve, run_of(wildcards))["method"]["kind"]]
+
+
+def transform_operations(wildcards) -> set[str]:
+    """The operations of a transform, and the one that makes the evaluated images."""
+    sets = told(study.sets, wildcards.transform)
+    return {operation for one in sets for view in one["views"] for step in view for operation in step}
+
+
+def evaluation_operations(wildcards) -> set[str]:
+    """Evaluated images are resized and normalised, nothing else."""
+    return {"normalize"}
+
+
+def probe_operations(wildcards) -> set[str]:
+    steps = told(study.resolve, run_of(wildcards))["probe"]["transform"]
+    return {"normalize"} | {operation for step in steps for operation in step}
+
+
+TRAINED_WITH = {METHODS: method_of, OPERATIONS: transform_operations}
 
 # -------------------------------------------------------------------------------------------------------------- paths
 ENVIRONMENT = "../../envs/phenoviews.yaml"
@@ -132,9 +176,6 @@ def simulated(wildcards) -> list[str]:
 
 
 # -------------------------------------------------------------------------------------------------------------- cells
-FIELDS_CODE = ("phenoviews/cells/source.py", "phenoviews/data/pixels.py")
-
-
 def screen_files(wildcards) -> dict[str, str]:
     """What tells which fields a screen has."""
     screen = told(study.entry, "screens", wildcards.screen)
@@ -166,13 +207,6 @@ def truth(wildcards) -> str:
     return SIMULATION.format(screen=wildcards.screen, file=f"{wildcards.plate}.truth.parquet")
 
 
-def chooser_code(wildcards) -> str:
-    """The code that chooses a dataset's cells: that of the other kind is not among it."""
-    kind = told(study.entry, "datasets", wildcards.dataset)["kind"]
-    choosers = {"cells": [], "treatments": ["phenoviews/profiles/annotated.py"]}
-    return code_hash("phenoviews/cells/subset.py", *choosers[kind])
-
-
 def cell_inputs(wildcards) -> dict[str, list[str]]:
     """One file of each kind per plate that a dataset of cells names."""
     dataset = told(study.entry, "datasets", wildcards.dataset)
@@ -196,7 +230,6 @@ def embeddings_of(wildcards) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------------- profiles
-PROFILES_CODE = tuple(f"phenoviews/profiles/{module}.py" for module in ("tables", "postprocess", "run"))
 STRUCTURE_SETTINGS = ("reg", "coral_reg", "across_wells", "seed")
 
 
@@ -236,12 +269,6 @@ PRETRAINED = (
 EMBEDDED = ("name", "dataset", "transform", "method", "backbone", "evaluate")
 FROZEN_EMBEDDED = ("name", "dataset", "backbone", "seed")
 PROBED = (*EMBEDDED, "probe", "seed")
-ENCODER_CODE = (
-    "phenoviews/data/images.py",
-    "phenoviews/data/pool.py",
-    "phenoviews/views/*.py",
-    "phenoviews/models/*.py",
-)
 
 
 def resolved(wildcards, sections) -> dict:
@@ -249,17 +276,10 @@ def resolved(wildcards, sections) -> dict:
     return {section: run[section] for section in sections}
 
 
-def training_code(wildcards) -> str:
-    """The code of a training: another method's is not among it."""
-    kind = told(study.entry, "methods", wildcards.method.split("+")[0])["kind"]
-    methods = (f"phenoviews/methods/{module}.py" for module in ("base", "parts", "losses", kind))
-    loop = (f"phenoviews/training/{module}.py" for module in ("loop", "optim", "checkpoint", "devices", "embed"))
-    return code_hash(*ENCODER_CODE, *methods, *loop)
-
-
 def checkpoint_of(wildcards) -> str:
     """Outside the declared outputs, which Snakemake deletes when a job fails; named by what is trained."""
-    identity = json.dumps([resolved(wildcards, PRETRAINED), training_code(wildcards)], sort_keys=True)
+    trainer = code("phenoviews.training.loop:Trainer", TRAINED_WITH)
+    identity = json.dumps([resolved(wildcards, PRETRAINED), trainer(wildcards)], sort_keys=True)
     return f"{RESULTS}/checkpoints/{hashlib.sha256(identity.encode()).hexdigest()[:20]}.pt"
 
 
@@ -274,9 +294,6 @@ def memory(wildcards, attempt) -> int:
 
 
 # ------------------------------------------------------------------------------------------------------------- panels
-NUMBERS_CODE = [f"phenoviews/panels/{module}.py" for module in ("numbers", "records", "table", "claims")]
-
-
 def panel_file(panel, suffix) -> str:
     return f"{RESULTS}/panels/{panel.paper}/{panel.item}.{suffix}"
 

@@ -32,7 +32,7 @@ rule data:
         ENVIRONMENT
     params:
         dataset=lambda wildcards: told(study.data, wildcards.dataset),
-        code=code_hash("phenoviews/data/*.py", "prepare.py"),
+        code=code("prepare.py", {READERS: kind_of("datasets", "dataset")}),
     script:
         "../scripts/prepare.py"
 

@@ -17,7 +17,7 @@ rule clusters:
         mem_mb=4000,
     params:
         **study.config["measures"]["clusters"],
-        code=code_hash("phenoviews/measures/clusters.py"),
+        code=code("clusters.py"),
     script:
         "../scripts/clusters.py"
 
@@ -38,7 +38,7 @@ rule doses:
         mem_mb=4000,
     params:
         clusters=study.config["measures"]["clusters"],
-        code=code_hash("phenoviews/measures/doses.py", "phenoviews/measures/clusters.py"),
+        code=code("doses.py"),
     script:
         "../scripts/doses.py"
 
@@ -58,7 +58,7 @@ rule tsne:
         mem_mb=4000,
     params:
         **study.config["measures"]["tsne"],
-        code=code_hash("phenoviews/measures/tsne.py", "phenoviews/measures/clusters.py"),
+        code=code("tsne.py"),
     script:
         "../scripts/tsne.py"
 
@@ -82,14 +82,7 @@ rule score:
         mem_mb=16000,
     params:
         settings=study.config["measures"]["profiles"],
-        code=code_hash(
-            *PROFILES_CODE,
-            "phenoviews/profiles/annotated.py",
-            "phenoviews/profiles/neighbours.py",
-            "phenoviews/profiles/score.py",
-            "phenoviews/measures/tsne.py",
-            "phenoviews/measures/clusters.py",
-        ),
+        code=code("score.py"),
     script:
         "../scripts/score.py"
 
@@ -110,7 +103,7 @@ rule structure:
     params:
         control=control_of,
         settings={key: study.config["measures"]["profiles"][key] for key in STRUCTURE_SETTINGS},
-        code=code_hash(*PROFILES_CODE, "phenoviews/profiles/structure.py"),
+        code=code("structure.py"),
     script:
         "../scripts/structure.py"
 
@@ -135,11 +128,6 @@ rule lpips:
         dataset=lambda wildcards: told(study.seen, wildcards.dataset),
         sets=lambda wildcards: told(study.sets, wildcards.transform),
         pair=study.config["measures"]["lpips"]["pair"],
-        code=code_hash(
-            "phenoviews/data/images.py",
-            "phenoviews/data/pool.py",
-            "phenoviews/views/*.py",
-            "phenoviews/measures/perceptual.py",
-        ),
+        code=code("perceptual.py", {OPERATIONS: transform_operations}),
     script:
         "../scripts/perceptual.py"

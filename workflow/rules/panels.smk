@@ -19,7 +19,7 @@ for panel in study.panels.values():
                 ENVIRONMENT
             params:
                 panel=told(study.declaration, panel),
-                code=code_hash(*NUMBERS_CODE),
+                code=code("table.py"),
             script:
                 "../scripts/table.py"
 
@@ -43,12 +43,7 @@ for panel in study.panels.values():
                 ENVIRONMENT
             params:
                 panel=told(study.declaration, panel),
-                code=code_hash(
-                    f"phenoviews/panels/figure_{panel.declared['plot']}.py",
-                    "phenoviews/panels/style.py",
-                    "phenoviews/panels/records.py",
-                    *(NUMBERS_CODE if panel.has_numbers else []),
-                ),
+                code=code("figure.py", {FIGURES: lambda wildcards, panel=panel: [panel.declared["plot"]]}),
             script:
                 "../scripts/figure.py"
 

@@ -28,7 +28,7 @@ rule pretrain:
     params:
         run=lambda wildcards: resolved(wildcards, PRETRAINED),
         checkpoint=checkpoint_of,
-        code=training_code,
+        code=code("pretrain.py", TRAINED_WITH),
     script:
         "../scripts/pretrain.py"
 
@@ -55,11 +55,7 @@ rule embed:
         mem_mb=memory,
     params:
         run=lambda wildcards: {**resolved(wildcards, EMBEDDED), "evaluate": "projector"},
-        code=code_hash(
-            *ENCODER_CODE,
-            "phenoviews/methods/parts.py",
-            "phenoviews/training/embed.py",
-        ),
+        code=code("embed.py", {METHODS: method_of, OPERATIONS: evaluation_operations}),
     script:
         "../scripts/embed.py"
 
@@ -85,7 +81,7 @@ rule embed_frozen:
         mem_mb=16000,
     params:
         run=lambda wildcards: resolved(wildcards, FROZEN_EMBEDDED),
-        code=code_hash(*ENCODER_CODE, "phenoviews/training/embed.py"),
+        code=code("embed_frozen.py", {OPERATIONS: evaluation_operations}),
     script:
         "../scripts/embed_frozen.py"
 
@@ -109,11 +105,6 @@ rule probe:
         mem_mb=memory,
     params:
         run=lambda wildcards: resolved(wildcards, PROBED),
-        code=code_hash(
-            *ENCODER_CODE,
-            "phenoviews/training/embed.py",
-            "phenoviews/training/probe.py",
-            "phenoviews/measures/probe.py",
-        ),
+        code=code("probe.py", {METHODS: method_of, OPERATIONS: probe_operations}),
     script:
         "../scripts/probe.py"

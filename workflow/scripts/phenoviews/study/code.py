@@ -1,7 +1,17 @@
 """Provenance of code: a stage is done again when the code that it runs has changed, and only then.
 
-Snakemake does not look into the modules that a script imports, so every rule states a hash of them as a parameter.
-Comments, docstrings and layout do not count: rewording one must not retrain a model.
+Snakemake does not look into the modules that a script imports, so every rule states a hash of its code as a parameter.
+What that code is, is computed from the source and listed nowhere: starting at the rule's script, every definition (a
+function, a class, a constant) whose name the code mentions, in whatever module of ours it stands, with all that these
+mention in turn. So a function counts for those who use it, and for nobody else, however many share its module.
+
+Of a registry, a dictionary that chooses by kind such as `METHODS`, a rule says which keys it uses; only these count.
+
+What a script says counts, how it says it does not: comments, docstrings, layout, annotations of functions and the order
+of definitions have no part in the hash, and Python 3.11 to 3.14 give the same one.
+
+Names must be found by reading, so the library has no star imports, no `import_module` and no `__import__`; what stands
+at the top of a module and is no definition (an `if`, a call) counts for everyone who imports the module.
 """
 
 from __future__ import annotations
@@ -9,31 +19,364 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[2]
 
+_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+_IMPORT = (ast.Import, ast.ImportFrom)
+# Fields of a node that say nothing of what it does; `kind` is the u of u"text".
+_SILENT = ("ctx", "type_comment", "kind")
+
+
+class UnreadableCode(Exception):
+    """Code whose dependencies cannot be found by reading it."""
+
+
+def code_hash(root: str, chosen: Mapping[str, Collection[str]] | None = None, scripts: Path = SCRIPTS) -> str:
+    """A hash of the code that is reached from `root`; see `reached`."""
+    frozen = tuple(sorted((registry, tuple(sorted(keys))) for registry, keys in (chosen or {}).items()))
+    return _code_hash(root, frozen, scripts)
+
 
 @functools.cache
-def code_hash(*patterns: str) -> str:
-    """A hash of what the files say that match `patterns`, relative to workflow/scripts (`phenoviews/views/*.py`)."""
+def _code_hash(root: str, chosen: tuple[tuple[str, tuple[str, ...]], ...], scripts: Path) -> str:
     digest = hashlib.sha256()
-    for pattern in patterns:
-        files = sorted(SCRIPTS.glob(pattern))
-        if not files:
-            raise FileNotFoundError(f"no code matches {pattern}")
-        for file in files:
-            digest.update(_meaning(file).encode())
+    for name, text in sorted(_texts(_Reader(root, dict(chosen), scripts)).items()):
+        digest.update(f"{name}\n{text}\n".encode())
     return digest.hexdigest()[:16]
 
 
+def reached(
+    root: str, chosen: Mapping[str, Collection[str]] | None = None, scripts: Path = SCRIPTS
+) -> dict[str, set[str]]:
+    """The code that runs when `root` does: {module: the names of its definitions that are reached}.
+
+    Args:
+        root: a script, relative to `scripts` ("pretrain.py"), or a definition ("phenoviews.training.loop:Trainer").
+        chosen: {registry ("phenoviews.methods.METHODS"): the keys of it that are used}. Of another registry all are.
+        scripts: the folder of the scripts and of the library.
+
+    Returns:
+        Every module of ours that is imported, by the script or by what it imports, at the top or inside a function;
+        with no names where nothing of it is reached.
+
+    Raises:
+        UnreadableCode: a module or definition that is not there, a key that a registry has not, a star import.
+    """
+    reader = _Reader(root, {registry: tuple(keys) for registry, keys in (chosen or {}).items()}, scripts)
+    return {module: set(names) for module, names in reader.found.items()}
+
+
+@dataclass
+class _Module:
+    """A module as it is read: what its names stand for.
+
+    `imports`: local name → what it may be: (module, None), or (module, the name there). `modules`: all that importing
+    it, or calling what is in it, imports. `always`: statements at the top that are no definitions.
+    """
+
+    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    imports: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
+    modules: set[str] = field(default_factory=set)
+    always: list[ast.stmt] = field(default_factory=list)
+
+
+class _Reader:
+    """Reads from the root on. `found`: as `reached` returns it."""
+
+    def __init__(self, root: str, chosen: Mapping[str, tuple[str, ...]], scripts: Path):
+        self.scripts, self.chosen = scripts, chosen
+        self.found: dict[str, set[str]] = {}
+        start, _, name = root.partition(":")
+        module = start.removesuffix(".py")
+        if _file(scripts, module) is None:
+            raise UnreadableCode(f"no code at {scripts / start}")
+        self._import(module)
+        if name:
+            self._reach(module, name)
+        else:
+            self._reach_all(module)
+        for registry in chosen:
+            where, _, name = registry.rpartition(".")
+            if name not in _read(scripts, where).definitions:
+                raise UnreadableCode(f"{where} defines no registry {name}")
+
+    def definition(self, module: str, name: str) -> _Said:
+        """What a definition says; of a registry what is chosen of it."""
+        return _definition(self.scripts, module, name, self.chosen.get(f"{module}.{name}"))
+
+    def _import(self, module: str) -> None:
+        """The module and all that it imports are loaded, and what stands at their top is run."""
+        if module in self.found or _file(self.scripts, module) is None:
+            return
+        self.found[module] = set()
+        read = _read(self.scripts, module)
+        for package in _above(module):
+            self._import(package)
+        for imported in sorted(read.modules):
+            self._import(imported)
+        self._mentions(module, _always(self.scripts, module))
+
+    def _reach_all(self, module: str) -> None:
+        if _file(self.scripts, module) is None:
+            return
+        self._import(module)
+        for name in _read(self.scripts, module).definitions:
+            self._reach(module, name)
+
+    def _reach(self, module: str, name: str) -> None:
+        if _file(self.scripts, module) is None:
+            return  # a library's
+        self._import(module)
+        read = _read(self.scripts, module)
+        if name in read.definitions:
+            if name not in self.found[module]:
+                self.found[module].add(name)
+                self._mentions(module, self.definition(module, name))
+        elif name in read.imports:
+            self._follow(module, (name,))
+        elif _file(self.scripts, f"{module}.{name}"):
+            self._reach_all(f"{module}.{name}")
+
+    def _mentions(self, module: str, said: _Said) -> None:
+        read = _read(self.scripts, module)
+        for chain in sorted(said.names):
+            if chain[0] in read.definitions:
+                self._reach(module, chain[0])
+            if chain[0] in read.imports:
+                self._follow(module, chain)
+
+    def _follow(self, module: str, chain: tuple[str, ...]) -> None:
+        """`chain`: an imported name and the attributes that are taken of it, as far as they are names."""
+        for source, name in _read(self.scripts, module).imports[chain[0]]:
+            where, rest = source, chain[1:]
+            if name is not None:
+                if _file(self.scripts, f"{source}.{name}") is None or name in _read(self.scripts, source).definitions:
+                    self._reach(source, name)
+                    continue
+                where = f"{source}.{name}"
+            while rest and _file(self.scripts, f"{where}.{rest[0]}"):
+                where, rest = f"{where}.{rest[0]}", rest[1:]
+            if rest:
+                self._reach(where, rest[0])
+            else:  # the module itself is handed on, and anything in it may be used
+                self._reach_all(where)
+
+
+def _texts(reader: _Reader) -> dict[str, str]:
+    texts = {module: _always(reader.scripts, module).text for module in reader.found}
+    texts = {module: text for module, text in texts.items() if text}
+    for module, names in reader.found.items():
+        texts |= {f"{module}:{name}": reader.definition(module, name).text for name in names}
+    return texts
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a piece of code says: a text that is the same in every Python, and the names that it mentions."""
+
+    text: str
+    names: frozenset[tuple[str, ...]]
+
+    @classmethod
+    def of(cls, nodes: Sequence[ast.AST]) -> _Said:
+        return cls("\n".join(map(_said, nodes)), frozenset(_chains(list(nodes))))
+
+
 @functools.cache
-def _meaning(file: Path) -> str:
-    tree = ast.parse(file.read_bytes(), filename=str(file))
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and ast.get_docstring(node) is not None
-        ):
-            node.body = node.body[1:]
-    return ast.unparse(tree)
+def _definition(scripts: Path, module: str, name: str, keys: tuple[str, ...] | None) -> _Said:
+    found = _read(scripts, module).definitions[name]
+    return _Said.of(found if keys is None else _entries(found, keys, f"{module}.{name}"))
+
+
+@functools.cache
+def _always(scripts: Path, module: str) -> _Said:
+    return _Said.of(_read(scripts, module).always)
+
+
+def _file(scripts: Path, module: str) -> Path | None:
+    """The file of a module of ours."""
+    base = scripts / module.replace(".", "/")
+    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if _is_file(file)), None)
+
+
+@functools.cache
+def _is_file(path: Path) -> bool:
+    return path.is_file()
+
+
+def _above(module: str) -> Iterator[str]:
+    """`a` and `a.b` of `a.b.c`."""
+    parts = module.split(".")
+    for number in range(1, len(parts)):
+        yield ".".join(parts[:number])
+
+
+@functools.cache
+def _read(scripts: Path, module: str) -> _Module:
+    file = _file(scripts, module)
+    if file is None:
+        raise UnreadableCode(f"no module {module} in {scripts}")
+    tree = _Plain().visit(ast.parse(file.read_bytes(), filename=str(file)))
+    read = _Module()
+    for node in _without_type_checking(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                local = alias.asname or alias.name.split(".")[0]
+                target = alias.name if alias.asname else local
+                read.imports.setdefault(local, set()).add((target, None))
+                read.modules.add(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level or node.module is None:
+                raise UnreadableCode(f"{file}:{node.lineno}: a relative import; write the whole name")
+            for alias in node.names:
+                if alias.name == "*" and _file(scripts, node.module):
+                    raise UnreadableCode(f"{file}:{node.lineno}: a star import; name what is used")
+                read.imports.setdefault(alias.asname or alias.name, set()).add((node.module, alias.name))
+                read.modules |= {node.module, f"{node.module}.{alias.name}"}
+        elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
+            raise UnreadableCode(f"{file}:{node.lineno}: an import by a name that is computed; use a registry")
+    for statement in tree.body:
+        if isinstance(statement, (*_IMPORT, ast.Pass)) or _is_docstring(statement) or _is_type_checking(statement):
+            continue
+        names = _defined(statement)
+        for name in names:
+            read.definitions.setdefault(name, []).append(statement)
+        if not names:
+            read.always.append(statement)
+    return read
+
+
+def _without_type_checking(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker sees."""
+    for node in ast.iter_child_nodes(tree):
+        if not _is_type_checking(node):
+            yield node
+            yield from _without_type_checking(node)
+
+
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _is_docstring(statement: ast.AST) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _defined(statement: ast.stmt) -> list[str]:
+    """The names that a statement at the top of a module defines; none where it does something else as well."""
+    if isinstance(statement, (*_FUNCTION, ast.ClassDef)):
+        return [statement.name]
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AugAssign):
+        targets = [statement.target]
+    else:
+        return []
+    flat = [one for target in targets for one in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    names = [target.id for target in flat if isinstance(target, ast.Name)]
+    return names if len(names) == len(flat) else []
+
+
+def _entries(found: list[ast.stmt], keys: Collection[str], registry: str) -> list[ast.AST]:
+    """Of a registry the entries under `keys`."""
+    value = getattr(found[0], "value", None)
+    if len(found) != 1 or not isinstance(value, ast.Dict):
+        raise UnreadableCode(f"{registry} is no dictionary that is written down at once")
+    entries = {getattr(key, "value", None): entry for key, entry in zip(value.keys, value.values, strict=True)}
+    missing = [key for key in keys if key not in entries]
+    if missing:
+        raise UnreadableCode(f"{registry} has no {', '.join(missing)}")
+    return [ast.Tuple([ast.Constant(key), entries[key]], ast.Load()) for key in sorted(keys)]
+
+
+class _Plain(ast.NodeTransformer):
+    """Takes out of a tree what says nothing of what it does: docstrings, and annotations but those of a class's fields
+    (a dataclass reads them)."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        self.generic_visit(node)
+        node.body, node.returns = _without_docstring(node.body), None
+        return node
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        fields = [statement for statement in node.body if isinstance(statement, ast.AnnAssign)]
+        annotations = [statement.annotation for statement in fields]
+        node.body = [self.visit(statement) if statement not in fields else statement for statement in node.body]
+        for statement, annotation in zip(fields, annotations, strict=True):
+            statement.annotation = annotation
+        node.body = _without_docstring(node.body)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        return ast.Pass() if node.value is None else ast.Assign([node.target], self.visit(node.value))
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        return ast.arg(node.arg)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        """Pythons differ in how many pieces an f-string's plain text comes in."""
+        self.generic_visit(node)
+        parts: list[ast.expr] = []
+        for value in node.values:
+            if isinstance(value, ast.Constant) and parts and isinstance(parts[-1], ast.Constant):
+                parts[-1] = ast.Constant(f"{parts[-1].value}{value.value}")
+            elif not (isinstance(value, ast.Constant) and value.value == ""):
+                parts.append(value)
+        node.values = parts
+        return node
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    return body[1:] if body and _is_docstring(body[0]) else body
+
+
+def _fields(node: ast.AST) -> Iterator[tuple[str, object]]:
+    """The fields of a node that say something; a later Python knows of more that may be empty."""
+    return ((name, value) for name, value in ast.iter_fields(node) if name not in _SILENT and value not in (None, []))
+
+
+def _said(node: object) -> str:
+    """What a node says, in a form that is the same in every Python."""
+    if isinstance(node, ast.Constant):
+        return f"{type(node.value).__name__}:{node.value!a}"
+    if isinstance(node, ast.AST):
+        return f"{type(node).__name__}({','.join(f'{name}={_said(value)}' for name, value in _fields(node))})"
+    if isinstance(node, list):
+        return f"[{','.join(map(_said, node))}]"
+    return ascii(node)
+
+
+def _chains(node: object) -> Iterator[tuple[str, ...]]:
+    """The names that a node mentions, each with the attributes that are taken of it: `a.b.c` is (a, b, c)."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _chains(item)
+    elif isinstance(node, ast.Name):
+        yield (node.id,)
+    elif isinstance(node, ast.Attribute):
+        chain: list[str] = []
+        inner: ast.expr = node
+        while isinstance(inner, ast.Attribute):
+            chain.append(inner.attr)
+            inner = inner.value
+        if isinstance(inner, ast.Name):
+            yield (inner.id, *reversed(chain))
+        else:
+            yield from _chains(inner)
+    elif isinstance(node, ast.AST):
+        for _, value in _fields(node):
+            yield from _chains(value)
