@@ -240,7 +240,7 @@ def _read(scripts: Path, module: str) -> _Module:
         elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
             raise UnreadableCode(f"{file}:{node.lineno}: an import by a name that is computed; use a registry")
     for statement in tree.body:
-        if isinstance(statement, (*_IMPORT, ast.Pass)) or _is_docstring(statement) or _is_type_checking(statement):
+        if isinstance(statement, _IMPORT) or _is_docstring(statement) or _is_type_checking(statement):
             continue
         names = _defined(statement)
         for name in names:
@@ -321,8 +321,8 @@ class _Plain(ast.NodeTransformer):
         node.body = _without_docstring(node.body)
         return node
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        return ast.Pass() if node.value is None else ast.Assign([node.target], self.visit(node.value))
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        return None if node.value is None else ast.Assign([node.target], self.visit(node.value))
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         return ast.arg(node.arg)
