@@ -22,13 +22,15 @@ STUDY = {
         "def unused(x):\n    return OTHER\n"
     ),
     "lib/late.py": "def more(x):\n    return x + 1\n\ndef less(x):\n    return x - 1\n",
-    "lib/shapes.py": "class Base:\n    side = 1\n\nclass Square(Base):\n    pass\n\ndef area(x):\n    return Square().side * x\n",
+    "lib/shapes.py": (
+        "class Base:\n    side = 1\n\nclass Square(Base):\n    pass\n\ndef area(x):\n    return Square().side * x\n"
+    ),
 }
 
 
 @pytest.fixture
 def write(tmp_path_factory):
-    """Write a tree of scripts, with some files changed, and return its folder: a new one for each, as of another day."""
+    """Write a tree of scripts and return its folder: a new one each time, since what was read is cached."""
 
     def written(files, **changed):
         folder = tmp_path_factory.mktemp("scripts")
