@@ -1,0 +1,163 @@
+"""docs/ambiguities.md tells what is open, what was chosen and how to change it: all of it as the study has it."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from phenoviews.study import Study
+from phenoviews.study.schema import schema
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "ambiguities.md"
+CITATION = re.compile(r"\b[AB]-[1-9]\d*\b")
+IN_USE, IN_EFFECT, NOT_USED = STATUSES = ("in use", "in effect", "not used yet")
+ABSENT = object()  # a value that the page does not say, or a setting that is not set
+
+
+class Entry(NamedTuple):
+    number: str
+    title: str
+    status: str
+    fields: dict[str, str]
+
+
+def entries() -> list[Entry]:
+    parts = re.split(r"^### ", PAGE.read_text(), flags=re.MULTILINE)[1:]
+    return [entry(part.split("\n## ")[0]) for part in parts]
+
+
+def entry(part: str) -> Entry:
+    number, title, *bullets = (" ".join(words.split()) for words in re.split(r"\n(?=\*\*|- )", part))
+    title, status = re.fullmatch(r"\*\*(.+)\*\* \((.+)\)", title).groups()
+    return Entry(number, title, status, dict(re.fullmatch(r"- (\w+): (.+)", bullet).groups() for bullet in bullets))
+
+
+class Key(NamedTuple):
+    """A setting, the value that the page says it is shipped with (if it says one), and other values of it."""
+
+    path: str
+    value: Any
+    others: list[Any]
+
+
+def keys(entry: Entry) -> list[Key]:
+    """The settings among what an entry has in code under Switch."""
+    found: list[Key] = []
+    for span in code(entry, "Switch"):
+        path, colon, value = span.partition(": ")
+        if path.split(".")[0] in schema()["properties"]:
+            found.append(Key(path, yaml.safe_load(value) if colon else ABSENT, []))
+        elif "/" not in span:
+            found[-1].others.append(yaml.safe_load(span))
+    return found
+
+
+def code(entry: Entry, field: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", entry.fields.get(field, ""))
+
+
+def steps(config: Any, path: str) -> list[tuple[Any, Any]]:
+    """[(container, key), …] along a dotted path; a pipeline's operation goes by its name."""
+    found, place = [], config
+    for word in path.split("."):
+        if isinstance(place, list) and not word.isdigit():
+            place = next(step for step in place if word in step)
+        key = int(word) if isinstance(place, list) else word
+        found.append((place, key))
+        place = place[key] if isinstance(place, list) else place.get(key, ABSENT)
+    return found
+
+
+def lookup(config: Any, path: str) -> Any:
+    place, key = steps(config, path)[-1]
+    return place[key] if isinstance(place, list) else place.get(key, ABSENT)
+
+
+ENTRIES = entries()
+
+
+def each(entries: list[Entry]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("entry", entries, ids=[entry.number for entry in entries])
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return Study({**yaml.safe_load((ROOT / "config.yaml").read_text()), "scale": "paper"})
+
+
+def cited() -> dict[str, list[str]]:
+    """Number → the files of the study that cite it."""
+    found: dict[str, list[str]] = {}
+    folders = [ROOT / name for name in ("config", "workflow", "resources")]
+    files = [ROOT / "config.yaml", *(file for folder in folders for file in folder.rglob("*") if file.is_file())]
+    for file in files:
+        if "__pycache__" not in file.parts:
+            for number in dict.fromkeys(CITATION.findall(file.read_text(errors="replace"))):
+                found.setdefault(number, []).append(str(file.relative_to(ROOT)))
+    return found
+
+
+def test_what_is_cited_is_in_use_and_nothing_else():
+    citations, status = cited(), {entry.number: entry.status for entry in ENTRIES}
+    assert {number: files for number, files in citations.items() if status.get(number) != IN_USE} == {}
+    assert [number for number in status if status[number] == IN_USE and number not in citations] == []
+
+
+def test_every_number_has_one_entry_in_its_order_and_a_line_in_the_contents():
+    numbers = [entry.number for entry in ENTRIES]
+    last = {paper: max(int(number[2:]) for number in numbers if number[0] == paper) for paper in "AB"}
+    assert numbers == [f"{paper}-{n}" for paper in "AB" for n in range(1, last[paper] + 1)]
+    lines = re.findall(r"^\| \[(.+)\]\(#(.+)\) \| (.+) \| (.+) \|$", PAGE.read_text(), flags=re.MULTILINE)
+    assert lines == [(entry.number, entry.number.lower(), entry.title, entry.status) for entry in ENTRIES]
+
+
+@each(ENTRIES)
+def test_an_entry_tells_what_is_open_what_was_chosen_why_and_what_switches_it(entry):
+    assert [field for field in entry.fields if field != "Name"] == ["Open", "Chosen", "Why", "Switch"]
+    assert entry.status in STATUSES
+    switch = entry.fields["Switch"]
+    if "none yet" in switch:
+        assert entry.status == NOT_USED
+    else:
+        assert keys(entry) or "FIXED" in switch
+    assert set(CITATION.findall(" ".join(entry.fields.values()))) <= {known.number for known in ENTRIES}
+
+
+@each([entry for entry in ENTRIES if code(entry, "Switch")])
+def test_the_settings_that_an_entry_names_are_there_with_the_values_that_it_says(entry, study):
+    for key in keys(entry):
+        shipped = lookup(study.config, key.path)
+        assert shipped is not ABSENT or key.others, f"{key.path} is no setting"
+        assert key.value is ABSENT or shipped == key.value, f"{key.path} is shipped as {shipped}"
+    for file in (span for span in code(entry, "Switch") if "/" in span):
+        assert (ROOT / file).exists()
+
+
+@each([entry for entry in ENTRIES if any(key.others for key in keys(entry))])
+def test_the_study_takes_the_other_values_that_an_entry_offers(entry, study):
+    for key in keys(entry):
+        for value in key.others:
+            changed = copy.deepcopy(study.config)
+            place, last = steps(changed, key.path)[-1]
+            place[last] = value
+            assert lookup(Study(changed).config, key.path) == value
+
+
+@each([entry for entry in ENTRIES if "Name" in entry.fields])
+def test_the_study_knows_the_names_that_an_entry_offers(entry, study):
+    for name in code(entry, "Name"):
+        base = name.split("+")[0]
+        (section,) = (known for known in ("transforms", "backbones") if base in study.config[known])
+        assert study.entry(section, name) != study.entry(section, base)
+
+
+@pytest.mark.parametrize("page", sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")}), ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
