@@ -13,12 +13,13 @@ from tests.panels.conftest import axes, grid
 
 from phenoviews.errors import UserError
 from phenoviews.panels import table
-from phenoviews.panels.claims import CANNOT, FEW, evaluate
+from phenoviews.panels.claims import evaluate
 from phenoviews.panels.figures import doses as doses_plot
 from phenoviews.panels.figures import nearest as nearest_plot
 from phenoviews.panels.figures import tsne as tsne_plot
 from phenoviews.panels.records import published
 from phenoviews.panels.style import COLOURS, SMALL, WIDTH, save
+from phenoviews.panels.verdicts import CANNOT, FEW
 
 NOTE = "Demo scale (digits in place of MNIST, reduced training, 2 seeds): not comparable with the published values."
 DIGITS = [str(digit) for digit in range(10)]
@@ -451,11 +452,11 @@ def test_doses_are_numbered_from_the_highest_for_the_claims(doses):
     assert set(zip(found["concentration"], found["dose"], strict=True)) == {("3 µM", 1), ("0.1 µM", 2)}
     claim = {"id": "c", "says": "", "where": {"dose": [1]}, "each": ["concentration"]}
     better = evaluate([{**claim, "holds": ["ami of resnet101 > ami of resnet18"]}], found)
-    assert list(better["comparison"]) == ["3 µM: ami of resnet101 > ami of resnet18"]
+    assert list(better["cell"]) == ["mean of 1 cell", "3 µM"]
     assert (better["n"].iloc[0], better["verdict"].iloc[0]) == (2, FEW)
     assert better["margin"].iloc[0] == pytest.approx(0.2)
     missing = evaluate([{**claim, "holds": ["ami of resnet101 > ami of resnet152"]}], found).iloc[0]
-    assert (missing["verdict"], missing["reason"]) == (CANNOT, "no ami: no ImageNet weights")
+    assert (missing["verdict"], missing["reason"]) == (CANNOT, "no ImageNet weights")
 
 
 def test_the_numbers_of_the_figure_are_a_table(doses):

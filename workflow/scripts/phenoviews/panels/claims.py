@@ -1,63 +1,43 @@
-"""A paper's claims as predicates over measures, each with a verdict.
+"""The verdict on each of a paper's claims, as a table and in Markdown.
 
-`resources/claims/{paper}.yaml` lists, under the name of a panel, claims of the form
-
-    - id: A.T1.c1
-      says: the claim in words
-      where: {dose: [1, 2, 3, 4]}      optional: only the records that have one of these values; postprocessing: [tvn]
-      each: [method, backbone]         optional: the comparisons are made for every combination of these keys
-      average: [dataset]               optional: their margins are averaged over these keys within each seed
-      holds:                           all of these have to hold
-        - ami of mnist_first > ami of mnist_second
-        - fall of ami from mnist_first to mnist_second > fall of silhouette from mnist_first to mnist_second
-        - ami of dual > fixed ami of imagenet/vgg16
-        - top1 < 90
-        - nscb of none > nscb of whitening - 2
-
-A term is a number, a metric, `METRIC of NAME` (NAME: a dataset, transform, method, backbone or post-processing as the
-paper has it, or several of them joined by `/`; what stands in for it at a scale takes its place) or `fall of METRIC
-from NAME to NAME`, the relative fall (first - second) / first. Several metrics joined by a comma are their mean. Of a
-metric a number may be taken or added, in its unit: `a > b - 0.5` allows a to be worse by less than that, and
-`b - 2 < a < b + 2` says how far two may differ that are called equal. A chain `a < b < c` is two comparisons.
-
-The combinations of `each` and `average` are those that occur among the terms that name none of these keys; a term that
-names one has its own value of it: with `each: [method]`, `ami of dual > ami of imagenet/vgg16` compares every method's
-`dual` with the same run.
-
-The rule. A comparison is made within each seed; its margin is how far it holds there (negative: it does not). With at
-least `ENOUGH` seeds it is *reproduced* if the mean margin is above zero at p < 0.05 in the one-sided sign-flip
-permutation test, else *not reproduced*; five seeds are the fewest with which p < 0.05 can be reached (1/32, all five
-on the claim's side). With fewer it is *too few runs to say*; without values, *cannot say*. A claim takes the worst
-verdict of its comparisons; as all of them have to hold, p needs no correction for their number.
-
-`fixed` marks a term that no seed changes, such as the AMI of an encoder that is not trained here: its one value is
-compared with every seed of the other term. Seeds are then those of the other term, and p says whether its mean over
-trainings is beyond that number, not how well the number itself is known. Without `fixed` only equal seeds are compared.
+`comparisons` tells how a claim is written and what its margins are, `verdicts` how margins are judged. With several
+seeds they are judged over seeds. With a single one, and scores of profiles on both sides, they are judged by the
+outcomes of the treatments (`OUTCOMES`), and the verdict holds for these treatments and this training. A quoted score,
+or an allowance, has no such outcomes: only seeds can judge those.
 """
 
 from __future__ import annotations
 
-import re
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import yaml
-from scipy.stats import permutation_test
 
 from phenoviews.errors import UserError
 from phenoviews.files import write_text
-from phenoviews.panels.table import KEYS, NAMED, markdown_row, plain_markdown
-from phenoviews.study.names import stand_in
+from phenoviews.panels import verdicts
+from phenoviews.panels.comparisons import NOWHERE, Cell, Claim, Comparison, Term, Values, compare, read, selected
+from phenoviews.panels.table import markdown_row, plain_markdown
+from phenoviews.panels.verdicts import CANNOT, CONFIDENCE, CONTRADICTED, FEW, FEWEST_SEEDS, FEWEST_UNITS, LEVEL
 
-ENOUGH = 5
-LEVEL = 0.05
-REPRODUCED, NOT, FEW, CANNOT = "reproduced", "not reproduced", "too few runs to say", "cannot say"
-WORST = [NOT, CANNOT, FEW, REPRODUCED]
+# The outcomes per treatment, 1 for right and 0 for wrong, whose mean a score in percent is; drop is the difference.
+OUTCOMES = {"nsc": {"nsc_right": 1}, "nscb": {"nscb_right": 1}, "drop": {"nsc_right": 1, "nscb_right": -1}}
+TREATMENT = ["compound", "concentration", "moa"]
+DASH = "\N{EM DASH}"
+OVER_TREATMENTS = (
+    " Where there is one training, its outcomes for the treatments are compared: sign-flip tests over compounds and "
+    f"over mechanisms of action, at least {FEWEST_UNITS} of each that differ, of which the larger p counts."
+)
+COLUMNS = [
+    *("claim", "says", "verdict", "over", "cells", "on_side", "smallest", "smallest_low", "smallest_high"),
+    *("comparison", "cell", "result", "n", "margin", "sd", "low", "high", "p", "p_against", "sign_flip"),
+    *("compounds", "moas", "mcnemar", "reason"),
+]
 
 
 def load(path: str | Path | None, panel: str) -> list[dict[str, Any]]:
@@ -66,37 +46,31 @@ def load(path: str | Path | None, panel: str) -> list[dict[str, Any]]:
 
 
 def evaluate(
-    claims: Sequence[Mapping[str, Any]], records: pd.DataFrame, stand_ins: Mapping[str, str] = MappingProxyType({})
+    claims: Sequence[Mapping[str, Any]], records: pd.DataFrame, stand_ins: Mapping[str, str] = NOWHERE
 ) -> pd.DataFrame:
-    """One line per comparison.
+    """The verdict on each claim, with one line for each comparison that it is judged by and for each cell of that.
 
     Args:
-        claims: as above.
-        records: as from `records.read`; more columns may be there for `where`, `each` and `average`.
+        claims: as in `comparisons`.
+        records: tidy, one row per value: seed, metric, value (NaN where there is none), reason, and dimensions, which
+            are all columns but `comparisons.NO_DIMENSION`; "" or NaN in a dimension that a metric does not have.
         stand_ins: {a name in the claims: the name in the records}; names without an entry are the same in both.
 
     Returns:
-        claim, says, verdict (of the claim), comparison, result (verdict of the comparison), n (seeds), margin (mean
-        over seeds, in the metric's unit), sd (sample standard deviation), p, reason (why there is no verdict).
+        Of the claim: claim, says, verdict; over (seeds or treatments: what it is judged over); cells (how many, of all
+        comparisons together), on_side (how many of them have a mean margin above zero), smallest (the least of these
+        margins, in its metric's unit) with its interval.
+        Of the line: comparison, cell; result (verdict of the comparison; "" for a cell that is only shown); n (seeds);
+        margin (mean over seeds), its sd (of a sample), low, high (interval); p, one-sided; p_against, on the other
+        side, after Holm; sign_flip, the exact p of signs over seeds (NaN where it cannot reach the level); compounds
+        and moas whose outcomes differ, and mcnemar, of one training; reason, why seeds or a verdict are missing.
 
     Raises:
-        UserError: a comparison that cannot be read, or one that meets several values per seed.
+        UserError: a claim that cannot be read, or a term that meets several values of one seed.
     """
-    records = records.astype(dict.fromkeys(KEYS, object))  # compared often, and faster so
-    lines = []
-    for claim in claims:
-        part = records
-        for key, values in claim.get("where", {}).items():
-            part = part[part[key].isin([stand_in(v, stand_ins) if isinstance(v, str) else v for v in values])]
-        found = [
-            {"claim": claim["id"], "says": claim["says"], **line}
-            for comparison in claim["holds"]
-            for line in _compare(comparison, claim, part, stand_ins)
-        ]
-        verdict = min((line["result"] for line in found), key=WORST.index)
-        lines += [{**line, "verdict": verdict} for line in found]
-    columns = ["claim", "says", "verdict", "comparison", "result", "n", "margin", "sd", "p", "reason"]
-    return pd.DataFrame(lines, columns=columns)
+    values = Values.of(records)
+    lines = [line for claim in read(claims, stand_ins) for line in _lines(claim, values)]
+    return pd.DataFrame(lines, columns=COLUMNS)
 
 
 def write(claims: pd.DataFrame, panel: Mapping[str, Any], csv: str | Path) -> None:
@@ -110,169 +84,209 @@ def markdown(claims: pd.DataFrame, panel: Mapping[str, Any]) -> str:
     if claims.empty:
         return ""
     scale = panel["scale"]["name"]
+    percent = f"{100 * CONFIDENCE:.0f} %"
+    treatments = bool((claims["over"] == "treatments").any())
     lines = [
-        f"The paper's claims{'' if scale == 'paper' else f' at {scale} scale'}, compared seed by seed (one-sided "
-        f"sign-flip permutation test, p < {LEVEL}, at least {ENOUGH} seeds):",
+        f"The paper's claims{'' if scale == 'paper' else f' at {scale} scale'}. A margin is how far a claim holds, "
+        "averaged over its cells within each seed. Reproduced, or contradicted: one-sided t test over seeds, p < "
+        f"{LEVEL} on its side, or on the other, at least {FEWEST_SEEDS} seeds. Of several comparisons the worst "
+        "decides. p covers the noise of training and of what else follows the seed, not other images or plates."
+        + OVER_TREATMENTS
+        * treatments,
         "",
         markdown_row(
-            ["Claim", "Verdict", "Comparisons on its side", "Smallest mean margin", "Seeds", "What is claimed"]
+            [
+                "Claim",
+                "Verdict",
+                f"Mean margin [{percent}]",
+                "p (sign-flip)",
+                "Comparisons on its side",
+                f"Smallest mean margin [{percent}]",
+                "Seeds",
+                "What is claimed",
+            ]
         ),
-        markdown_row(["---", "---", "---:", "---:", "---:", "---"]),
+        markdown_row(["---", "---", "---:", "---:", "---:", "---:", "---:", "---"]),
     ]
-    for claim, of in claims.groupby("claim", sort=False):
-        reasons = list(dict.fromkeys(filter(None, of["reason"])))
-        verdict = of["verdict"].iloc[0] + (f": {'; '.join(reasons)}" if of["verdict"].iloc[0] == CANNOT else "")
-        margin = of["margin"].min()
-        seeds = sorted(set(of["n"]))
-        without = (of["n"] == 0).sum()
+    for name, claim in claims.groupby("claim", sort=False):
+        judged = claim[claim["result"] != ""]
+        rank = judged["result"].map(verdicts.WORST.index)
+        deciding = judged.assign(rank=rank).sort_values(["rank", "p", "margin"], ascending=[True, False, True]).iloc[0]
+        of = claim.iloc[0]
+        without = int((_innermost(claim)["n"] == 0).sum())
+        seeds = sorted(set(judged["n"]))
         cells = [
-            claim,
-            verdict,
-            f"{(of['margin'] > 0).sum()} of {len(of)}" + f", {without} without values" * bool(0 < without < len(of)),
-            "\N{EM DASH}" if np.isnan(margin) else f"{margin:+.3g}",
+            str(name),
+            of["verdict"] + ", for these treatments, one training" * (of["over"] == "treatments"),
+            _spread(deciding["margin"], deciding["low"], deciding["high"]),
+            _p(deciding),
+            f"{of['on_side']} of {of['cells']}" + f", {without} without values" * bool(0 < without < of["cells"]),
+            _spread(of["smallest"], of["smallest_low"], of["smallest_high"]),
             " to ".join(map(str, dict.fromkeys([seeds[0], seeds[-1]]))),
-            of["says"].iloc[0],
+            of["says"],
         ]
+        reasons = list(dict.fromkeys(filter(None, judged["reason"])))
+        if of["verdict"] in (CANNOT, FEW):
+            cells[1] += f": {'; '.join(reasons)}" * bool(reasons)
+        elif reasons:
+            cells[6] += f" ({'; '.join(reasons)})"
         lines.append(markdown_row(map(plain_markdown, cells)))
     return "\n".join(lines) + "\n"
 
 
-@dataclass(frozen=True)
-class _Term:
-    """One side of a comparison: a number, a metric (and a number added to it), or how far a metric falls."""
-
-    number: float | None = None
-    fixed: bool = False
-    plus: float = 0.0
-    of: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (metric, names); for a fall twice, from and to
-
-
-def _parse(text: str, claim: str, stand_ins: Mapping[str, str]) -> _Term:
-    def names(path: str | None) -> tuple[str, ...]:
-        return tuple(stand_in(name, stand_ins) for name in path.split("/")) if path else ()
-
-    try:
-        return _Term(number=float(text))
-    except ValueError:
-        pass
-    if fall := re.fullmatch(r"fall of (\S+) from (\S+) to (\S+)", text):
-        metric, first, second = fall.groups()
-        return _Term(of=((metric, names(first)), (metric, names(second))))
-    if plain := re.fullmatch(r"(fixed )?(\S+)(?: of (\S+))?(?: ([+-]) (\d+(?:\.\d+)?))?", text):
-        fixed, metric, path, sign, number = plain.groups()
-        return _Term(
-            fixed=fixed is not None, plus=float(f"{sign}{number}") if sign else 0.0, of=((metric, names(path)),)
-        )
-    raise UserError(
-        f"claim {claim}: '{text}' cannot be read; write `METRIC`, `METRIC of NAME`, either with `+ NUMBER` or "
-        "`- NUMBER`, `fall of METRIC from NAME to NAME` or a number"
-    )
-
-
-def _compare(
-    text: str, claim: Mapping[str, Any], records: pd.DataFrame, stand_ins: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    terms = re.split(r"\s+([<>])\s+", text.strip())
-    if len(terms) < 3:
-        raise UserError(f"claim {claim['id']}: '{text}' compares nothing; write `a > b` or `a < b < c`")
-    each, average = claim.get("each", []), claim.get("average", [])
-    lines = []
-    for left, sign, right in zip(terms[::2], terms[1::2], terms[2::2], strict=False):
-        pair = [_parse(term, claim["id"], stand_ins) for term in (left, right)]
-        if all(term.number is not None for term in pair):
-            raise UserError(f"claim {claim['id']}: '{text}' compares two numbers; name a metric")
-        parts: dict[tuple, list[tuple[pd.Series, list[str]]]] = {}
-        for names in _combinations(pair, [*each, *average], records, claim["id"]):
-            at = dict(zip([*each, *average], names, strict=True))
-            parts.setdefault(names[: len(each)], []).append(_margins(pair, sign, records, at, claim["id"]))
-        for names, found in parts.items():
-            # A seed that is missing in one of them would shift the average.
-            margins = pd.concat([margins for margins, _ in found], axis=1).dropna().mean(axis=1)
-            reasons = dict.fromkeys(reason for _, why in found for reason in why)
-            where = f"{', '.join(map(str, names))}: " * bool(names)
-            over = f" (average over {len(found)} of {', '.join(average)})" * bool(average)
-            lines.append({"comparison": f"{where}{left} {sign} {right}{over}", **_judge(margins)})
-            lines[-1]["reason"] = "; ".join(reasons)
-    return lines
+# -------------------------------------------------------------------------------------------------------- how it stands
+def _lines(claim: Claim, values: Values) -> list[dict[str, Any]]:
+    """The lines of `evaluate` for one claim."""
+    values = selected(claim, values)
+    judged, cellwise, lines = [], [], []
+    for comparison, cells in compare(claim, values):
+        single = {cell.name: [cell] for cell in cells}
+        averaged = claim.each and not claim.every
+        groups = {f"mean of {len(cells)} cell{'s' * (len(cells) > 1)}": cells} if averaged else single
+        tested = [_line(comparison, of, values, name) | _tested(comparison, of, values) for name, of in groups.items()]
+        shown = [_line(comparison, of, values, name) for name, of in single.items()] if averaged else tested
+        judged += tested
+        cellwise += shown
+        lines += [*tested, *shown] if averaged else tested
+    p, against, n = (np.array([line[key] for line in judged], dtype=float) for key in ("p", "p_against", "n"))
+    results = verdicts.results(p, against, n)
+    for line, result, corrected in zip(judged, results, verdicts.holm(against), strict=True):
+        line |= {"result": str(result), "p_against": corrected}
+    valued = [line for line in cellwise if line["n"]]
+    least = min(valued, key=lambda line: line["margin"], default={"margin": np.nan, "low": np.nan, "high": np.nan})
+    shared = {
+        "claim": claim.id,
+        "says": claim.says,
+        "verdict": str(verdicts.verdict(results)),
+        "over": "treatments" if (~np.isnan(p) & (n == 1)).any() else "seeds",
+        "cells": len(cellwise),
+        "on_side": sum(line["margin"] > verdicts.SAME for line in valued),
+        "smallest": least["margin"],
+        "smallest_low": least["low"],
+        "smallest_high": least["high"],
+    }
+    return [{"result": "", **shared, **line} for line in lines]
 
 
-def _combinations(pair: Sequence[_Term], keys: list[str], records: pd.DataFrame, claim: str) -> list[tuple]:
-    """The combinations of the keys that a comparison is made for, in the order of the records."""
-    if not keys:
-        return [()]
-    bound = [(metric, names) for term in pair for metric, names in term.of]
-    open_ = [_of(records, *of) for of in bound if not _axes(records, of[1]) & set(keys)]
-    if not open_:
-        raise UserError(f"claim {claim}: every term names one of `{', '.join(keys)}`; take that key out of `each`")
-    # Where there are no runs at all, one comparison is left to say so.
-    return list(dict.fromkeys(pd.concat(open_)[keys].itertuples(index=False, name=None))) or [("any",) * len(keys)]
+def _line(comparison: Comparison, cells: Sequence[Cell], values: Values, name: str) -> dict[str, Any]:
+    """A comparison, averaged over cells, without a judgement."""
+    margins = _valued(cells)
+    low, high = verdicts.interval(margins)
+    averaged = max(len(cell.at) for cell in cells)
+    return {
+        "comparison": comparison.text + f" (average over {averaged})" * (averaged > 1),
+        "cell": name,
+        "n": len(margins),
+        "margin": margins.mean() if len(margins) else np.nan,
+        "sd": margins.std(ddof=1) if len(margins) > 1 else np.nan,
+        "low": low,
+        "high": high,
+        "reason": _missing(cells, values),
+    }
 
 
-def _margins(
-    pair: Sequence[_Term], sign: str, records: pd.DataFrame, at: Mapping[str, Any], claim: str
-) -> tuple[pd.Series, list[str]]:
-    """How far a comparison holds, by seed; and why it cannot be made."""
-    (a, why_a), (b, why_b) = (_values(term, records, at, claim) for term in pair)
-    if why_a + why_b:
-        return pd.Series(dtype=float), why_a + why_b
-    margins = a - b if sign == ">" else b - a
-    return margins.dropna() if isinstance(margins, pd.Series) else pd.Series([margins]), []
+def _valued(cells: Sequence[Cell]) -> pd.Series:
+    """The mean margin over cells of every seed that has one in each of them, by the seed's column."""
+    return pd.Series(np.mean([cell.margins for cell in cells], axis=0)).dropna()
 
 
-def _judge(margins: pd.Series) -> dict[str, Any]:
-    n = len(margins)
-    if n == 0:
-        return {"result": CANNOT, "n": 0, "margin": np.nan, "sd": np.nan, "p": np.nan}
-    values = margins.to_numpy(float)
-    line = {"n": n, "margin": values.mean(), "sd": values.std(ddof=1) if n > 1 else np.nan, "p": np.nan}
-    if n < ENOUGH:
-        return {"result": FEW, **line}
-    test = permutation_test(
-        (values,), np.mean, permutation_type="samples", alternative="greater", n_resamples=2**13, random_state=0
-    )
-    return {"result": REPRODUCED if test.pvalue < LEVEL else NOT, **line, "p": float(test.pvalue)}
+def _tested(comparison: Comparison, cells: Sequence[Cell], values: Values) -> dict[str, Any]:
+    """What the tests say of a comparison, averaged over cells; the other side before Holm."""
+    margins, missing = _valued(cells), _missing(cells, values)
+    per_treatment = contributions(comparison, cells, values, int(margins.index[0])) if len(margins) == 1 else None
+    if per_treatment is not None:
+        compounds, moas = (per_treatment.index.get_level_values(key) for key in ("compound", "moa"))
+        one = verdicts.over_treatments(per_treatment.to_numpy(), compounds, moas)
+        why = f"the outcomes of {one.compounds} compounds and {one.moas} mechanisms differ" * bool(np.isnan(one.p))
+        found = {"p": one.p, "p_against": one.against, "sign_flip": np.nan}
+        found |= {"compounds": one.compounds, "moas": one.moas, "mcnemar": one.mcnemar}
+    else:
+        p, against = verdicts.over_seeds(margins)
+        why = "equal margins, no spread to judge by" * bool(len(margins) >= FEWEST_SEEDS and np.isnan(p))
+        flip = verdicts.sign_flip(margins) if 0.5 ** len(margins) < LEVEL else np.nan
+        found = {"p": float(p), "p_against": float(against), "sign_flip": flip}
+    return found | {"reason": "; ".join(filter(None, [why, missing]))}
 
 
-def _values(
-    term: _Term, records: pd.DataFrame, at: Mapping[str, Any], claim: str
-) -> tuple[pd.Series | float, list[str]]:
-    """The values of a term by seed, or one number; and why there are none."""
-    if term.number is not None:
-        return term.number, []
-    found, reasons = [], []
-    for metric, names in term.of:
-        of = _of(records, metric, names, at)
-        told = metric + f" of {'/'.join(names)}" * bool(names)
-        if of.duplicated(["seed", "metric"]).any():
-            raise UserError(f"claim {claim}: '{told}' has several values per seed; name the other keys under `each`")
-        # A seed that has only one of several metrics would shift their mean.
-        by_seed = of.pivot(index="seed", columns="metric", values="value").reindex(columns=metric.split(","))
-        valued = by_seed.dropna().mean(axis=1) + term.plus
-        found.append(valued)
-        if of.empty:
-            reasons.append(f"no runs of {told}")
-        elif valued.empty:
-            missing = of[of["value"].isna()]
-            reasons += [f"no {metric}: {why}" for why in missing["reason"].unique()]
-    if len(found) == 2:
-        return (found[0] - found[1]) / found[0].where(found[0] > 0), reasons
-    return (found[0].iloc[0] if term.fixed and len(found[0]) == 1 else found[0]), reasons
+def contributions(comparison: Comparison, cells: Sequence[Cell], values: Values, seed: int) -> pd.Series | None:
+    """A margin, averaged over cells, as the sum of what every treatment contributes to it.
+
+    Args:
+        seed: the column of the one training.
+
+    Returns:
+        In points of percent, under compound, concentration and mechanism of action; None where there are no outcomes,
+        or those of other treatments on either side.
+    """
+    scored = all(map(_has_outcomes, (comparison.more, comparison.less)))
+    if not scored or not set(TREATMENT) <= values.dimensions.keys():
+        return None
+    pieces: dict[str, list[pd.Series]] = {}
+    for cell, (side, term) in itertools.product(cells, ((1, comparison.more), (-1, comparison.less))):
+        for at, (weight, metric, names) in itertools.product(cell.at, term.parts):
+            for outcome, factor in OUTCOMES[metric].items():
+                right = _outcomes(values, values.rows(outcome, names, at), seed)
+                share = 100 * side * weight * factor / len(cells) / len(cell.at) / max(len(right), 1)
+                pieces.setdefault(outcome, []).append(share * right)
+    for of in pieces.values():
+        if any(piece.empty or not piece.index.equals(of[0].index) for piece in of):
+            return None
+    return pd.concat([piece for of in pieces.values() for piece in of]).groupby(level=TREATMENT).sum()
 
 
-def _of(
-    records: pd.DataFrame, metric: str, names: Sequence[str], at: Mapping[str, Any] = MappingProxyType({})
-) -> pd.DataFrame:
-    """The records of a metric (or several) that have all of these names, and the values `at` of what these are not
-    names of."""
-    found = records["metric"].isin(metric.split(",")).to_numpy()
-    for name in names:
-        found = found & np.any([records[key] == name for key in NAMED], axis=0)
-    own = _axes(records, names) if at else set()
-    for key in at.keys() - own:
-        found = found & (records[key] == at[key]).to_numpy()
-    return records[found]
+def _has_outcomes(term: Term) -> bool:
+    return bool(term.parts) and not (term.plus or term.start) and all(metric in OUTCOMES for _, metric, _ in term.parts)
 
 
-def _axes(records: pd.DataFrame, names: Sequence[str]) -> set[str]:
-    """Of what these are names."""
-    return {key for key in NAMED for name in names if (records[key] == name).any()}
+def _outcomes(values: Values, rows: npt.NDArray[np.int64], seed: int) -> pd.Series:
+    """Of each treatment, 1 for right and 0 for wrong, under compound, concentration and mechanism of action."""
+    rows = rows[~np.isnan(values.values[rows, seed])]
+    # As text, since the values of a dimension may be of several types.
+    keys = [values.dimensions[key][rows].astype(str) for key in TREATMENT]
+    right = pd.Series(values.values[rows, seed], pd.MultiIndex.from_arrays(keys, names=TREATMENT)).sort_index()
+    if right.index.has_duplicates:
+        twice = " ".join(right.index[right.index.duplicated()][0])
+        raise UserError(f"claims: several outcomes of one run for the treatment {twice}; its records differ in more")
+    return right
+
+
+def _missing(cells: Sequence[Cell], values: Values) -> str:
+    """Which seeds are missing, where and why."""
+    found: dict[str, tuple[set[int], set[str]]] = {}
+    for cell in cells:
+        for seed, why in cell.missing:
+            seeds, names = found.setdefault(why, (set(), set()))
+            seeds.add(seed)
+            names.add(cell.name)
+    told = []
+    for why, (seeds, names) in found.items():
+        where = f" in {next(iter(names))}" if len(names) == 1 else f" in {len(names)} cells"
+        where = "" if len(names) == len(cells) else where
+        if len(seeds) == max(len(values.seeds), 1):
+            told.append(why + where)
+        else:
+            numbers = ", ".join(str(values.seeds[seed]) for seed in sorted(seeds))
+            told.append(f"seed{'s' * (len(seeds) > 1)} {numbers} missing{where}: {why}")
+    return "; ".join(told)
+
+
+def _innermost(claim: pd.DataFrame) -> pd.DataFrame:
+    """The lines of single cells."""
+    cells = claim[claim["result"] == ""]
+    return claim if cells.empty else cells
+
+
+def _spread(mean: float, low: float, high: float) -> str:
+    if np.isnan(mean):
+        return DASH
+    return f"{mean:+.3g}" + ("" if np.isnan(low) else f" [{low:+.3g}, {high:+.3g}]")
+
+
+def _p(line: pd.Series) -> str:
+    if np.isnan(line["p"]):
+        return DASH
+    if line["result"] == CONTRADICTED:
+        return f"{line['p_against']:.2g} against it"
+    if not np.isnan(line["mcnemar"]):
+        return f"{line['p']:.2g} (McNemar, treats treatments as independent: {line['mcnemar']:.2g})"
+    return f"{line['p']:.2g} ({DASH if np.isnan(line['sign_flip']) else format(line['sign_flip'], '.2g')})"
