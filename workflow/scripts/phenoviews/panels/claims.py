@@ -138,7 +138,9 @@ def markdown(claims: pd.DataFrame, panel: Mapping[str, Any]) -> str:
 def _lines(claim: Claim, values: Values) -> list[dict[str, Any]]:
     """The lines of `evaluate` for one claim."""
     values = selected(claim, values)
-    judged, cellwise, lines = [], [], []
+    judged: list[dict[str, Any]] = []
+    cellwise: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     for comparison, cells in compare(claim, values):
         single = {cell.name: [cell] for cell in cells}
         averaged = claim.each and not claim.every
@@ -198,7 +200,7 @@ def _tested(comparison: Comparison, cells: Sequence[Cell], values: Values) -> di
         compounds, moas = (per_treatment.index.get_level_values(key) for key in ("compound", "moa"))
         one = verdicts.over_treatments(per_treatment.to_numpy(), compounds, moas)
         why = f"the outcomes of {one.compounds} compounds and {one.moas} mechanisms differ" * bool(np.isnan(one.p))
-        found = {"p": one.p, "p_against": one.against, "sign_flip": np.nan}
+        found: dict[str, Any] = {"p": one.p, "p_against": one.against, "sign_flip": np.nan}
         found |= {"compounds": one.compounds, "moas": one.moas, "mcnemar": one.mcnemar}
     else:
         p, against = verdicts.over_seeds(margins)

@@ -309,7 +309,8 @@ def _combinations(comparison: Comparison, keys: list[str], values: Values, claim
 def _cell(
     comparison: Comparison, name: tuple[Any, ...], at: Sequence[Mapping[str, Any]], values: Values, claim: str
 ) -> Cell:
-    margins, missing = [], []
+    margins: list[npt.NDArray[np.float64]] = []
+    missing: list[tuple[int, str]] = []
     for one in at:
         sides = [_seedwise(term, one, values, claim) for term in comparison.terms]
         margins.append(sides[0][0] - sides[1][0])
