@@ -83,6 +83,8 @@ def test_the_sign_flip_is_that_of_all_signs():
     ups = np.repeat([1, -1], [25, 13])
     assert sign_flip(ups) == pytest.approx(binom.sf(24, 38, 0.5))
     assert sign_flip(ups * 0.97) == pytest.approx(sign_flip(ups))
+    # Nor do 30 seeds without a tie take 2^30 steps: all positive, and one turned round would be less.
+    assert sign_flip(rng.random(30) + 0.1) == pytest.approx(2**-30)
 
 
 def test_holm_by_hand_and_without_those_that_were_not_tested():

@@ -142,11 +142,11 @@ def _lines(claim: Claim, values: Values) -> list[dict[str, Any]]:
     cellwise: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
     for comparison, cells in compare(claim, values):
-        single = {cell.name: [cell] for cell in cells}
+        single = [(cell.name, [cell]) for cell in cells]
         averaged = claim.each and not claim.every
-        groups = {f"mean of {len(cells)} cell{'s' * (len(cells) > 1)}": cells} if averaged else single
-        tested = [_line(comparison, of, values, name) | _tested(comparison, of, values) for name, of in groups.items()]
-        shown = [_line(comparison, of, values, name) for name, of in single.items()] if averaged else tested
+        groups = [(f"mean of {len(cells)} cell{'s' * (len(cells) > 1)}", cells)] if averaged else single
+        tested = [_line(comparison, of, values, name) | _tested(comparison, of, values) for name, of in groups]
+        shown = [_line(comparison, of, values, name) for name, of in single] if averaged else tested
         judged += tested
         cellwise += shown
         lines += [*tested, *shown] if averaged else tested
