@@ -227,11 +227,11 @@ class Values:
 
     def unknown(self, key: str) -> npt.NDArray[np.bool_]:
         """(rows,): those without values and a place in this dimension; such a run is missing all along it."""
-        return (self.dimensions[key] == "") & np.isnan(self.values).all(axis=1)
+        return np.asarray(self.dimensions[key] == "") & np.isnan(self.values).all(axis=1)
 
     def has(self, key: str, value: Any) -> npt.NDArray[np.bool_]:
         """(rows,): those that are there in this dimension, or would be if they had a value."""
-        return (self.dimensions[key] == value) | self.unknown(key)
+        return np.asarray(self.dimensions[key] == value) | self.unknown(key)
 
     def axes(self, names: Sequence[str]) -> set[str]:
         """The dimensions that these are names in."""

@@ -78,23 +78,24 @@ def sign_flip(values: npt.ArrayLike) -> float:
     The sums of either half of the values are listed with their chances, equal sums once, and every sum of one half is
     compared with those of the other. That is quick for counts, of however many compounds, and for 40 unequal values.
     """
-    values = np.asarray(values, dtype=np.float64)
-    scale = np.abs(values).max(initial=0.0)
+    given: Floats = np.asarray(values, dtype=np.float64)
+    scale = np.abs(given).max(initial=0.0)
     if scale == 0:
         return 1.0
-    values = values / scale
-    (left, chances), (right, others) = (_flipped(half) for half in np.array_split(values, 2))
+    scaled = given / scale
+    (left, chances), (right, others) = (_flipped(half) for half in np.array_split(scaled, 2))
     at_least = np.concatenate([np.cumsum(others[::-1])[::-1], [0.0]])  # the chance of each sum or a larger one
-    needed = np.searchsorted(right, values.sum() - left - 1e-8)
+    needed = np.searchsorted(right, scaled.sum() - left - 1e-8)
     return float(min(chances @ at_least[needed], 1.0))
 
 
 def _flipped(values: Floats) -> tuple[Floats, Floats]:
     """The sums of values of either sign, ascending, and the chance of each."""
-    sums, chances = np.zeros(1), np.ones(1)
+    sums: Floats = np.zeros(1)
+    chances: Floats = np.ones(1)
     for value in np.abs(values):
         sums, at = np.unique(np.concatenate([sums - value, sums + value]).round(10), return_inverse=True)
-        chances = np.bincount(at, np.tile(chances / 2, 2))
+        chances = np.bincount(at, np.tile(chances / 2, 2)).astype(np.float64)
     return sums, chances
 
 
@@ -119,14 +120,18 @@ def over_treatments(differences: npt.ArrayLike, compounds: Sequence[str], moas: 
         differences: (t,), per treatment, right with A less right with B; or a weighted sum of several such outcomes.
         compounds, moas: (t,), of each treatment.
     """
-    differences = np.asarray(differences, dtype=np.float64)
-    units = [summed[np.abs(summed) > SAME] for summed in (_sums(differences, of) for of in (compounds, moas))]
-    better, worse = int((differences > SAME).sum()), int((differences < -SAME).sum())
+    per_treatment: Floats = np.asarray(differences, dtype=np.float64)
+    units = [summed[np.abs(summed) > SAME] for summed in (_sums(per_treatment, of) for of in (compounds, moas))]
+    better, worse = int((per_treatment > SAME).sum()), int((per_treatment < -SAME).sum())
     mcnemar = binomtest(better, better + worse, alternative="greater").pvalue if better + worse else 1.0
-    counts = {"compounds": len(units[0]), "moas": len(units[1]), "mcnemar": float(mcnemar)}
-    if min(map(len, units)) < FEWEST_UNITS:
-        return OneTraining(p=float("nan"), against=float("nan"), **counts)
-    return OneTraining(p=max(map(sign_flip, units)), against=max(sign_flip(-unit) for unit in units), **counts)
+    enough = min(map(len, units)) >= FEWEST_UNITS
+    return OneTraining(
+        p=max(map(sign_flip, units)) if enough else float("nan"),
+        against=max(sign_flip(-unit) for unit in units) if enough else float("nan"),
+        compounds=len(units[0]),
+        moas=len(units[1]),
+        mcnemar=float(mcnemar),
+    )
 
 
 def holm(p: npt.ArrayLike) -> Floats:
@@ -156,9 +161,9 @@ def results(p: npt.ArrayLike, against: npt.ArrayLike, n: npt.ArrayLike) -> npt.N
 def verdict(results: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
     """The verdict of a claim from those of its comparisons, (comparisons, ...): the worst of them, as in `WORST`."""
     rank = np.min([np.where(results == name, at, len(WORST)) for at, name in enumerate(WORST)], axis=(0, 1))
-    return np.asarray(WORST)[rank]
+    return np.asarray(np.asarray(WORST)[rank])
 
 
 def _sums(values: Floats, of: Sequence[str]) -> Floats:
     _, at = np.unique(np.asarray(of, dtype=str), return_inverse=True)
-    return np.bincount(at, values)
+    return np.bincount(at, values).astype(np.float64)
