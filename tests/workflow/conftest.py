@@ -80,21 +80,21 @@ class Project:
         (self.folder / "patch.yaml").write_text(yaml.safe_dump({"scales": {"demo": patch}}))
         return ["--configfile", "patch.yaml", "--"]
 
-    def start(self, *arguments: str, **options) -> subprocess.Popen:
-        environment = {key: value for key, value in os.environ.items() if key != "CUDA_VISIBLE_DEVICES"}
+    def start(self, *arguments: str, environment: dict[str, str] | None = None, **options) -> subprocess.Popen:
+        ours = {key: value for key, value in os.environ.items() if key != "CUDA_VISIBLE_DEVICES"}
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *arguments],
             cwd=self.folder,
-            env=environment,
+            env={**ours, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             **options,
         )
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        process = self.start(*arguments)
-        output, _ = process.communicate(timeout=1200)
+    def snakemake(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+        process = self.start(*arguments, environment=environment)
+        output, _ = process.communicate()
         return subprocess.CompletedProcess(arguments, process.returncode, output)
 
     def planned(self, *arguments: str) -> dict[str, int]:

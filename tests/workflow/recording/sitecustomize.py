@@ -1,0 +1,46 @@
+"""Put first on PYTHONPATH, this writes down what a Snakemake job's script used of our library: every module that was
+imported, and every definition whose code ran once the imports were through."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import sys
+import threading
+from types import CodeType, FrameType
+
+LIBRARY = f"{os.sep}workflow{os.sep}scripts{os.sep}phenoviews{os.sep}"
+FUNCTION = 0x1  # CO_OPTIMIZED: not the body of a module or a class
+ran: set[CodeType] = set()
+
+
+def record(frame: FrameType, event: str, _: object) -> None:
+    code = frame.f_code
+    if event != "call" or code in ran or LIBRARY not in code.co_filename or not code.co_flags & FUNCTION:
+        return
+    above = frame.f_back
+    while above is not None:
+        if above.f_code.co_name == "<module>" and LIBRARY in above.f_code.co_filename:
+            return  # a decorator, while its module is imported
+        above = above.f_back
+    ran.add(code)
+
+
+def write() -> None:
+    job = getattr(sys.modules["__main__"], "snakemake", None)
+    if job is None:
+        return
+    definitions = sorted({(code.co_filename.split(LIBRARY)[1], code.co_qualname.split(".")[0]) for code in ran})
+    modules = sorted(name for name in sys.modules if name.split(".")[0] == "phenoviews")
+    script = os.path.basename(sys.argv[0]).partition(".")[2]  # tmpabc.pretrain.py
+    record = {"rule": job.rule, "script": script, "modules": modules, "definitions": definitions}
+    record["params"] = dict(job.params.items())
+    with open(os.path.join(os.environ["RECORDED"], f"{os.getpid()}.json"), "w") as stream:
+        json.dump(record, stream, default=str)
+
+
+if "RECORDED" in os.environ:
+    sys.setprofile(record)
+    threading.setprofile(record)
+    atexit.register(write)
