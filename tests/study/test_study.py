@@ -134,19 +134,45 @@ def test_mnist_is_trained_as_in_section_d2(paper):
     assert paper.load(Run("mnist", "mnist_first", "moco", "vgg11", 5))["steps"] == 468_750
 
 
-@pytest.mark.parametrize(
-    ("method", "lr", "weight_decay", "batch"),
-    [
-        ("simclr", 0.4, 1e-5, 512),
-        ("moco", 0.3, 1e-4, 512),
-        ("byol", 1.0, 1e-5, 512),
-        ("vicreg", 0.3, 1e-4, 256),
-    ],
-)
-def test_cifar_is_trained_as_in_section_d1(paper, method, lr, weight_decay, batch):
-    training = paper.resolve(Run("cifar10", "cifar", method, "resnet18", 5))["training"]
-    assert (training["lr"], training["weight_decay"], training["batch_size"]) == (lr, weight_decay, batch)
-    assert (training["epochs"], training["optimizer"], training["warmup_epochs"]) == (1000, "sgd", 10)
+# What the papers say of each family of datasets, and of single methods on it [P D.1, D.2, D.4; paper B, section 4].
+TRAINED = {
+    "cifar": {"optimizer": "sgd", "lr": 0.3, "weight_decay": 1e-4, "batch_size": 512, "epochs": 1000,
+              "schedule": "cosine", "warmup_epochs": 10},
+    "mnist": {"optimizer": "adam", "lr": 1e-3, "weight_decay": 1e-4, "batch_size": 32, "epochs": 250,
+              "schedule": "constant", "warmup_epochs": 0},
+    "cells": {"optimizer": "adam", "lr": 1e-3, "weight_decay": 1e-4, "batch_size": 128, "epochs": 400,
+              "schedule": "constant", "warmup_epochs": 0},
+    "treatments": {"optimizer": "adam", "lr": 3e-4, "weight_decay": 1e-5, "batch_size": 256, "epochs": 150,
+                   "schedule": "repo", "warmup_epochs": 0},
+}  # fmt: skip
+OTHERWISE = {
+    ("simclr", "cifar"): {"lr": 0.4, "weight_decay": 1e-5},
+    ("byol", "cifar"): {"lr": 1.0, "weight_decay": 1e-5},
+    ("vicreg", "cifar"): {"batch_size": 256},
+    ("byol", "mnist"): {"lr": 0.01, "weight_decay": 1e-5},
+    ("byol", "cells"): {"lr": 0.01, "weight_decay": 1e-5},
+}
+ON = {"cifar": "cifar10", "mnist": "mnist", "cells": "cells_nocodazole", "treatments": "treatments"}
+
+
+def test_every_method_is_trained_as_the_recipe_says_unless_the_recipe_says_otherwise_of_it(paper):
+    """One family's settings do not leak into another's; `pytest -s` prints the table."""
+    methods = [name for name, entry in paper.config["methods"].items() if entry["kind"] != "frozen"]
+    assert set(ON) == set(paper.config["recipes"])
+    for recipe, dataset in ON.items():
+        for method in methods:
+            run = paper.spelled(Run(dataset, "plain", method, "resnet18", 5))
+            training = paper.resolve(run)["training"]
+            resolved = {key: training[key] for key in TRAINED[recipe]}
+            print(f"{recipe:10} {method:10}", *(f"{key}={value}" for key, value in resolved.items()))
+            assert resolved == TRAINED[recipe] | OTHERWISE.get((method, recipe), {})
+
+
+def test_a_method_of_ones_own_is_trained_as_the_recipe_says(config):
+    own = {"kind": "simclr", "temperature": 0.5, "projector": {"out": 64}}
+    study = Study(changed({**config, "scale": "paper"}, "methods", "mine", own))
+    training = study.resolve(Run("cifar10", "cifar", "mine", "resnet18", 5))["training"]
+    assert {key: training[key] for key in TRAINED["cifar"]} == TRAINED["cifar"]
 
 
 def test_demo_changes_only_what_its_patch_says(config, demo, paper):
@@ -358,7 +384,23 @@ REFUSED = {
     ),
     "misspelt in a recipe's method": (
         ("recipes", "mnist", "methods", "moco", "queu", 3),
-        "unknown key 'queu'; did you mean queue",
+        "recipes.mnist.methods.moco: unknown key 'queu'; did you mean queue",
+    ),
+    "training of a method whatever the recipe": (
+        ("methods", "moco", "training", {"lr": 0.1}),
+        "methods.moco: unknown key 'training'",
+    ),
+    "recipe without a learning rate": (
+        ("recipes", "mnist", "training", {"epochs": 1, "batch_size": 8, "optimizer": "adam"}),
+        "recipes.mnist.training: `lr` is missing; add it",
+    ),
+    "misspelt in how a recipe trains a method": (
+        ("recipes", "mnist", "methods", "moco", "training", {"lrr": 0.1}),
+        "recipes.mnist.methods.moco.training: unknown key 'lrr'; did you mean lr",
+    ),
+    "training of an encoder that is not trained": (
+        ("recipes", "mnist", "methods", "imagenet", {"training": {"lr": 0.1}}),
+        "recipes.mnist.methods.imagenet: unknown key 'training'",
     ),
     "panel of no method": (
         ("panels", "no_free_lunch", "table1", "runs", "method", "mocco"),

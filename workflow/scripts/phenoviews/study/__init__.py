@@ -96,23 +96,26 @@ class Study:
         return changed, spelling
 
     @functools.cache  # noqa: B019
+    def _pair(self, method: str, recipe: str) -> dict:
+        """A method as a recipe has it, with its training if it is trained."""
+        settings = self.config["recipes"][recipe]
+        entry = merge(self._base("methods", method), settings["methods"].get(method, {}))
+        where = ["recipes", recipe, "methods", method]
+        training = merge(settings["training"], entry.pop("training", {})) if entry["kind"] != FROZEN else None
+        validate(entry, where, part("method"))
+        entry = complete(entry, part("method"))
+        if training is None:
+            return entry
+        validate(training, [*where, "training"], part("training"))
+        return {**entry, "training": training}
+
+    @functools.cache  # noqa: B019
     def _method(self, name: str, recipe: str) -> tuple[dict, str]:
         """A method with its training, as the recipe of a dataset has it → (entry, the name's one spelling)."""
-        base = self._base("methods", name)
-        for_dataset = self.config["recipes"][recipe]
-        entry = merge(base, for_dataset["methods"].get(names.parse(name)[0], {}))
-        if base["kind"] == FROZEN:
-            return self._overridden("methods", name)
-        defaults = {
-            key: value["default"] for key, value in schema()["$defs"]["training_defaults"]["properties"].items()
-        }
-        # A method's own training stands for CIFAR's recipe; another recipe's comes above it.
-        own = entry.pop("training", {})
-        entry["training"] = merge(merge(defaults, for_dataset["training"]), own)
-        entry = complete(entry, part("method"))
-        changed, spelling = names.override(entry, name)
-        validate(changed, ["methods", name], part("method"))
-        validate(changed["training"], ["recipes", recipe, "training"], part("training_complete"))
+        changed, spelling = names.override(self._pair(names.parse(name)[0], recipe), name)
+        validate(_without(changed, "training"), ["methods", name], part("method"))
+        if "training" in changed:
+            validate(changed["training"], ["methods", name, "training"], part("training"))
         return changed, spelling
 
     def sets(self, name: str) -> list[dict]:
