@@ -226,6 +226,20 @@ def test_paper_b_is_trained_as_in_its_section_4(paper):
     assert operations == [*geometry, "color_jitter", "gaussian_blur", "normalize"]
 
 
+def test_one_key_raises_the_seeds_of_all_panels_of_paper_b(config):
+    """One run per configuration is the paper's; the panel that is over seeds has them all in any case."""
+
+    def seeds(count):
+        study = Study({**config, "scale": "paper", "panel_seeds": {"single_cell": count}})
+        panels = [panel for panel in study.panels.values() if panel.paper == "single_cell"]
+        return {panel.item: {run.seed for run in study.runs(panel)} for panel in panels}
+
+    items = list(seeds(1))
+    assert seeds(3) == {**{item: {5, 6, 7} for item in items}, "structure": {5, 6, 7, 8, 9}}
+    assert seeds(config["panel_seeds"]["single_cell"]) == seeds(1)
+    assert seeds(1) == {**{item: {5} for item in items}, "structure": {5, 6, 7, 8, 9}}
+
+
 @pytest.mark.parametrize(
     ("dataset", "method", "says"),
     [
@@ -424,6 +438,11 @@ REFUSED = {
         ),
         "`rows` is missing",
     ),
+    "more seeds than there are": (
+        ("panel_seeds", {"single_cell": 2}),
+        "single_cell.*`panel_seeds.single_cell` asks for 2, and `seeds` has 1 at scale demo",
+    ),
+    "seeds of no paper": (("panel_seeds", {"single_cel": 1}), "panel_seeds: .*did you mean single_cell"),
     "unknown scale": (("scale", "papr"), "did you mean paper"),
     "bad key inside a scale": (("scales", "paper", {"seedz": [1]}), "unknown key 'seedz'.*scales.paper"),
     "unknown head": (

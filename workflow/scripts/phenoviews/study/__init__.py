@@ -274,11 +274,24 @@ class Study:
         runs: dict[Run, None] = {}
         for grid in _listed(panel.declared["runs"]):
             axes = ([names.stand_in(name, self.config["stand_ins"]) for name in _listed(grid[axis])] for axis in AXES)
-            seeds = self.config["seeds"][: grid.get("seeds")]
+            seeds = self._seeds(panel, grid)
             # Spelled once per combination, not once per seed.
             spelled = (self.spelled(Run(*names_, seed=0)) for names_ in itertools.product(*axes))
             runs |= dict.fromkeys(replace(run, seed=seed) for run in spelled for seed in seeds)
         return list(runs)
+
+    def _seeds(self, panel: Panel, grid: dict) -> list[int]:
+        """Of the study's seeds the first few, as many as the grid says, or else `panel_seeds` of its paper; or all."""
+        seeds: list[int] = self.config["seeds"]
+        count = grid.get("seeds", self.config["panel_seeds"].get(panel.paper, "all"))
+        if count == "all":
+            return seeds
+        if count > len(seeds):
+            asked = "its `seeds`" if "seeds" in grid else f"`panel_seeds.{panel.paper}`"
+            raise UserError(
+                f"{asked} asks for {count}, and `seeds` has {len(seeds)} at scale {self.scale}; add some there"
+            )
+        return seeds[:count]
 
     def all_runs(self) -> list[Run]:
         """Every training of the study, each once."""
@@ -366,6 +379,9 @@ class Study:
                 raise UserError(f"config: screens.{name}: a dataset has this name too; rename one of them")
             if screen["kind"] == "bbbc021" and ("mirrors" in screen) == ("simulation" in screen):
                 raise UserError(f"config: screens.{name}: needs either `mirrors` or `simulation`")
+        for paper in config["panel_seeds"]:
+            if paper not in config["panels"]:
+                raise UserError(f"config: panel_seeds: no panels of '{paper}'{nearest(paper, config['panels'])}")
         for panel in self.panels.values():
             where = f"config: panels.{panel.paper}.{panel.item}"
             for key in missing(panel):
@@ -391,6 +407,7 @@ def _changes(shipped: Any, config: Any, path: tuple[str, ...] = ()) -> Iterator[
     """
     deciding = (
         "seeds",
+        "panel_seeds",
         "datasets",
         "screens",
         "stand_ins",
