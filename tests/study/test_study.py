@@ -7,15 +7,15 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 from phenoviews.errors import UserError
-from phenoviews.study import HELD_MB, Run, Study, merge
+from phenoviews.study import HELD_MB, Run, Study
+from phenoviews.study.document import merge, shipped
 
 
 @pytest.fixture(scope="module")
-def config(root):
-    return yaml.safe_load((root / "config.yaml").read_text())
+def config():
+    return shipped()
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +263,7 @@ def test_a_whole_name_may_have_a_stand_in(config):
 def test_changes_are_named_in_one_order(root):
     """Another order in another process would be another parameter, and every panel would be drawn again."""
     script = (
-        "import yaml; from phenoviews.study import Study; shipped = yaml.safe_load(open('config.yaml'));"
+        "from phenoviews.study import Study; from phenoviews.study.document import shipped; shipped = shipped();"
         "backbones = {'vgg11': {'width': 2}, 'vgg13': {'width': 2}};"
         "patch = {'seeds': [1], 'backbones': backbones, 'stand_ins': {'mnist': 'cifar10'}};"
         "config = {**shipped, 'scales': {**shipped['scales'], 'demo': patch}};"

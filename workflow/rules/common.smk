@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from types import MappingProxyType
 
-import yaml
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
@@ -16,6 +15,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 from phenoviews.errors import UserError
 from phenoviews.study import METRICS, Run, Study
 from phenoviews.study.code import code_hash
+from phenoviews.study.document import shipped
 from phenoviews.study.locks import clear_stale
 
 # Killed at any moment, the workflow goes on at the next call.
@@ -31,9 +31,8 @@ def told(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
-# The document as it is shipped: a panel names what the user's settings change in it.
-shipped = yaml.safe_load((Path(workflow.basedir) / "config.yaml").read_text())
-study = told(Study, config, shipped)
+# A panel names what the user's settings change in the shipped ones.
+study = told(Study, config, shipped())
 
 
 # A local machine counts its GPUs; a scheduler gives one to each job that asks.

@@ -8,13 +8,13 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from phenoviews.errors import UserError
 from phenoviews.study import names
+from phenoviews.study.document import changes, merge
 from phenoviews.study.panel import METRICS, Panel, missing, shown
 from phenoviews.study.schema import complete, nearest, part, schema, validate
 
@@ -43,18 +43,11 @@ class Run:
         return f"{self.dataset}/{self.transform}/{self.method}/{self.backbone}/seed{self.seed}"
 
 
-def merge(below: Any, above: Any) -> Any:
-    """`above` laid over `below`: mappings key by key, everything else replaced. Neither is changed."""
-    if isinstance(below, dict) and isinstance(above, dict):
-        merged = {**below, **{key: merge(below.get(key), value) for key, value in above.items()}}
-        return copy.deepcopy(merged)
-    return copy.deepcopy(above)
-
-
 class Study:
     """A validated config document at one of its scales. Raises `UserError` for anything in it that cannot be.
 
-    `shipped`: the project's own config.yaml, of which `config` is a changed copy; every panel then names the changes.
+    `shipped`: the document as the project ships it, of which `config` is a changed copy; every panel then names the
+    changes.
     """
 
     def __init__(self, config: dict, shipped: dict | None = None):
@@ -73,7 +66,7 @@ class Study:
                 self.config = complete(at_scale, schema())
                 # Compared at the scale, since a change under `scales` is a change too.
                 before = merge(shipped, shipped["scales"].get(scale, {})) if shipped else at_scale
-                self.changes = list(_changes(before, at_scale))
+                self.changes = list(changes(before, at_scale))
         self._check()
 
     # ------------------------------------------------------------------------------------------------------- entries
@@ -398,31 +391,6 @@ class Study:
                             f"{where}: `{what}` {'is' if profiled else 'is not'} for datasets of kind treatments; "
                             f"'{name}' is of kind {self.entry('datasets', name)['kind']}"
                         )
-
-
-def _changes(shipped: Any, config: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """The leaves of what decides a result whose value is not the shipped one: `recipes.mnist.training.epochs: 1`.
-
-    Entries that the shipped document has not are the user's own, and no changes.
-    """
-    deciding = (
-        "seeds",
-        "panel_seeds",
-        "datasets",
-        "screens",
-        "stand_ins",
-        "transforms",
-        "methods",
-        "backbones",
-        "recipes",
-        "measures",
-    )
-    idle = {"mirrors", "label", "checksums", "images"}
-    if isinstance(shipped, dict) and isinstance(config, dict):
-        for key in sorted((shipped.keys() & config.keys()) - idle) if path else deciding:
-            yield from _changes(shipped.get(key), config.get(key), (*path, key))
-    elif shipped != config:
-        yield f"{'.'.join(path)}: {config}"
 
 
 def _check_own(where: str, dataset: dict) -> None:
