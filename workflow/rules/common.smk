@@ -138,7 +138,7 @@ LPIPS = f"{VIEWS}/lpips.json"
 
 def path(pattern, run, **more) -> str:
     """The file of a run."""
-    return pattern.format(**vars(run), **more)
+    return pattern.format(**vars(study.on_disk(run)), **more)
 
 
 def run_of(wildcards) -> Run:

@@ -21,6 +21,8 @@ from phenoviews.study.schema import complete, nearest, part, schema, validate
 # The kind of method that trains nothing: an encoder as it is given, ImageNet's or with random weights.
 FROZEN = "frozen"
 
+BY_RUN = "run"  # a dataset's `split_seed`: what is drawn of it is drawn by the seed of the run that uses it
+
 HELD_MB = 4 * 2**30 / 1e6  # of a split in host memory, at most: `phenoviews.data.pool.HOST`, whose module needs torch
 
 SMALL = 64  # pixels: up to here `stem: auto` is the papers' stem for small images
@@ -138,10 +140,17 @@ class Study:
             run.seed,
         )
 
+    def on_disk(self, run: Run) -> Run:
+        """The run as its path names it: what of its dataset is drawn by the run's seed has that seed in its name."""
+        if self._overridden("datasets", run.dataset)[0].get("split_seed") != BY_RUN:
+            return run
+        dataset = f"{run.dataset}+split_seed={run.seed}"
+        return replace(run, dataset=self._overridden("datasets", dataset)[1])
+
     def resolve(self, run: Run) -> dict:
         """Everything that a training is given, as plain data: dataset, transform, method, training, backbone, probe,
         seed."""
-        spelled = self.spelled(run)
+        spelled = self.on_disk(self.spelled(run))
         if spelled != run:
             raise UserError(f"run '{run.name}': its one spelling is '{spelled.name}'; ask for that")
         dataset = self.entry("datasets", run.dataset)
@@ -182,8 +191,12 @@ class Study:
 
     def data(self, name: str) -> dict:
         """What the arrays of a dataset depend on: not its mirrors, not how it is shown to a network."""
-        unused = ("label", "images", "size", "mean", "std", "recipe", "mirrors")
-        return _without(self.entry("datasets", name), *unused)
+        entry = self.entry("datasets", name)
+        if entry.get("split_seed") == BY_RUN:
+            raise UserError(
+                f"dataset '{name}' is drawn by the seed of each run; ask for '{name}+split_seed=5', or another"
+            )
+        return _without(entry, "label", "images", "size", "mean", "std", "recipe", "mirrors")
 
     def source(self, name: str) -> dict:
         """The dataset or screen that has files to download."""
@@ -263,7 +276,8 @@ class Study:
         return {panel.name: panel for panel in panels}
 
     def runs(self, panel: Panel) -> list[Run]:
-        """The runs that a panel shows, each once, in the order in which it declares them."""
+        """The runs that a panel shows, each once, in the order in which it declares them and under the names that it
+        gives them; `on_disk` has those of their paths."""
         runs: dict[Run, None] = {}
         for grid in _listed(panel.declared["runs"]):
             axes = ([names.stand_in(name, self.config["stand_ins"]) for name in _listed(grid[axis])] for axis in AXES)
@@ -285,11 +299,6 @@ class Study:
                 f"{asked} asks for {count}, and `seeds` has {len(seeds)} at scale {self.scale}; add some there"
             )
         return seeds[:count]
-
-    def all_runs(self) -> list[Run]:
-        """Every training of the study, each once."""
-        runs = dict.fromkeys(run for panel in self.panels.values() for run in self.runs(panel))
-        return [run for run in runs if self.is_trained(run)]
 
     def label(self, section: str, name: str, panel: Panel | None = None) -> str:
         """What a person calls it: the panel's label, also of the name that it stands in for whole, or the entry's."""
