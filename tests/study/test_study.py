@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from phenoviews.errors import UserError
-from phenoviews.study import HELD_MB, Run, Study
+from phenoviews.study import Run, Study
 from phenoviews.study.document import merge, shipped
+from phenoviews.study.plan import HELD_MB
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def test_cells_are_trained_as_in_section_d4(paper):
     flips = ["random_horizontal_flip", "random_vertical_flip", "normalize"]
     assert names[0] == ["random_rotation", "random_affine", "random_resized_crop", "color_jitter", *flips]
     assert names[1] == ["random_rotation", "center_crop", "color_jitter", *flips]
-    assert paper.load(dual)["steps"] == 400 * (2450 // 128)
+    assert paper.load(dual).steps == 400 * (2450 // 128)
 
 
 def test_figures_need_no_training_of_their_own(paper):
@@ -140,7 +141,7 @@ def test_mnist_is_trained_as_in_section_d2(paper):
         1e-5,
         256,
     )
-    assert paper.load(Run("mnist", "mnist_first", "moco", "vgg11", 5))["steps"] == 468_750
+    assert paper.load(Run("mnist", "mnist_first", "moco", "vgg11", 5)).steps == 468_750
 
 
 # What the papers say of each family of datasets, and of single methods on it [P D.1, D.2, D.4; paper B, section 4].
@@ -528,9 +529,9 @@ def test_time_and_memory_grow_with_the_run(paper):
         paper.load(paper.spelled(Run("cifar10", "cifar", "simclr", backbone, 5)))
         for backbone in ("resnet18", "resnet50")
     )
-    assert small["minutes"] < large["minutes"]
+    assert small.minutes < large.minutes
     longer = paper.load(Run("cifar10", "cifar", "simclr+epochs=2000", "resnet18", 5))
-    assert longer["steps"] == 2 * small["steps"]
+    assert longer.steps == 2 * small.steps
 
 
 def test_memory_is_asked_for_what_is_held_and_not_for_what_is_streamed(config):
@@ -541,7 +542,7 @@ def test_memory_is_asked_for_what_is_held_and_not_for_what_is_streamed(config):
 
     def memory(images):
         study = Study(changed({**config, "scale": "paper"}, "datasets", "cifar10", "images", images))
-        return study.load(study.spelled(Run("cifar10", "cifar", "simclr", "resnet18", 5)))["mem_mb"]
+        return study.load(study.spelled(Run("cifar10", "cifar", "simclr", "resnet18", 5))).mem_mb
 
     small, double, large, huge = (memory(images) for images in (50_000, 100_000, 10_000_000, 100_000_000))
     assert double - small == pytest.approx(3 * 50_000 * 3 * 32**2 / 1e6, abs=1)

@@ -284,12 +284,12 @@ def checkpoint_of(wildcards) -> str:
 
 def minutes(wildcards, attempt) -> int:
     """A retry resumes where the first try ended, and has more time."""
-    return told(study.load, run_of(wildcards))["minutes"] * attempt
+    return told(study.load, run_of(wildcards)).minutes * attempt
 
 
 def memory(wildcards, attempt) -> int:
     """MB; a retry has more."""
-    return told(study.load, run_of(wildcards))["mem_mb"] * attempt
+    return told(study.load, run_of(wildcards)).mem_mb * attempt
 
 
 # ------------------------------------------------------------------------------------------------------------- panels

@@ -9,6 +9,9 @@ from typing import Any
 
 import yaml
 
+from phenoviews.errors import UserError
+from phenoviews.study.schema import nearest, validate
+
 ROOT = Path(__file__).parents[4]
 
 # Sections that decide results; what a user changes in them is named in every panel …
@@ -35,6 +38,25 @@ def shipped() -> dict[str, Any]:
     for file in (ROOT / "config.yaml", *sorted((ROOT / "config" / "panels").glob("*.yaml"))):
         document = merge(document, yaml.safe_load(file.read_text()))
     return document
+
+
+def validated(config: dict[str, Any]) -> dict[str, Any]:
+    """The document at its own scale, once it has been found valid at every scale that it has."""
+    validate(config)
+    if config["scale"] not in config["scales"]:
+        raise UserError(f"config: scale: unknown scale '{config['scale']}'{nearest(config['scale'], config['scales'])}")
+    for scale in config["scales"]:
+        try:
+            validate(at_scale(config, scale))
+        except UserError as error:
+            raise UserError(f"{error} (at scale {scale}; look under `scales.{scale}` too)") from None
+    return at_scale(config, config["scale"])
+
+
+def at_scale(config: dict[str, Any], scale: str) -> dict[str, Any]:
+    """The document with what one of its scales lays over it."""
+    laid_over: dict[str, Any] = merge(config, config["scales"].get(scale, {}))
+    return laid_over
 
 
 def merge(below: Any, above: Any) -> Any:
