@@ -12,6 +12,8 @@ min_version("9.9")
 
 
 configfile: "config.yaml"
+configfile: "config/panels/no_free_lunch.yaml"
+configfile: "config/panels/single_cell.yaml"
 
 
 include: "workflow/rules/common.smk"

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from phenoviews.study import Study
+from phenoviews.study.document import shipped
 from phenoviews.study.schema import schema
 
 ROOT = Path(__file__).parents[1]
@@ -88,7 +89,7 @@ def each(entries: list[Entry]) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return Study({**yaml.safe_load((ROOT / "config.yaml").read_text()), "scale": "paper"})
+    return Study({**shipped(), "scale": "paper"})
 
 
 def cited() -> dict[str, list[str]]:

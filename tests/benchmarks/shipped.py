@@ -6,18 +6,17 @@ import functools
 import sys
 from pathlib import Path
 
-import yaml
-
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
 
 from phenoviews.study import Study
+from phenoviews.study.document import shipped
 
 
 @functools.cache
 def study() -> Study:
-    return Study(yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text()))
+    return Study(shipped())
 
 
 def pipeline(name: str) -> list[dict]:
-    """The operations of a transform of config.yaml, complete with defaults; those of its first view."""
+    """The operations of a transform of the study, complete with defaults; those of its first view."""
     return study().sets(name)[0]["views"][0]

@@ -7,15 +7,16 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 from phenoviews.errors import UserError
-from phenoviews.study import HELD_MB, Run, Study, merge
+from phenoviews.study import Run, Study
+from phenoviews.study.document import merge, shipped
+from phenoviews.study.plan import HELD_MB
 
 
 @pytest.fixture(scope="module")
-def config(root):
-    return yaml.safe_load((root / "config.yaml").read_text())
+def config():
+    return shipped()
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,15 @@ def paper(config):
 @pytest.fixture(scope="module")
 def demo(config):
     return Study(config)
+
+
+def run(study, *names, seed=5):
+    """A run as its path names it."""
+    return study.on_disk(study.spelled(Run(*names, seed)))
+
+
+def trainings(study):
+    return {each for panel in study.panels.values() for each in study.runs(panel) if study.is_trained(each)}
 
 
 def changed(config, *path_and_value):
@@ -53,38 +63,38 @@ def test_paper_scale_trains_what_the_paper_trained(paper):
     assert len(trained["no_free_lunch_figure2"] - trained["no_free_lunch_table2"]) == 2
     assert trained["no_free_lunch_figure10"] <= trained["no_free_lunch_table2"]
     assert not trained["no_free_lunch_figure6"] | trained["no_free_lunch_figure7"]
-    assert {run.seed for run in paper.all_runs()} == {5, 6, 7, 8, 9}
+    assert {run.seed for run in trainings(paper)} == {5, 6, 7, 8, 9}
     encoders = [run for run in paper.runs(paper.panels["no_free_lunch_table2"]) if not paper.is_trained(run)]
-    assert len(encoders) == 2 * 3
+    assert len(encoders) == 2 * 3 * 5
 
 
 def test_frozen_encoders_see_what_they_were_made_for(paper):
-    run = Run("cells_taxol", "plain", "imagenet", "vgg16", 5)
-    resolved = paper.resolve(run)
+    vgg16 = run(paper, "cells_taxol", "plain", "imagenet", "vgg16")
+    resolved = paper.resolve(vgg16)
     assert resolved["dataset"]["size"] == 224
     assert resolved["dataset"]["mean"] == [0.485, 0.456, 0.406]
     assert (resolved["backbone"]["init"], resolved["backbone"]["batch_norm"]) == ("imagenet", False)
     assert "training" not in resolved
-    assert paper.torchvision_name(run) == "vgg16"
+    assert paper.torchvision_name(vgg16) == "vgg16"
 
 
 def test_a_weights_file_of_the_users_is_not_replaced_by_imagenets(config):
-    own = changed({**config, "scale": "paper"}, "backbones", "vgg16", "init", "weights/mine.pt")
-    assert (
-        Study(own).resolve(Run("cells_taxol", "plain", "imagenet", "vgg16", 5))["backbone"]["init"] == "weights/mine.pt"
-    )
+    study = Study(changed({**config, "scale": "paper"}, "backbones", "vgg16", "init", "weights/mine.pt"))
+    vgg16 = run(study, "cells_taxol", "plain", "imagenet", "vgg16")
+    assert study.resolve(vgg16)["backbone"]["init"] == "weights/mine.pt"
 
 
 def test_small_images_have_the_small_stem(paper):
     stems = {
-        dataset: paper.resolve(Run(dataset, transform, "moco", "resnet18", 5))["backbone"]["stem"]
+        dataset: paper.resolve(run(paper, dataset, transform, "moco", "resnet18"))["backbone"]["stem"]
         for dataset, transform in (("mnist", "mnist_first"), ("cells_taxol", "cell_first"))
     }
     assert stems == {"mnist": "small", "cells_taxol": "standard"}
 
 
 def test_cells_are_trained_as_in_section_d4(paper):
-    moco = paper.resolve(Run("cells_nocodazole", "dual", "moco", "vgg13", 5))
+    dual = run(paper, "cells_nocodazole", "dual", "moco", "vgg13")
+    moco = paper.resolve(dual)
     training = moco["training"]
     assert (training["epochs"], training["batch_size"], training["optimizer"]) == (400, 128, "adam")
     assert (training["lr"], training["weight_decay"], training["schedule"]) == (1e-3, 1e-4, "constant")
@@ -99,7 +109,7 @@ def test_cells_are_trained_as_in_section_d4(paper):
     flips = ["random_horizontal_flip", "random_vertical_flip", "normalize"]
     assert names[0] == ["random_rotation", "random_affine", "random_resized_crop", "color_jitter", *flips]
     assert names[1] == ["random_rotation", "center_crop", "color_jitter", *flips]
-    assert paper.load(Run("cells_nocodazole", "dual", "moco", "vgg13", 5))["steps"] == 400 * (2450 // 128)
+    assert paper.load(dual).steps == 400 * (2450 // 128)
 
 
 def test_figures_need_no_training_of_their_own(paper):
@@ -131,22 +141,47 @@ def test_mnist_is_trained_as_in_section_d2(paper):
         1e-5,
         256,
     )
-    assert paper.load(Run("mnist", "mnist_first", "moco", "vgg11", 5))["steps"] == 468_750
+    assert paper.load(Run("mnist", "mnist_first", "moco", "vgg11", 5)).steps == 468_750
 
 
-@pytest.mark.parametrize(
-    ("method", "lr", "weight_decay", "batch"),
-    [
-        ("simclr", 0.4, 1e-5, 512),
-        ("moco", 0.3, 1e-4, 512),
-        ("byol", 1.0, 1e-5, 512),
-        ("vicreg", 0.3, 1e-4, 256),
-    ],
-)
-def test_cifar_is_trained_as_in_section_d1(paper, method, lr, weight_decay, batch):
-    training = paper.resolve(Run("cifar10", "cifar", method, "resnet18", 5))["training"]
-    assert (training["lr"], training["weight_decay"], training["batch_size"]) == (lr, weight_decay, batch)
-    assert (training["epochs"], training["optimizer"], training["warmup_epochs"]) == (1000, "sgd", 10)
+# What the papers say of each family of datasets, and of single methods on it [P D.1, D.2, D.4; paper B, section 4].
+TRAINED = {
+    "cifar": {"optimizer": "sgd", "lr": 0.3, "weight_decay": 1e-4, "batch_size": 512, "epochs": 1000,
+              "schedule": "cosine", "warmup_epochs": 10},
+    "mnist": {"optimizer": "adam", "lr": 1e-3, "weight_decay": 1e-4, "batch_size": 32, "epochs": 250,
+              "schedule": "constant", "warmup_epochs": 0},
+    "cells": {"optimizer": "adam", "lr": 1e-3, "weight_decay": 1e-4, "batch_size": 128, "epochs": 400,
+              "schedule": "constant", "warmup_epochs": 0},
+    "treatments": {"optimizer": "adam", "lr": 3e-4, "weight_decay": 1e-5, "batch_size": 256, "epochs": 150,
+                   "schedule": "repo", "warmup_epochs": 0},
+}  # fmt: skip
+OTHERWISE = {
+    ("simclr", "cifar"): {"lr": 0.4, "weight_decay": 1e-5},
+    ("byol", "cifar"): {"lr": 1.0, "weight_decay": 1e-5},
+    ("vicreg", "cifar"): {"batch_size": 256},
+    ("byol", "mnist"): {"lr": 0.01, "weight_decay": 1e-5},
+    ("byol", "cells"): {"lr": 0.01, "weight_decay": 1e-5},
+}
+ON = {"cifar": "cifar10", "mnist": "mnist", "cells": "cells_nocodazole", "treatments": "treatments"}
+
+
+def test_every_method_is_trained_as_the_recipe_says_unless_the_recipe_says_otherwise_of_it(paper):
+    """One family's settings do not leak into another's; `pytest -s` prints the table."""
+    methods = [name for name, entry in paper.config["methods"].items() if entry["kind"] != "frozen"]
+    assert set(ON) == set(paper.config["recipes"])
+    for recipe, dataset in ON.items():
+        for method in methods:
+            training = paper.resolve(run(paper, dataset, "plain", method, "resnet18"))["training"]
+            resolved = {key: training[key] for key in TRAINED[recipe]}
+            print(f"{recipe:10} {method:10}", *(f"{key}={value}" for key, value in resolved.items()))
+            assert resolved == TRAINED[recipe] | OTHERWISE.get((method, recipe), {})
+
+
+def test_a_method_of_ones_own_is_trained_as_the_recipe_says(config):
+    own = {"kind": "simclr", "temperature": 0.5, "projector": {"out": 64}}
+    study = Study(changed({**config, "scale": "paper"}, "methods", "mine", own))
+    training = study.resolve(Run("cifar10", "cifar", "mine", "resnet18", 5))["training"]
+    assert {key: training[key] for key in TRAINED["cifar"]} == TRAINED["cifar"]
 
 
 def test_demo_changes_only_what_its_patch_says(config, demo, paper):
@@ -155,7 +190,7 @@ def test_demo_changes_only_what_its_patch_says(config, demo, paper):
         for name, entry in patched[section].items():
             assert merge(entry, demo.config[section][name]) == demo.config[section][name]
     assert demo.config["transforms"] == paper.config["transforms"]
-    assert not {run.dataset for run in demo.all_runs()} & set(demo.config["stand_ins"])
+    assert not {run.dataset for run in trainings(demo)} & set(demo.config["stand_ins"])
     for name, panel in demo.panels.items():
         assert "not comparable" in demo.note(panel)
         assert paper.note(paper.panels[name]) == ""
@@ -187,17 +222,31 @@ def test_settings_that_are_not_the_papers_are_named_in_every_panel(config):
 
 def test_paper_b_is_trained_as_in_its_section_4(paper):
     final = "simclr+epochs=600+temperature=0.5"
-    run = paper.resolve(Run("treatments", "single_cell+random_grayscale=off", final, "resnet50_imagenet", 5))
-    training = run["training"]
+    resolved = paper.resolve(run(paper, "treatments", "single_cell+random_grayscale=off", final, "resnet50_imagenet"))
+    training = resolved["training"]
     assert (training["epochs"], training["batch_size"], training["schedule"]) == (600, 256, "repo")
     assert (training["optimizer"], training["lr"], training["weight_decay"]) == ("adam", 3e-4, 1e-5)
-    assert run["method"]["temperature"] == 0.5
-    assert run["method"]["projector"] == {"head": "mlp", "hidden": ["encoder"], "out": 256, "batch_norm": False}
-    assert (run["backbone"]["init"], run["backbone"]["stem"]) == ("imagenet", "standard")
-    assert run["dataset"] == {"name": "treatments", "size": 96, "mean": "own", "std": "own", "evaluated": "all"}
-    operations = [operation for step in run["transform"]["sets"][0]["views"][0] for operation in step]
+    assert resolved["method"]["temperature"] == 0.5
+    assert resolved["method"]["projector"] == {"head": "mlp", "hidden": ["encoder"], "out": 256, "batch_norm": False}
+    assert (resolved["backbone"]["init"], resolved["backbone"]["stem"]) == ("imagenet", "standard")
+    assert resolved["dataset"] == {"name": "treatments", "size": 96, "mean": "own", "std": "own", "evaluated": "all"}
+    operations = [operation for step in resolved["transform"]["sets"][0]["views"][0] for operation in step]
     geometry = ["random_resized_crop", "random_horizontal_flip", "random_rotate_90"]
     assert operations == [*geometry, "color_jitter", "gaussian_blur", "normalize"]
+
+
+def test_one_key_raises_the_seeds_of_all_panels_of_paper_b(config):
+    """One run per configuration is the paper's; the panel that is over seeds has them all in any case."""
+
+    def seeds(count):
+        study = Study({**config, "scale": "paper", "panel_seeds": {"single_cell": count}})
+        panels = [panel for panel in study.panels.values() if panel.paper == "single_cell"]
+        return {panel.item: {run.seed for run in study.runs(panel)} for panel in panels}
+
+    items = list(seeds(1))
+    assert seeds(3) == {**{item: {5, 6, 7} for item in items}, "structure": {5, 6, 7, 8, 9}}
+    assert seeds(config["panel_seeds"]["single_cell"]) == seeds(1)
+    assert seeds(1) == {**{item: {5} for item in items}, "structure": {5, 6, 7, 8, 9}}
 
 
 @pytest.mark.parametrize(
@@ -223,7 +272,7 @@ def test_a_whole_name_may_have_a_stand_in(config):
 def test_changes_are_named_in_one_order(root):
     """Another order in another process would be another parameter, and every panel would be drawn again."""
     script = (
-        "import yaml; from phenoviews.study import Study; shipped = yaml.safe_load(open('config.yaml'));"
+        "from phenoviews.study import Study; from phenoviews.study.document import shipped; shipped = shipped();"
         "backbones = {'vgg11': {'width': 2}, 'vgg13': {'width': 2}};"
         "patch = {'seeds': [1], 'backbones': backbones, 'stand_ins': {'mnist': 'cifar10'}};"
         "config = {**shipped, 'scales': {**shipped['scales'], 'demo': patch}};"
@@ -242,6 +291,36 @@ def test_changes_are_named_in_one_order(root):
     assert len(said) == 1
 
 
+# -------------------------------------------------------------------------------------------------------------- draws
+def test_a_draw_that_follows_the_seed_is_a_dataset_on_disk_and_none_in_a_panel(paper):
+    """Table 2 averages over seeds of which each has its own cells and split, pretrained encoders included."""
+    panel = paper.panels["no_free_lunch_table2"]
+    shown, on_disk = paper.runs(panel), {each: paper.on_disk(each) for each in paper.runs(panel)}
+    assert {each.dataset for each in shown} == {"cells_nocodazole", "cells_cytochalasin_b", "cells_taxol"}
+    assert all(there.dataset == f"{each.dataset}+split_seed={each.seed}" for each, there in on_disk.items())
+    assert {each["dataset"] for each in paper.declaration(panel)["each"]} == {each.dataset for each in shown}
+    assert paper.declaration(panel)["labels"]["cells_taxol"] == "Taxol"
+    assert paper.on_disk(on_disk[shown[0]]) == on_disk[shown[0]]
+    drawn = [paper.cells(f"cells_taxol+split_seed={seed}") for seed in (5, 6)]
+    assert [dataset["split_seed"] for dataset in drawn] == [5, 6]
+    assert {key for key in drawn[0] if drawn[0][key] != drawn[1][key]} == {"name", "split_seed"}
+
+
+def test_where_nothing_is_drawn_by_seed_the_name_stays(paper, config):
+    """Every cell is measured, every field trained on, MNIST's split is official; and a seed that is fixed stays."""
+    for dataset in ("cells_nocodazole_doses", "treatments", "mnist", "cells_taxol+split_seed=3"):
+        assert run(paper, dataset, "plain", "moco", "vgg13", seed=6).dataset == dataset
+    fixed = Study(changed({**config, "scale": "paper"}, "datasets", "cells_taxol", "split_seed", 0))
+    assert run(fixed, "cells_taxol", "plain", "moco", "vgg13").dataset == "cells_taxol"
+
+
+def test_a_run_or_dataset_without_its_draw_is_refused(paper):
+    with pytest.raises(UserError, match=r"one spelling is 'cells_taxol\+split_seed=5/plain/moco/vgg13/seed5'"):
+        paper.resolve(Run("cells_taxol", "plain", "moco", "vgg13", 5))
+    with pytest.raises(UserError, match="'treatments_15' is drawn by the seed of each run; ask for"):
+        paper.cells("treatments_15")
+
+
 # -------------------------------------------------------------------------------------------------------------- names
 def test_override_reaches_the_leaf(paper):
     pipeline = paper.sets("cifar+hue=0.25+color_jitter.p=0.5+scale.0=0.2")[0]["views"][0]
@@ -257,9 +336,10 @@ def test_override_takes_an_operation_out(paper):
 
 
 def test_override_of_training_and_method(paper):
-    run = paper.spelled(Run("cifar10", "cifar", "simclr+temperature=5e-2+batch_size=64", "resnet50+init=imagenet", 5))
-    assert run.method == "simclr+batch_size=64+temperature=0.05"
-    resolved = paper.resolve(run)
+    names = ("cifar10", "cifar", "simclr+temperature=5e-2+batch_size=64", "resnet50+init=imagenet")
+    spelled = run(paper, *names)
+    assert spelled.method == "simclr+batch_size=64+temperature=0.05"
+    resolved = paper.resolve(spelled)
     assert (resolved["method"]["temperature"], resolved["training"]["batch_size"]) == (0.05, 64)
     assert resolved["backbone"]["init"] == "imagenet"
 
@@ -358,7 +438,23 @@ REFUSED = {
     ),
     "misspelt in a recipe's method": (
         ("recipes", "mnist", "methods", "moco", "queu", 3),
-        "unknown key 'queu'; did you mean queue",
+        "recipes.mnist.methods.moco: unknown key 'queu'; did you mean queue",
+    ),
+    "training of a method whatever the recipe": (
+        ("methods", "moco", "training", {"lr": 0.1}),
+        "methods.moco: unknown key 'training'",
+    ),
+    "recipe without a learning rate": (
+        ("recipes", "mnist", "training", {"epochs": 1, "batch_size": 8, "optimizer": "adam"}),
+        "recipes.mnist.training: `lr` is missing; add it",
+    ),
+    "misspelt in how a recipe trains a method": (
+        ("recipes", "mnist", "methods", "moco", "training", {"lrr": 0.1}),
+        "recipes.mnist.methods.moco.training: unknown key 'lrr'; did you mean lr",
+    ),
+    "training of an encoder that is not trained": (
+        ("recipes", "mnist", "methods", "imagenet", {"training": {"lr": 0.1}}),
+        "recipes.mnist.methods.imagenet: unknown key 'training'",
     ),
     "panel of no method": (
         ("panels", "no_free_lunch", "table1", "runs", "method", "mocco"),
@@ -382,6 +478,11 @@ REFUSED = {
         ),
         "`rows` is missing",
     ),
+    "more seeds than there are": (
+        ("panel_seeds", {"single_cell": 2}),
+        "single_cell.*`panel_seeds.single_cell` asks for 2, and `seeds` has 1 at scale demo",
+    ),
+    "seeds of no paper": (("panel_seeds", {"single_cel": 1}), "panel_seeds: .*did you mean single_cell"),
     "unknown scale": (("scale", "papr"), "did you mean paper"),
     "bad key inside a scale": (("scales", "paper", {"seedz": [1]}), "unknown key 'seedz'.*scales.paper"),
     "unknown head": (
@@ -428,9 +529,9 @@ def test_time_and_memory_grow_with_the_run(paper):
         paper.load(paper.spelled(Run("cifar10", "cifar", "simclr", backbone, 5)))
         for backbone in ("resnet18", "resnet50")
     )
-    assert small["minutes"] < large["minutes"]
+    assert small.minutes < large.minutes
     longer = paper.load(Run("cifar10", "cifar", "simclr+epochs=2000", "resnet18", 5))
-    assert longer["steps"] == 2 * small["steps"]
+    assert longer.steps == 2 * small.steps
 
 
 def test_memory_is_asked_for_what_is_held_and_not_for_what_is_streamed(config):
@@ -441,7 +542,7 @@ def test_memory_is_asked_for_what_is_held_and_not_for_what_is_streamed(config):
 
     def memory(images):
         study = Study(changed({**config, "scale": "paper"}, "datasets", "cifar10", "images", images))
-        return study.load(study.spelled(Run("cifar10", "cifar", "simclr", "resnet18", 5)))["mem_mb"]
+        return study.load(study.spelled(Run("cifar10", "cifar", "simclr", "resnet18", 5))).mem_mb
 
     small, double, large, huge = (memory(images) for images in (50_000, 100_000, 10_000_000, 100_000_000))
     assert double - small == pytest.approx(3 * 50_000 * 3 * 32**2 / 1e6, abs=1)

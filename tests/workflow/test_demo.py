@@ -63,11 +63,11 @@ def test_cells_are_those_of_the_simulation(done):
     """From the simulated archives through download, correction, nuclei and crops: both classes, their doses, and the
     true phenotypes of nearly all cells."""
     project, _ = done
-    index = pd.read_parquet(project.folder / "results/data/simulated_nocodazole/index.parquet")
+    index = pd.read_parquet(project.folder / "results/data/simulated_nocodazole+split_seed=5/index.parquet")
     assert index["class"].value_counts().to_dict() == {"DMSO": 40, "nocodazole": 40}
     assert set(index.loc[index["class"] == "nocodazole", "Metadata_Concentration"]) <= {0.1, 0.3, 1.0, 3.0}
     assert (index["Metadata_Phenotype"] != "").mean() > 0.9
-    images = np.load(project.folder / "results/data/simulated_nocodazole/images.npy", mmap_mode="r")
+    images = np.load(project.folder / "results/data/simulated_nocodazole+split_seed=5/images.npy", mmap_mode="r")
     assert images.shape == (80, 96, 96, 3)
     centre = images[:, 40:56, 40:56, 0].mean()
     assert centre > 2 * np.median(images[..., 0]), "nuclei stand in the middle of their crops"

@@ -14,6 +14,8 @@ def test_the_papers_scale_plans_its_trainings_and_downloads_nothing(project):
     plan = project.planned("--config", "scale=paper")
     assert plan["pretrain"] == 50 + 270 + 120 + 2 + 17 + 4 + 8
     assert plan["download"] == 4 + 2 + 55
+    # Of three compounds and of 15 % of the fields a draw for each seed, and what nothing is drawn of.
+    assert plan["cells"] == 3 * 5 + 5 + 2
     assert not (project.folder / "results").exists()
 
 

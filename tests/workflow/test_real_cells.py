@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 from tests.cells.mosaics import SIDE, centres, pack, published, rebuilt
-from tests.workflow.conftest import ROOT
 
 from phenoviews.cells.screen import fields
+from phenoviews.study.document import shipped
 
 # A data set has the controls and one compound. All fields at hand are untreated, so each plate gets a black one of a
 # compound, with one cell in it; of the compounds, only the positive control is on all three plates.
@@ -23,7 +22,7 @@ DATASETS = {
 
 def serve(mirror: Path, folder: Path) -> None:
     """Lay the archives of the data sets' plates, the official tables and the listed centres into `mirror`."""
-    screen = yaml.safe_load((ROOT / "config.yaml").read_text())["screens"]["bbbc021"]
+    screen = shipped()["screens"]["bbbc021"]
     official = {"images": folder / "BBBC021_v1_image.csv.gz", "moa": folder / "BBBC021_v1_moa.csv"}
     table, cells = fields(screen, official), centres(folder)
 

@@ -15,7 +15,7 @@ rule simulate_tables:
     conda:
         ENVIRONMENT
     params:
-        simulation=lambda wildcards: told(study.entry, "screens", wildcards.screen)["simulation"],
+        simulation=lambda wildcards: user_errors(study.entry, "screens", wildcards.screen)["simulation"],
         code=code("simulate_tables.py"),
     script:
         "../scripts/simulate_tables.py"
@@ -25,7 +25,7 @@ rule simulate_plate:
     output:
         archive=SIMULATION.format(screen="{screen}", file="BBBC021_v1_images_{plate}.zip"),
         checksum=SIMULATION.format(screen="{screen}", file="BBBC021_v1_images_{plate}.zip.sha256"),
-        truth=SIMULATION.format(screen="{screen}", file="{plate}.truth.parquet"),
+        truth=TRUTH,
     log:
         "results/logs/simulate/{screen}/{plate}.log",
     conda:
@@ -34,7 +34,7 @@ rule simulate_plate:
         runtime=60,
         mem_mb=4000,
     params:
-        simulation=lambda wildcards: told(study.entry, "screens", wildcards.screen)["simulation"],
+        simulation=lambda wildcards: user_errors(study.entry, "screens", wildcards.screen)["simulation"],
         code=code("simulate_plate.py"),
     script:
         "../scripts/simulate_plate.py"
@@ -51,7 +51,7 @@ rule screen:
     conda:
         ENVIRONMENT
     params:
-        screen=lambda wildcards: told(study.screen, wildcards.screen),
+        screen=lambda wildcards: user_errors(study.screen, wildcards.screen),
         code=code("screen.py", {SCREEN_READERS: kind_of("screens", "screen")}),
     script:
         "../scripts/screen.py"
@@ -72,7 +72,7 @@ rule illumination:
         runtime=lambda wildcards, attempt: 60 * attempt,
         mem_mb=4000,
     params:
-        screen=lambda wildcards: told(study.screen, wildcards.screen, "illumination"),
+        screen=lambda wildcards: user_errors(study.screen, wildcards.screen, "illumination"),
         code=code("illumination.py"),
     script:
         "../scripts/illumination.py"
@@ -97,7 +97,7 @@ rule nuclei:
         runtime=lambda wildcards, attempt: 60 * attempt,
         mem_mb=4000,
     params:
-        screen=lambda wildcards: told(study.screen, wildcards.screen, "nuclei", "intensity"),
+        screen=lambda wildcards: user_errors(study.screen, wildcards.screen, "nuclei", "intensity"),
         code=code("nuclei.py"),
     script:
         "../scripts/nuclei.py"
@@ -107,7 +107,7 @@ rule nuclei:
 rule detection:
     input:
         nuclei=NUCLEI,
-        truth=truth,
+        truth=TRUTH,
     output:
         DETECTION,
     log:
@@ -116,7 +116,7 @@ rule detection:
     conda:
         ENVIRONMENT
     params:
-        diameter=lambda wildcards: told(study.entry, "screens", wildcards.screen)["nuclei"]["diameter"],
+        diameter=lambda wildcards: user_errors(study.entry, "screens", wildcards.screen)["nuclei"]["diameter"],
         code=code("detection.py"),
     script:
         "../scripts/detection.py"
@@ -139,7 +139,7 @@ rule cells:
         runtime=lambda wildcards, attempt: 120 * attempt,
         mem_mb=4000,
     params:
-        dataset=lambda wildcards: told(study.cells, wildcards.dataset),
+        dataset=lambda wildcards: user_errors(study.cells, wildcards.dataset),
         code=code("cells.py", {CHOOSERS: kind_of("datasets", "dataset")}),
     script:
         "../scripts/cells.py"

@@ -1,29 +1,30 @@
-# The study, validated before anything else; the paths; the functions that tell rules their inputs, resources and
-# parameters. What they decide is decided in phenoviews/study: here it is handed to Snakemake.
+# The study, validated before anything else, and what hands its answers to rules: their inputs, resources and parameters.
+# What these are is decided in phenoviews/study.
 
-import hashlib
-import json
 import re
 import sys
 from pathlib import Path
 from types import MappingProxyType
 
-import yaml
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
-from phenoviews.study import METRICS, Run, Study
+from phenoviews.study import METRICS, Run, Study, chosen, paths
+from phenoviews.study.chosen import CHOOSERS, FIGURES, METHODS, OPERATIONS, READERS, SCREEN_READERS
 from phenoviews.study.code import code_hash
+from phenoviews.study.document import shipped
 from phenoviews.study.locks import clear_stale
+from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, NUCLEI
+from phenoviews.study.paths import EMBEDDINGS, RUN, SCREEN, SIMULATION, TRUTH, VIEWS, WEIGHTS
 
 # Killed at any moment, the workflow goes on at the next call.
 if workflow.is_main_process and not workflow.dryrun:
     alive = clear_stale(Path(".snakemake"))
 
 
-def told(function, *arguments):
+def user_errors(function, *arguments):
     """Call `function`; what the user can put right ends the workflow with its one line."""
     try:
         return function(*arguments)
@@ -31,9 +32,23 @@ def told(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
-# The document as it is shipped: a panel names what the user's settings change in it.
-shipped = yaml.safe_load((Path(workflow.basedir) / "config.yaml").read_text())
-study = told(Study, config, shipped)
+# A panel names what the user's settings change in the shipped ones.
+study = user_errors(Study, config, shipped())
+
+
+def ask(function, *names):
+    """A function of a rule's wildcards: what `function` says of the study and of the wildcards of these names, of which
+    `run` stands for the five that name a run."""
+    return lambda wildcards: user_errors(function, study, *(of_wildcards(wildcards, name) for name in names))
+
+
+def of_wildcards(wildcards, name):
+    return run_of(wildcards) if name == "run" else getattr(wildcards, name)
+
+
+def run_of(wildcards) -> Run:
+    axes = ("dataset", "transform", "method", "backbone")
+    return Run(*(getattr(wildcards, axis) for axis in axes), seed=int(wildcards.seed))
 
 
 # A local machine counts its GPUs; a scheduler gives one to each job that asks.
@@ -41,18 +56,13 @@ resource_scopes:
     gpu="local",
 
 
-def named(section, *kinds):
-    """A pattern of the names, with overrides or without, of entries of these kinds: for rules that serve only them."""
-    names = [name for name, entry in study.config[section].items() if entry["kind"] in kinds]
-    return rf"({'|'.join(map(re.escape, names))})(\+[^/]+)?" if names else "(?!)"
-
-
-CELLS = named("datasets", "cells", "treatments")
-FROZEN = named("methods", "frozen")
+CELLS = paths.names_of(study, "datasets", "cells", "treatments")
+FROZEN = paths.names_of(study, "methods", "frozen")
 TRAINED = f"(?!{FROZEN}/)[^/]+"
 
 
 wildcard_constraints:
+    scale=re.escape(study.scale),
     source="[^/]+",
     file="[^/]+",
     screen="[^/]+",
@@ -66,15 +76,6 @@ wildcard_constraints:
 
 
 # --------------------------------------------------------------------------------------------------------------- code
-# Registries of the library: a rule depends on what it chooses of one, and on nothing else in it.
-READERS = "phenoviews.data.readers.READERS"
-SCREEN_READERS = "phenoviews.cells.screen.READERS"
-CHOOSERS = "phenoviews.cells.choosers.CHOOSERS"
-OPERATIONS = "phenoviews.views.OPERATIONS"
-METHODS = "phenoviews.methods.METHODS"
-FIGURES = "phenoviews.panels.figures.FIGURES"
-
-
 def code(root, registries=MappingProxyType({})):
     """A parameter: the hash of the code that is reached from a rule's script. `registries`: {registry: function of the
     wildcards that tells which of its keys are used}."""
@@ -83,48 +84,22 @@ def code(root, registries=MappingProxyType({})):
 
 def kind_of(section, wildcard):
     """The kind of the entry that a wildcard names."""
-    return lambda wildcards: [told(study.entry, section, getattr(wildcards, wildcard))["kind"]]
+    return lambda wildcards: user_errors(chosen.kind, study, section, getattr(wildcards, wildcard))
 
 
-def method_of(wildcards) -> list[str]:
-    return [told(study.resolve, run_of(wildcards))["method"]["kind"]]
+method_of = ask(chosen.method, "run")
+transform_operations = ask(chosen.training_operations, "transform")
+probe_operations = ask(chosen.probe_operations, "run")
 
 
-def transform_operations(wildcards) -> set[str]:
-    """The operations of a transform, and the one that makes the evaluated images."""
-    sets = told(study.sets, wildcards.transform)
-    return {operation for one in sets for view in one["views"] for step in view for operation in step}
-
-
-def evaluation_operations(wildcards) -> set[str]:
-    """Evaluated images are resized and normalised, nothing else."""
-    return {"normalize"}
-
-
-def probe_operations(wildcards) -> set[str]:
-    steps = told(study.resolve, run_of(wildcards))["probe"]["transform"]
-    return {"normalize"} | {operation for step in steps for operation in step}
+def evaluation_operations(wildcards):
+    return chosen.EVALUATION
 
 
 TRAINED_WITH = {METHODS: method_of, OPERATIONS: transform_operations}
 
-# -------------------------------------------------------------------------------------------------------------- paths
+# -------------------------------------------------------------------------------------------------------------- files
 ENVIRONMENT = "../../envs/phenoviews.yaml"
-DOWNLOAD = "results/downloads/{source}/{file}"
-SIMULATION = "results/simulation/{screen}/{file}"
-SCREEN = "results/screens/{screen}"
-FIELDS = f"{SCREEN}/fields.parquet"
-ILLUMINATION = f"{SCREEN}/illumination/{{plate}}.npy"
-NUCLEI = f"{SCREEN}/nuclei/{{plate}}.parquet"
-DETECTION = f"{SCREEN}/detection/{{plate}}.json"
-INTENSITIES = f"{SCREEN}/intensities/{{plate}}.json"
-IMAGES = "results/data/{dataset}/images.npy"
-INDEX = "results/data/{dataset}/index.parquet"
-WEIGHTS = "results/weights/{weights}.json"
-RESULTS = f"results/{study.scale}"
-VIEWS = f"{RESULTS}/views/{{dataset}}/{{transform}}/seed{{seed}}"
-RUN = f"{RESULTS}/runs/{{dataset}}/{{transform}}/{{method}}/{{backbone}}/seed{{seed}}"
-EMBEDDINGS = f"{RUN}/embeddings/{{evaluate}}.npy"
 CLUSTERS = f"{RUN}/measures/clusters-k{{k}}.json"
 CLUSTER_TABLE = f"{RUN}/measures/clusters-k{{k}}.parquet"
 TSNE = f"{RUN}/measures/tsne.parquet"
@@ -136,97 +111,21 @@ STRUCTURE = f"{RUN}/measures/structure.json"
 PROBE = f"{RUN}/measures/probe.json"
 LPIPS = f"{VIEWS}/lpips.json"
 
+downloads = ask(paths.raw_data, "dataset")
+declared_file = ask(paths.declared_file, "source", "file")
+simulated = ask(paths.simulated, "source", "file")
+screen_files = ask(paths.screen_files, "screen")
+pictures_of = ask(paths.pictures, "screen", "plate")
+locations = ask(paths.locations, "screen")
+cell_inputs = ask(paths.cell_files, "dataset")
+embeddings_of = ask(paths.embeddings, "run")
+weights_of = ask(paths.weights, "run")
+lpips_weights = ask(paths.lpips_weights)
+
 
 def path(pattern, run, **more) -> str:
     """The file of a run."""
-    return pattern.format(**vars(run), **more)
-
-
-def run_of(wildcards) -> Run:
-    axes = ("dataset", "transform", "method", "backbone")
-    return Run(*(getattr(wildcards, axis) for axis in axes), seed=int(wildcards.seed))
-
-
-def own(file) -> str:
-    """A path of the user's, as Snakemake looks for it."""
-    return str(Path(file).expanduser())
-
-
-# --------------------------------------------------------------------------------------------------------------- data
-def downloads(wildcards) -> list[str]:
-    """The files that a dataset is made of: its downloads, or what the user brings."""
-    dataset = told(study.entry, "datasets", wildcards.dataset)
-    if "path" in dataset:
-        return [own(dataset["path"])]
-    files = dataset.get("files", {}).values()
-    return [DOWNLOAD.format(source=wildcards.dataset, file=file["name"]) for file in files]
-
-
-def declared_file(wildcards) -> dict:
-    """What config.yaml says of one file: its name and checksum; of a plate's archive the name. Not its mirrors: bytes
-    with the right checksum are the same from anywhere."""
-    files = told(study.source, wildcards.source).get("files", {}).values()
-    return next((file for file in files if file["name"] == wildcards.file), {"name": wildcards.file})
-
-
-def simulated(wildcards) -> list[str]:
-    """The file to download where a simulation makes it."""
-    is_simulated = "simulation" in told(study.source, wildcards.source)
-    return [SIMULATION.format(screen=wildcards.source, file=wildcards.file)] if is_simulated else []
-
-
-# -------------------------------------------------------------------------------------------------------------- cells
-def screen_files(wildcards) -> dict[str, str]:
-    """What tells which fields a screen has."""
-    screen = told(study.entry, "screens", wildcards.screen)
-    if screen["kind"] != "bbbc021":
-        return {key: own(screen[key]) for key in ("path", "platemap") if key in screen}
-    return {key: DOWNLOAD.format(source=wildcards.screen, file=file["name"]) for key, file in screen["files"].items()}
-
-
-def pictures(name, plate) -> str:
-    """Where the images of a screen's plate are: its archive, or the folder that the user brings."""
-    screen = told(study.entry, "screens", name)
-    if screen["kind"] == "bbbc021":
-        return DOWNLOAD.format(source=name, file=screen["archive"].format(plate=plate))
-    return own(screen["path"] if screen["kind"] == "pattern" else Path(screen["path"]).parent)
-
-
-def pictures_of(wildcards) -> str:
-    return pictures(wildcards.screen, wildcards.plate)
-
-
-def locations(wildcards) -> list[str]:
-    """Centres of cells that the user brings in place of detected ones."""
-    screen = told(study.entry, "screens", wildcards.screen)
-    return [own(screen["locations"])] if "locations" in screen else []
-
-
-def truth(wildcards) -> str:
-    """What a simulation knows of its plates."""
-    return SIMULATION.format(screen=wildcards.screen, file=f"{wildcards.plate}.truth.parquet")
-
-
-def cell_inputs(wildcards) -> dict[str, list[str]]:
-    """One file of each kind per plate that a dataset of cells names."""
-    dataset = told(study.entry, "datasets", wildcards.dataset)
-    screen, plates = dataset["screen"], dataset["plates"]
-    patterns = {"illumination": ILLUMINATION, "nuclei": NUCLEI, "intensities": INTENSITIES}
-    if "simulation" in told(study.entry, "screens", screen):
-        patterns["truth"] = SIMULATION.replace("{file}", "{plate}.truth.parquet")
-    return {
-        "fields": [FIELDS.format(screen=screen)],
-        "pictures": [pictures(screen, plate) for plate in plates],
-        **{kind: [file.format(screen=screen, plate=plate) for plate in plates] for kind, file in patterns.items()},
-    }
-
-
-# -------------------------------------------------------------------------------------------------------- embeddings
-def embeddings_of(wildcards) -> str:
-    """The embeddings that are evaluated; an encoder that nobody trained here has no projector."""
-    run = run_of(wildcards)
-    trained = told(study.is_trained, run)
-    return path(EMBEDDINGS, run, evaluate=study.config["measures"]["evaluate"] if trained else "encoder")
+    return paths.of_run(study, pattern, run, **more)
 
 
 # ----------------------------------------------------------------------------------------------------------- profiles
@@ -235,23 +134,8 @@ STRUCTURE_SETTINGS = ("reg", "coral_reg", "across_wells", "seed")
 
 def control_of(wildcards) -> str:
     """What a dataset's screen calls its negative control."""
-    screen = told(study.entry, "datasets", wildcards.dataset)["screen"]
-    return told(study.entry, "screens", screen)["control"]
-
-
-# ------------------------------------------------------------------------------------------------------------ weights
-def weights_of(wildcards) -> list[str]:
-    """The weights that the run's encoder starts from: ImageNet's, a file of the user's, or none."""
-    run = run_of(wildcards)
-    init = told(study.resolve, run)["backbone"]["init"]
-    imagenet = WEIGHTS.format(weights=told(study.torchvision_name, run))
-    return {"random": [], "imagenet": [imagenet]}.get(init, [own(init)])
-
-
-def lpips_weights(wildcards) -> list[str]:
-    """AlexNet's ImageNet weights: what the download said, a file of the user's, or none."""
-    weights = study.config["measures"]["lpips"]["weights"]
-    return {"none": [], "download": [WEIGHTS.format(weights="alexnet")]}.get(weights, [own(weights)])
+    screen = user_errors(study.entry, "datasets", wildcards.dataset)["screen"]
+    return user_errors(study.entry, "screens", screen)["control"]
 
 
 # ----------------------------------------------------------------------------------------------------------- training
@@ -272,36 +156,33 @@ PROBED = (*EMBEDDED, "probe", "seed")
 
 
 def resolved(wildcards, sections) -> dict:
-    run = told(study.resolve, run_of(wildcards))
+    run = user_errors(study.resolve, run_of(wildcards))
     return {section: run[section] for section in sections}
 
 
 def checkpoint_of(wildcards) -> str:
-    """Outside the declared outputs, which Snakemake deletes when a job fails; named by what is trained."""
     trainer = code("phenoviews.training.loop:Trainer", TRAINED_WITH)
-    identity = json.dumps([resolved(wildcards, PRETRAINED), trainer(wildcards)], sort_keys=True)
-    return f"{RESULTS}/checkpoints/{hashlib.sha256(identity.encode()).hexdigest()[:20]}.pt"
+    return paths.checkpoint(study, resolved(wildcards, PRETRAINED), trainer(wildcards))
 
 
 def minutes(wildcards, attempt) -> int:
     """A retry resumes where the first try ended, and has more time."""
-    return told(study.load, run_of(wildcards))["minutes"] * attempt
+    return user_errors(study.load, run_of(wildcards)).minutes * attempt
 
 
 def memory(wildcards, attempt) -> int:
     """MB; a retry has more."""
-    return told(study.load, run_of(wildcards))["mem_mb"] * attempt
+    return user_errors(study.load, run_of(wildcards)).mem_mb * attempt
 
 
 # ------------------------------------------------------------------------------------------------------------- panels
 def panel_file(panel, suffix) -> str:
-    return f"{RESULTS}/panels/{panel.paper}/{panel.item}.{suffix}"
+    return paths.panel_file(study, panel, suffix)
 
 
 def panel_files(papers) -> list[str]:
     """The file of every panel of these papers that people look at first."""
-    panels = [panel for panel in study.panels.values() if panel.paper in papers]
-    return [panel_file(panel, "md" if panel.is_table else "png") for panel in panels]
+    return paths.first_look(study, [panel for panel in study.panels.values() if panel.paper in papers])
 
 
 def if_there(file) -> list[str]:

@@ -125,8 +125,8 @@ rule lpips:
         runtime=60,
         mem_mb=8000,
     params:
-        dataset=lambda wildcards: told(study.seen, wildcards.dataset),
-        sets=lambda wildcards: told(study.sets, wildcards.transform),
+        dataset=lambda wildcards: user_errors(study.shown, wildcards.dataset),
+        sets=lambda wildcards: user_errors(study.sets, wildcards.transform),
         pair=study.config["measures"]["lpips"]["pair"],
         code=code("perceptual.py", {OPERATIONS: transform_operations}),
     script:

@@ -18,7 +18,7 @@ for panel in study.panels.values():
             conda:
                 ENVIRONMENT
             params:
-                panel=told(study.declaration, panel),
+                panel=user_errors(study.declaration, panel),
                 code=code("table.py"),
             script:
                 "../scripts/table.py"
@@ -42,7 +42,7 @@ for panel in study.panels.values():
             conda:
                 ENVIRONMENT
             params:
-                panel=told(study.declaration, panel),
+                panel=user_errors(study.declaration, panel),
                 code=code("figure.py", {FIGURES: lambda wildcards, panel=panel: [panel.declared["plot"]]}),
             script:
                 "../scripts/figure.py"

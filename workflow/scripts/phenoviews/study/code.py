@@ -197,15 +197,11 @@ def _always(scripts: Path, module: str) -> _Said:
     return _Said.of(_read(scripts, module).always)
 
 
+@functools.cache
 def _file(scripts: Path, module: str) -> Path | None:
     """The file of a module of ours."""
     base = scripts / module.replace(".", "/")
-    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if _is_file(file)), None)
-
-
-@functools.cache
-def _is_file(path: Path) -> bool:
-    return path.is_file()
+    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
 
 
 def _above(module: str) -> Iterator[str]:

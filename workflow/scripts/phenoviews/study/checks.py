@@ -1,0 +1,77 @@
+"""What no schema can say: that every name means something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from phenoviews.errors import UserError
+from phenoviews.study import names
+from phenoviews.study.panel import Panel, missing, shown
+from phenoviews.study.plan import runs
+from phenoviews.study.resolve import Resolver, check_own
+from phenoviews.study.run import AXES
+from phenoviews.study.schema import nearest
+
+
+def check(study: Resolver, panels: Mapping[str, Panel]) -> None:
+    """Raise a `UserError` for the first name that means nothing, or setting that cannot be."""
+    _check_datasets(study)
+    _check_screens(study)
+    for name in study.config["transforms"]:
+        study.sets(name)
+    _check_recipes(study)
+    for name, other in study.config["stand_ins"].items():
+        base = names.parse(name)[0]
+        section = next((section for section in AXES.values() if base in study.config[section]), "datasets")
+        study.base(section, name), study.base(section, other)
+    for paper in study.config["panel_seeds"]:
+        if paper not in study.config["panels"]:
+            raise UserError(f"config: panel_seeds: no panels of '{paper}'{nearest(paper, study.config['panels'])}")
+    for panel in panels.values():
+        _check_panel(study, panel)
+
+
+def _check_datasets(study: Resolver) -> None:
+    for name, dataset in study.config["datasets"].items():
+        for key, section in (("recipe", "recipes"), ("screen", "screens")):
+            if key in dataset and dataset[key] not in study.config[section]:
+                raise UserError(
+                    f"config: datasets.{name}.{key}: unknown {key} '{dataset[key]}'"
+                    f"{nearest(dataset[key], study.config[section])}"
+                )
+        check_own(f"datasets.{name}", dataset)
+
+
+def _check_screens(study: Resolver) -> None:
+    for name, screen in study.config["screens"].items():
+        if name in study.config["datasets"]:
+            raise UserError(f"config: screens.{name}: a dataset has this name too; rename one of them")
+        if screen["kind"] == "bbbc021" and ("mirrors" in screen) == ("simulation" in screen):
+            raise UserError(f"config: screens.{name}: needs either `mirrors` or `simulation`")
+
+
+def _check_recipes(study: Resolver) -> None:
+    for recipe, entry in study.config["recipes"].items():
+        study.sets(entry["probe"]["transform"])
+        for method in entry["methods"]:
+            study.base("methods", method)
+        for method in study.config["methods"]:
+            study.pair(method, recipe)
+
+
+def _check_panel(study: Resolver, panel: Panel) -> None:
+    where = f"config: panels.{panel.paper}.{panel.item}"
+    for key in missing(panel):
+        raise UserError(f"{where}: `{key}` is missing; add it")
+    try:
+        datasets = dict.fromkeys(run.dataset for run in runs(study, panel))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    # Profiles are made of all cells of a dataset of treatments; everything else is measured on a test split.
+    for name in datasets:
+        for what, profiled in shown(panel).items():
+            if profiled != (study.evaluated(name) == "all"):
+                raise UserError(
+                    f"{where}: `{what}` {'is' if profiled else 'is not'} for datasets of kind treatments; "
+                    f"'{name}' is of kind {study.entry('datasets', name)['kind']}"
+                )

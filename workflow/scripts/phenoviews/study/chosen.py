@@ -1,0 +1,42 @@
+"""Of each of the library's registries, what a job chooses: a rule depends on that, and on nothing else in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from phenoviews.study.resolve import Resolver
+from phenoviews.study.run import Run
+
+READERS = "phenoviews.data.readers.READERS"
+SCREEN_READERS = "phenoviews.cells.screen.READERS"
+CHOOSERS = "phenoviews.cells.choosers.CHOOSERS"
+OPERATIONS = "phenoviews.views.OPERATIONS"
+METHODS = "phenoviews.methods.METHODS"
+FIGURES = "phenoviews.panels.figures.FIGURES"
+
+# The operations of evaluated images, which are resized and normalised, nothing else.
+EVALUATION = frozenset({"normalize"})
+
+
+def kind(study: Resolver, section: str, name: str) -> list[str]:
+    """The kind of an entry."""
+    return [study.entry(section, name)["kind"]]
+
+
+def method(study: Resolver, run: Run) -> list[str]:
+    """The kind of a run's method."""
+    return [study.resolve(run)["method"]["kind"]]
+
+
+def training_operations(study: Resolver, transform: str) -> set[str]:
+    """The operations of a transform, of which `normalize` is always one."""
+    return _operations(pipeline for one in study.sets(transform) for pipeline in one["views"])
+
+
+def probe_operations(study: Resolver, run: Run) -> set[str]:
+    """The operations that a classifier is trained with, and those of evaluated images."""
+    return _operations([study.resolve(run)["probe"]["transform"]]) | EVALUATION
+
+
+def _operations(pipelines: Iterable[list[dict[str, object]]]) -> set[str]:
+    return {operation for pipeline in pipelines for step in pipeline for operation in step}

@@ -1,0 +1,73 @@
+"""What a panel's script is told: its runs and labels, and what keeps its numbers from being the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from phenoviews.study import names
+from phenoviews.study.panel import METRICS, Panel
+from phenoviews.study.plan import grids, listed, runs
+from phenoviews.study.resolve import Resolver
+from phenoviews.study.run import AXES
+
+
+def declaration(study: Resolver, panel: Panel, changes: Sequence[str]) -> dict[str, Any]:
+    """What a panel's script needs besides the measures: its grid, its metrics, every label, the scale's note.
+
+    `changes`: as for `note`.
+    """
+    shown = runs(study, panel)
+    grid = {axis: list(dict.fromkeys(getattr(run, axis) for run in shown)) for axis in AXES}
+    return {
+        **panel.declared,
+        "name": panel.name,
+        "each": [asdict(run) for run in shown],
+        "runs": grid,
+        "metrics": [{"name": name, **METRICS[name]} for name in panel.declared.get("metrics", [])],
+        "labels": {name: label(study, AXES[axis], name, panel) for axis in AXES for name in grid[axis]},
+        "scale": {
+            "name": study.scale,
+            "note": note(study, panel, changes),
+            "stand_ins": study.config["stand_ins"],
+        },
+    }
+
+
+def label(study: Resolver, section: str, name: str, panel: Panel | None = None) -> str:
+    """What a person calls it: the panel's label, also of the name that it stands in for whole, or the entry's."""
+    of_panel: dict[str, str] = panel.declared["labels"] if panel else {}
+    whole = [old for old, new in study.config["stand_ins"].items() if new == name and "+" in old]
+    if labels := [of_panel[key] for key in (name, *whole) if key in of_panel]:
+        return labels[0]
+    base, *overrides = name.split("+")
+    entry = study.config[section].get(base)
+    return "+".join([entry.get("label", base) if isinstance(entry, dict) else base, *overrides])
+
+
+def note(study: Resolver, panel: Panel, changes: Sequence[str]) -> str:
+    """What keeps a panel's numbers from being the paper's experiment: the scale, and settings that are not the shipped
+    ones. Empty where there is nothing of the kind.
+
+    `changes`: the settings, as from `document.changes`.
+    """
+    changed = f"Settings that are not the paper's: {', '.join(changes)}." if changes else ""
+    if study.scale == "paper":
+        return changed
+    stand_ins: dict[str, str] = study.config["stand_ins"]
+    declared = dict.fromkeys(name for grid in grids(panel) for axis in AXES for name in listed(grid[axis]))
+    sources = [(_source(study, stand_ins[name]), _source(study, name)) for name in declared if name in stand_ins]
+    replaced = dict.fromkeys(f"{new} in place of {old}" for new, old in sources if new != old)
+    seeds = len({run.seed for run in runs(study, panel)})
+    differences = [*replaced, "reduced training", f"{seeds} seed{'s' * (seeds > 1)}"]
+    scale = f"{study.scale.capitalize()} scale ({', '.join(differences)})"
+    return f"{scale}: not comparable with the published values. {changed}".strip()
+
+
+def _source(study: Resolver, name: str) -> str:
+    """What a stand-in, or what it stands in for, is called: of cells the screen that they are from."""
+    name = names.parse(name)[0]
+    section = next(section for section in AXES.values() if name in study.config[section])
+    screen = study.config["screens"].get(study.config[section][name].get("screen"), {}) if section == "datasets" else {}
+    return screen.get("label") or label(study, section, name)

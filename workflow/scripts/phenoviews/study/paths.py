@@ -1,0 +1,152 @@
+"""Where everything lies, and which files a rule needs: patterns with Snakemake's wildcards, and what fills them.
+
+Paths are relative to the folder that Snakemake is called in; those of the user's own data are as the config has them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from phenoviews.study.panel import Panel
+from phenoviews.study.resolve import Resolver
+from phenoviews.study.run import Run
+
+DOWNLOAD = "results/downloads/{source}/{file}"
+WEIGHTS = "results/weights/{weights}.json"
+
+SIMULATION = "results/simulation/{screen}/{file}"
+TRUTH = SIMULATION.replace("{file}", "{plate}.truth.parquet")
+
+SCREEN = "results/screens/{screen}"
+FIELDS = f"{SCREEN}/fields.parquet"
+ILLUMINATION = f"{SCREEN}/illumination/{{plate}}.npy"
+NUCLEI = f"{SCREEN}/nuclei/{{plate}}.parquet"
+INTENSITIES = f"{SCREEN}/intensities/{{plate}}.json"
+DETECTION = f"{SCREEN}/detection/{{plate}}.json"
+
+IMAGES = "results/data/{dataset}/images.npy"
+INDEX = "results/data/{dataset}/index.parquet"
+
+RESULTS = "results/{scale}"
+VIEWS = f"{RESULTS}/views/{{dataset}}/{{transform}}/seed{{seed}}"
+RUN = f"{RESULTS}/runs/{{dataset}}/{{transform}}/{{method}}/{{backbone}}/seed{{seed}}"
+EMBEDDINGS = f"{RUN}/embeddings/{{evaluate}}.npy"
+
+
+def names_of(study: Resolver, section: str, *kinds: str) -> str:
+    """A pattern of the names, with overrides or without, of entries of these kinds: for rules that serve only them."""
+    names = [re.escape(name) for name, entry in study.config[section].items() if entry["kind"] in kinds]
+    return rf"({'|'.join(names)})(\+[^/]+)?" if names else "(?!)"
+
+
+def users(file: str | Path) -> str:
+    """A path of the user's, as Snakemake looks for it."""
+    return str(Path(file).expanduser())
+
+
+# ----------------------------------------------------------------------------------------------------------------- data
+def raw_data(study: Resolver, dataset: str) -> list[str]:
+    """The files that a dataset is made of: its downloads, or what the user brings."""
+    entry = study.entry("datasets", dataset)
+    if "path" in entry:
+        return [users(entry["path"])]
+    return [DOWNLOAD.format(source=dataset, file=file["name"]) for file in entry.get("files", {}).values()]
+
+
+def declared_file(study: Resolver, source: str, file: str) -> Mapping[str, Any]:
+    """What config.yaml says of one file: its name and checksum; of a plate's archive the name. Not its mirrors: bytes
+    with the right checksum are the same from anywhere."""
+    files: Mapping[str, Mapping[str, Any]] = study.source(source).get("files", {})
+    return next((declared for declared in files.values() if declared["name"] == file), {"name": file})
+
+
+def simulated(study: Resolver, source: str, file: str) -> list[str]:
+    """The file to download where a simulation makes it."""
+    return [SIMULATION.format(screen=source, file=file)] if "simulation" in study.source(source) else []
+
+
+# ---------------------------------------------------------------------------------------------------------------- cells
+def screen_files(study: Resolver, screen: str) -> dict[str, str]:
+    """The files in which it stands which fields a screen has."""
+    entry = study.entry("screens", screen)
+    if entry["kind"] != "bbbc021":
+        return {key: users(entry[key]) for key in ("path", "platemap") if key in entry}
+    return {key: DOWNLOAD.format(source=screen, file=file["name"]) for key, file in entry["files"].items()}
+
+
+def pictures(study: Resolver, screen: str, plate: str) -> str:
+    """Where the images of a screen's plate are: its archive, or the folder that the user brings."""
+    entry = study.entry("screens", screen)
+    if entry["kind"] == "bbbc021":
+        return DOWNLOAD.format(source=screen, file=entry["archive"].format(plate=plate))
+    return users(entry["path"] if entry["kind"] == "pattern" else Path(entry["path"]).parent)
+
+
+def locations(study: Resolver, screen: str) -> list[str]:
+    """Centres of cells that the user brings in place of detected ones."""
+    entry = study.entry("screens", screen)
+    return [users(entry["locations"])] if "locations" in entry else []
+
+
+def cell_files(study: Resolver, dataset: str) -> dict[str, list[str]]:
+    """What a dataset of cells is made of: the table of its screen's fields, and one file of each kind per plate."""
+    entry = study.entry("datasets", dataset)
+    screen, plates = entry["screen"], entry["plates"]
+    patterns = {"illumination": ILLUMINATION, "nuclei": NUCLEI, "intensities": INTENSITIES}
+    if "simulation" in study.entry("screens", screen):
+        patterns["truth"] = TRUTH
+    return {
+        "fields": [FIELDS.format(screen=screen)],
+        "pictures": [pictures(study, screen, plate) for plate in plates],
+        **{
+            kind: [pattern.format(screen=screen, plate=plate) for plate in plates] for kind, pattern in patterns.items()
+        },
+    }
+
+
+# ----------------------------------------------------------------------------------------------------------------- runs
+def of_run(study: Resolver, pattern: str, run: Run, **more: object) -> str:
+    """The file of a run."""
+    return pattern.format(scale=study.scale, **vars(study.on_disk(run)), **more)
+
+
+def embeddings(study: Resolver, run: Run) -> str:
+    """The embeddings that are evaluated; an encoder that nobody trained here has no projector."""
+    evaluated = study.config["measures"]["evaluate"] if study.is_trained(run) else "encoder"
+    return of_run(study, EMBEDDINGS, run, evaluate=evaluated)
+
+
+def weights(study: Resolver, run: Run) -> list[str]:
+    """The weights that the run's encoder starts from: ImageNet's, a file of the user's, or none."""
+    init = study.resolve(run)["backbone"]["init"]
+    imagenet = WEIGHTS.format(weights=study.torchvision_name(run))
+    return {"random": [], "imagenet": [imagenet]}.get(init, [users(init)])
+
+
+def lpips_weights(study: Resolver) -> list[str]:
+    """AlexNet's ImageNet weights: what the download said, a file of the user's, or none."""
+    chosen = study.config["measures"]["lpips"]["weights"]
+    return {"none": [], "download": [WEIGHTS.format(weights="alexnet")]}.get(chosen, [users(chosen)])
+
+
+def checkpoint(study: Resolver, settings: Mapping[str, Any], code: str) -> str:
+    """Of a training that is not done: outside the declared outputs, which Snakemake deletes when a job fails, and named
+    by the settings and the code of what is trained."""
+    identity = hashlib.sha256(json.dumps([settings, code], sort_keys=True).encode()).hexdigest()[:20]
+    return f"{RESULTS}/checkpoints/{identity}.pt".format(scale=study.scale)
+
+
+# --------------------------------------------------------------------------------------------------------------- panels
+def panel_file(study: Resolver, panel: Panel, suffix: str) -> str:
+    """A file of a panel: csv, md, tex, claims.csv; png, pdf; log."""
+    return f"{RESULTS}/panels/{panel.paper}/{panel.item}.{suffix}".format(scale=study.scale)
+
+
+def first_look(study: Resolver, panels: Iterable[Panel]) -> list[str]:
+    """The file of each panel that people look at first."""
+    return [panel_file(study, panel, "md" if panel.is_table else "png") for panel in panels]

@@ -1,0 +1,217 @@
+"""Names → settings: what config.yaml says of a dataset, a transform, a run, under all overrides and defaults.
+
+Every name is resolved once. What is handed out is shared by all who ask for it: it is to be read, not changed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from phenoviews.errors import UserError
+from phenoviews.study import names
+from phenoviews.study.document import merge
+from phenoviews.study.run import AXES, Run
+from phenoviews.study.schema import complete, nearest, part, validate
+
+# The kind of method that trains nothing: an encoder as it is given, ImageNet's or with random weights.
+FROZEN = "frozen"
+
+# A dataset's `split_seed`: what is drawn of it is drawn by the seed of the run that uses it.
+BY_RUN = "run"
+
+SMALL = 64  # pixels: up to here `stem: auto` is the papers' stem for small images
+
+# How a dataset is shown to a network: size in pixels; mean and std of values in [0, 1], or `own`.
+SHOWN = ("size", "mean", "std")
+
+
+class Resolver:
+    """A complete config document at its scale, and what its names stand for."""
+
+    def __init__(self, config: dict[str, Any]):
+        self.config = config
+        self.scale: str = config["scale"]
+
+    # ------------------------------------------------------------------------------------------------------- entries
+    def base(self, section: str, name: str) -> Any:
+        """The entry of `name` in `section` without the name's overrides."""
+        base = names.parse(name)[0]
+        if base not in self.config[section]:
+            kind = section.removesuffix("s")
+            raise UserError(f"config: unknown {kind} '{base}'{nearest(base, self.config[section])}")
+        return self.config[section][base]
+
+    def entry(self, section: str, name: str) -> Any:
+        """The entry that `name` (with overrides) stands for in `section`, complete with defaults. A method's is without
+        what recipes change in it."""
+        return self._overridden(section, name)[0]
+
+    def spelling(self, section: str, name: str) -> str:
+        """The one spelling of a name."""
+        return self._overridden(section, name)[1]
+
+    # A study lives as long as its process, so that nothing is lost by what its methods' caches keep alive.
+    @functools.cache  # noqa: B019
+    def _overridden(self, section: str, name: str) -> tuple[Any, str]:
+        changed, spelling = names.override(self.base(section, name), name)
+        validate(changed, [section, name], part(section.removesuffix("s")))
+        return changed, spelling
+
+    @functools.cache  # noqa: B019
+    def pair(self, method: str, recipe: str) -> dict[str, Any]:
+        """A method as a recipe has it, with its training if it is trained."""
+        settings = self.config["recipes"][recipe]
+        entry = merge(self.base("methods", method), settings["methods"].get(method, {}))
+        where = ["recipes", recipe, "methods", method]
+        training = merge(settings["training"], entry.pop("training", {})) if entry["kind"] != FROZEN else None
+        validate(entry, where, part("method"))
+        entry = complete(entry, part("method"))
+        if training is None:
+            return entry
+        validate(training, [*where, "training"], part("training"))
+        return {**entry, "training": training}
+
+    @functools.cache  # noqa: B019
+    def _method(self, name: str, recipe: str) -> tuple[dict[str, Any], str]:
+        """A method with its training, as the recipe of a dataset has it → (entry, the name's one spelling)."""
+        changed, spelling = names.override(self.pair(names.parse(name)[0], recipe), name)
+        validate(without(changed, "training"), ["methods", name], part("method"))
+        if "training" in changed:
+            validate(changed["training"], ["methods", name, "training"], part("training"))
+        return changed, spelling
+
+    @functools.cache  # noqa: B019
+    def sets(self, name: str) -> list[dict[str, Any]]:
+        """A transform as `[{"weight": w, "views": [pipeline, pipeline]}, …]`; one set unless it is a sum."""
+        entry = self.entry("transforms", name)
+        if isinstance(entry, dict) and "sum" in entry:
+            return [
+                {**inner, "weight": term["weight"]} for term in entry["sum"] for inner in self.sets(term["transform"])
+            ]
+        views = [entry, entry] if isinstance(entry, list) else [entry["first"], entry["second"]]
+        for pipeline in views:
+            if [operation for step in pipeline for operation in step].count("normalize") != 1:
+                raise UserError(
+                    f"config: transforms.{name}: needs `normalize: {{}}` exactly once, at its end as a rule"
+                )
+        return [{"weight": 1.0, "views": views}]
+
+    # ------------------------------------------------------------------------------------------------------ datasets
+    def data(self, name: str) -> dict[str, Any]:
+        """What the arrays of a dataset depend on: not its mirrors, not how it is shown to a network."""
+        entry = self.entry("datasets", name)
+        if entry.get("split_seed") == BY_RUN:
+            raise UserError(
+                f"dataset '{name}' is drawn by the seed of each run; ask for '{name}+split_seed=5', or another"
+            )
+        return without(entry, "label", "images", "recipe", "mirrors", *SHOWN)
+
+    def source(self, name: str) -> Mapping[str, Any]:
+        """The dataset or screen that has files to download."""
+        entry: Mapping[str, Any] = self.entry("screens" if name in self.config["screens"] else "datasets", name)
+        return entry
+
+    def screen(self, name: str, *stages: str) -> dict[str, Any]:
+        """What the table of a screen's fields depends on, and the settings of the named stages of its way to cells."""
+        others = {"illumination", "nuclei", "intensity"} - set(stages)
+        unused = ("label", "mirrors", "files", "archive", "checksums", "simulation", "locations", "control_columns")
+        return {"name": name, **without(self.entry("screens", name), *others, *unused)}
+
+    def cells(self, name: str) -> dict[str, Any]:
+        """What the arrays of a dataset of a screen's cells depend on: its entry, and of its screen what chooses
+        cells."""
+        screen = self.entry("screens", self.entry("datasets", name)["screen"])
+        of_screen = {key: screen[key] for key in ("channels", "control", "control_columns")}
+        return {"name": name, **self.data(name), **of_screen, "diameter": screen["nuclei"]["diameter"]}
+
+    def evaluated(self, name: str) -> str:
+        """The images that are embedded and measured: the `test` split; of treatments `all`, as paper B does it."""
+        return "all" if self.entry("datasets", name)["kind"] == "treatments" else "test"
+
+    def shown(self, name: str) -> dict[str, Any]:
+        """How a dataset is shown to a network."""
+        entry = self.entry("datasets", name)
+        return {key: entry[key] for key in SHOWN}
+
+    # ---------------------------------------------------------------------------------------------------------- runs
+    @functools.cache  # noqa: B019
+    def spelled(self, run: Run) -> Run:
+        """The run under the one spelling of its names."""
+        recipe = self.entry("datasets", run.dataset)["recipe"]
+        spellings = {axis: self.spelling(AXES[axis], getattr(run, axis)) for axis in AXES if axis != "method"}
+        return replace(run, method=self._method(run.method, recipe)[1], **spellings)
+
+    @functools.cache  # noqa: B019
+    def on_disk(self, run: Run) -> Run:
+        """The run as its path names it: what of its dataset is drawn by the run's seed has that seed in its name."""
+        if self.entry("datasets", run.dataset).get("split_seed") != BY_RUN:
+            return run
+        return replace(run, dataset=self.spelling("datasets", f"{run.dataset}+split_seed={run.seed}"))
+
+    def is_trained(self, run: Run) -> bool:
+        return bool(self.base("methods", run.method)["kind"] != FROZEN)
+
+    @functools.cache  # noqa: B019
+    def resolve(self, run: Run) -> dict[str, Any]:
+        """Everything that a training is given, as plain data: dataset, transform, method, training, backbone, probe,
+        seed. Of an encoder that is not trained here it has no training."""
+        if (there := self.on_disk(self.spelled(run))) != run:
+            raise UserError(f"run '{run.name}': its one spelling is '{there.name}'; ask for that")
+        recipe = self.entry("datasets", run.dataset)["recipe"]
+        method = self._method(run.method, recipe)[0]
+        frozen = method["kind"] == FROZEN
+        # A frozen encoder sees what it was made for.
+        shown = {key: method[key] for key in SHOWN} if frozen else self.shown(run.dataset)
+        dataset = {"name": run.dataset, **shown, "evaluated": self.evaluated(run.dataset)}
+        check_own(f"run '{run.name}'", dataset)
+        hyperparameters = without(method, "label", "training", *(("backbone", *SHOWN) if frozen else ()))
+        resolved = {
+            "name": run.name,
+            "scale": self.scale,
+            "dataset": dataset,
+            "transform": {"name": run.transform, "sets": self.sets(run.transform)},
+            "method": {"name": run.method, **hyperparameters},
+            "backbone": self._backbone(run.backbone, dataset["size"], method["backbone"] if frozen else {}),
+            "probe": self._probe(recipe),
+            "evaluate": self.config["measures"]["evaluate"],
+            "seed": run.seed,
+        }
+        if frozen:
+            return resolved
+        if method["training"]["keep"] == "best_ami" and dataset["evaluated"] == "all":
+            raise UserError(f"run '{run.name}': `keep: best_ami` needs a test split, and treatments have none")
+        return {**resolved, "training": method["training"]}
+
+    def _backbone(self, name: str, size: int, of_method: Mapping[str, Any]) -> dict[str, Any]:
+        """`of_method`: what a frozen encoder is; but a file of weights that the user names stays."""
+        entry = without(self.entry("backbones", name), "label", "gmacs")
+        users = {} if entry["init"] == "random" else {"init": entry["init"]}
+        backbone = {"name": name, **entry, **of_method, **users}
+        stem = ("small" if size <= SMALL else "standard") if backbone["stem"] == "auto" else backbone["stem"]
+        return {**backbone, "stem": stem}
+
+    @functools.cache  # noqa: B019
+    def _probe(self, recipe: str) -> dict[str, Any]:
+        probe = self.config["recipes"][recipe]["probe"]
+        (one,) = self.sets(probe["transform"])
+        return {**probe, "transform": one["views"][0]}
+
+    def torchvision_name(self, run: Run) -> str:
+        """What torchvision calls the backbone of a run: `vgg11_bn` for a VGG11 with batch normalisation."""
+        backbone = self.resolve(run)["backbone"]
+        kind: str = backbone["kind"]
+        return kind + ("_bn" if kind.startswith("vgg") and backbone["batch_norm"] else "")
+
+
+def check_own(where: str, dataset: Mapping[str, Any]) -> None:
+    """Refuse a mean of the data's own with a deviation that is given, and the reverse."""
+    if (dataset["mean"] == "own") != (dataset["std"] == "own"):
+        raise UserError(f"config: {where}: `mean` and `std` are both `own`, or both numbers")
+
+
+def without(entry: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """A mapping without some of its keys."""
+    return {key: value for key, value in entry.items() if key not in keys}

@@ -1,0 +1,55 @@
+"""What `resources/` has on a panel: the values that its paper printed, and the claims on it.
+
+They are parameters of the panel's rule, so that a word that changes in one of them makes that panel again and no other.
+A paper of the user's own need not have any.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from phenoviews.errors import UserError
+from phenoviews.study.document import ROOT
+from phenoviews.study.panel import Panel
+
+RESOURCES = ROOT / "resources"
+
+
+def published(panel: Panel, folder: Path = RESOURCES) -> list[dict[str, str]]:
+    """The published values of a panel, by the columns of `resources/published/README.md`, as texts."""
+    rows = _published(folder / "published" / f"{panel.paper}.csv")
+    return [row for row in rows if row["panel"] == panel.item]
+
+
+def claims(panel: Panel, folder: Path = RESOURCES) -> list[dict[str, Any]]:
+    """The claims on a panel, as `panels/comparisons.py` says how they are written.
+
+    Raises:
+        UserError: a file that is not YAML.
+    """
+    found: list[dict[str, Any]] = _claims(folder / "claims" / f"{panel.paper}.yaml").get(panel.name, [])
+    return found
+
+
+@functools.cache
+def _published(file: Path) -> list[dict[str, str]]:
+    if not file.exists():
+        return []
+    with file.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+@functools.cache
+def _claims(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    try:
+        found: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+    return found
