@@ -115,7 +115,10 @@ SIMULATION = "results/simulation/{screen}/{file}"
 SCREEN = "results/screens/{screen}"
 FIELDS = f"{SCREEN}/fields.parquet"
 ILLUMINATION = f"{SCREEN}/illumination/{{plate}}.npy"
+LIGHT = f"{SCREEN}/illumination/{{plate}}.png"
 NUCLEI = f"{SCREEN}/nuclei/{{plate}}.parquet"
+QC = f"{SCREEN}/qc/{{plate}}.csv"
+OVERLAY = f"{SCREEN}/qc/{{plate}}.png"
 DETECTION = f"{SCREEN}/detection/{{plate}}.json"
 INTENSITIES = f"{SCREEN}/intensities/{{plate}}.json"
 IMAGES = "results/data/{dataset}/images.npy"
@@ -194,6 +197,16 @@ def pictures(name, plate) -> str:
 
 def pictures_of(wildcards) -> str:
     return pictures(wildcards.screen, wildcards.plate)
+
+
+def plate_pictures(panel) -> list[str]:
+    """The pictures of the plates whose cells a panel's runs see, by which a person judges those cells."""
+    datasets = dict.fromkeys(run.dataset for run in study.runs(panel))
+    entries = [told(study.entry, "datasets", name) for name in datasets]
+    plates = dict.fromkeys(
+        (entry["screen"], plate) for entry in entries if "screen" in entry for plate in entry["plates"]
+    )
+    return [file.format(screen=screen, plate=plate) for screen, plate in plates for file in (OVERLAY, LIGHT)]
 
 
 def locations(wildcards) -> list[str]:
