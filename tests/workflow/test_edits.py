@@ -94,14 +94,24 @@ def test_the_code_that_a_rule_states_is_the_code_that_it_runs(study, recorded):
         code = reached(record["script"], chosen(record))
         assert set(record["modules"]) <= set(code), f"{record['rule']} imports more than it states"
         for file, name in record["definitions"]:
-            module = ".".join(["phenoviews", *file.removesuffix(".py").removesuffix("__init__").strip(os.sep).split(os.sep)])
+            module = ".".join(
+                ["phenoviews", *file.removesuffix(".py").removesuffix("__init__").strip(os.sep).split(os.sep)]
+            )
             assert name.startswith("<") or name in code[module], f"{record['rule']} runs {module}.{name} unstated"
     # Those that need what a small study has not: a simulated plate's score, a projector's output, ImageNet's weights.
     assert scripts - seen <= {"detection.py", "embed.py", "weights.py"}
 
 
 # --------------------------------------------------------------------------------------------- what an edit runs again
-PANELS = {"small_digits", "small_map", "small_nearest", "small_cells", "small_doses", "small_scores", "small_treatments"}
+PANELS = {
+    "small_digits",
+    "small_map",
+    "small_nearest",
+    "small_cells",
+    "small_doses",
+    "small_scores",
+    "small_treatments",
+}
 TRAINED = {"pretrain", "probe", "clusters", "tsne", "score", "structure", *PANELS} - {"small_doses"}
 
 

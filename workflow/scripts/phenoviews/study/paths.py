@@ -25,8 +25,11 @@ TRUTH = SIMULATION.replace("{file}", "{plate}.truth.parquet")
 SCREEN = "results/screens/{screen}"
 FIELDS = f"{SCREEN}/fields.parquet"
 ILLUMINATION = f"{SCREEN}/illumination/{{plate}}.npy"
+LIGHT = f"{SCREEN}/illumination/{{plate}}.png"
 NUCLEI = f"{SCREEN}/nuclei/{{plate}}.parquet"
 INTENSITIES = f"{SCREEN}/intensities/{{plate}}.json"
+QC = f"{SCREEN}/qc/{{plate}}.csv"
+OVERLAY = f"{SCREEN}/qc/{{plate}}.png"
 DETECTION = f"{SCREEN}/detection/{{plate}}.json"
 
 IMAGES = "results/data/{dataset}/images.npy"
@@ -107,6 +110,15 @@ def cell_files(study: Resolver, dataset: str) -> dict[str, list[str]]:
             kind: [pattern.format(screen=screen, plate=plate) for plate in plates] for kind, pattern in patterns.items()
         },
     }
+
+
+def plate_pictures(study: Resolver, runs: Iterable[Run]) -> list[str]:
+    """The pictures of the plates whose cells these runs see, by which a person judges those cells."""
+    entries = [study.entry("datasets", name) for name in dict.fromkeys(run.dataset for run in runs)]
+    plates = dict.fromkeys(
+        (entry["screen"], plate) for entry in entries if "screen" in entry for plate in entry["plates"]
+    )
+    return [file.format(screen=screen, plate=plate) for screen, plate in plates for file in (OVERLAY, LIGHT)]
 
 
 # ----------------------------------------------------------------------------------------------------------------- runs

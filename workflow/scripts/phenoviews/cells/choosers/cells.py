@@ -50,7 +50,7 @@ def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
                     f"{name}: {wanted} cells {what} are asked for, {len(there)} are there; lower `cells` or add plates"
                 )
         controls, treated = (of.iloc[rng.permutation(len(of))[:wanted]] for of in (controls, treated))
-    chosen = pd.concat([controls, treated]).sort_index()
+    chosen: pd.DataFrame = pd.concat([controls, treated]).sort_index()
     label = (~chosen["Metadata_Control"]).to_numpy(np.int64)
     wells = chosen["Metadata_Plate"] + "/" + chosen["Metadata_Well"]
     chosen = chosen.assign(split=splits(label, wells, dataset), label=label, **{"class": chosen["Metadata_Compound"]})
@@ -68,7 +68,8 @@ def splits(label: np.ndarray, wells: pd.Series, dataset: Mapping[str, Any]) -> n
             return stratified(label, ["untreated", "treated"], *fractions, seed)
         of_well = pd.Series(label, index=wells.to_numpy()).groupby(level=0).first()
         drawn = stratified(of_well.to_numpy(), ["wells of untreated", "wells of treated"], *fractions, seed)
-        return wells.map(dict(zip(of_well.index, drawn, strict=True))).to_numpy(object)
+        split: np.ndarray = wells.map(dict(zip(of_well.index, drawn, strict=True))).to_numpy(object)
+        return split
     except UserError as error:
         raise UserError(f"datasets.{dataset['name']}: {error}") from None
 

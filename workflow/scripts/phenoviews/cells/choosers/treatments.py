@@ -51,7 +51,8 @@ def subset(
     if not 0 < fraction <= 1:
         raise UserError(f"subset: the fraction is {fraction}; give one above 0, up to 1")
     chosen = np.zeros(len(table), dtype=bool)
-    for name, rows in table.reset_index(drop=True).groupby(list(by), sort=True).indices.items():
+    groups: Mapping[Any, Any] = table.reset_index(drop=True).groupby(list(by), sort=True).indices
+    for name, rows in groups.items():
         # From the group's own name, so that a treatment more or less moves no other's draw.
         words = np.frombuffer("\0".join(map(str, name)).encode(), dtype=np.uint8)
         order = np.random.default_rng([seed, *words.tolist()]).permutation(np.sort(rows))
@@ -61,7 +62,8 @@ def subset(
 
 def evaluated(table: pd.DataFrame, chosen: np.ndarray) -> np.ndarray:
     """(rows,) bool: what a subset is evaluated on: its rows, and all rows of the controls (ambiguity B-6)."""
-    return np.asarray(chosen) | table[CONTROL].to_numpy()
+    kept: np.ndarray = np.asarray(chosen) | table[CONTROL].to_numpy()
+    return kept
 
 
 def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
