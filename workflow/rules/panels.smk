@@ -8,7 +8,7 @@ for panel in study.panels.values():
             name:
                 panel.name
             input:
-                ancient(user_errors(paths.plate_pictures, study, study.runs(panel))),
+                ancient(paths.plate_pictures(study, [run.dataset for run in study.runs(panel)])),
                 **table_inputs(panel),
                 published=published_of(panel),
                 claims=claims_on(panel),
@@ -31,7 +31,7 @@ for panel in study.panels.values():
             name:
                 panel.name
             input:
-                ancient(user_errors(paths.plate_pictures, study, study.runs(panel))),
+                ancient(paths.plate_pictures(study, [run.dataset for run in study.runs(panel)])),
                 **figure_inputs(panel),
                 published=published_of(panel),
                 claims=claims_on(panel),

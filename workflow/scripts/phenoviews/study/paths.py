@@ -112,9 +112,9 @@ def cell_files(study: Resolver, dataset: str) -> dict[str, list[str]]:
     }
 
 
-def plate_pictures(study: Resolver, runs: Iterable[Run]) -> list[str]:
-    """The pictures of the plates whose cells these runs see, by which a person judges those cells."""
-    entries = [study.entry("datasets", name) for name in dict.fromkeys(run.dataset for run in runs)]
+def plate_pictures(study: Resolver, datasets: Iterable[str]) -> list[str]:
+    """The pictures of the plates that these datasets have cells of, by which a person judges those cells."""
+    entries = [study.entry("datasets", name) for name in dict.fromkeys(datasets)]
     plates = dict.fromkeys(
         (entry["screen"], plate) for entry in entries if "screen" in entry for plate in entry["plates"]
     )
