@@ -88,5 +88,6 @@ def windows(field: np.ndarray, cells: pd.DataFrame, side: int) -> np.ndarray:
 
 def scaled(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Values between low and high as uint8, 0 to 255, rounded; what lies beyond is clipped."""
-    low, high = np.float32(low), np.float32(high)
-    return np.rint(np.clip((values - low) * (255 / (high - low)), 0, 255)).astype(np.uint8)
+    low, high = np.asarray(low, np.float32), np.asarray(high, np.float32)
+    levels: np.ndarray = np.rint(np.clip((values - low) * (255 / (high - low)), 0, 255)).astype(np.uint8)
+    return levels

@@ -65,7 +65,7 @@ def prepare(
                     yield ~found if dataset["invert"] else found
                     bar.update(len(found))
 
-    dtype = np.uint16 if dataset["intensity"] == "raw" else np.uint8
+    dtype = np.dtype(np.uint16 if dataset["intensity"] == "raw" else np.uint8)
     write_chunks(images, index, cut(), (len(chosen), side, side, len(channels)), dtype, table.reset_index(drop=True))
 
 

@@ -68,7 +68,8 @@ def splits(label: np.ndarray, wells: pd.Series, dataset: Mapping[str, Any]) -> n
             return stratified(label, ["untreated", "treated"], *fractions, seed)
         of_well = pd.Series(label, index=wells.to_numpy()).groupby(level=0).first()
         drawn = stratified(of_well.to_numpy(), ["wells of untreated", "wells of treated"], *fractions, seed)
-        return wells.map(dict(zip(of_well.index, drawn, strict=True))).to_numpy(object)
+        split: np.ndarray = wells.map(dict(zip(of_well.index, drawn, strict=True))).to_numpy(object)
+        return split
     except UserError as error:
         raise UserError(f"datasets.{dataset['name']}: {error}") from None
 

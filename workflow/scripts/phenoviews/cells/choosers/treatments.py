@@ -61,7 +61,8 @@ def subset(
 
 def evaluated(table: pd.DataFrame, chosen: np.ndarray) -> np.ndarray:
     """(rows,) bool: what a subset is evaluated on: its rows, and all rows of the controls (ambiguity B-6)."""
-    return np.asarray(chosen) | table[CONTROL].to_numpy()
+    kept: np.ndarray = np.asarray(chosen) | table[CONTROL].to_numpy()
+    return kept
 
 
 def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:

@@ -76,7 +76,7 @@ def photograph(rng: np.random.Generator, light: np.ndarray, optics: Optics, full
 
 def _haze(seen: np.ndarray, scale: float) -> np.ndarray:
     """Light from far out of focus: a tenth, spread over half a cell; computed on every fourth pixel."""
-    few = ndimage.gaussian_filter(seen[::4, ::4], 25 * scale / 4, mode="nearest")
+    few: np.ndarray = ndimage.gaussian_filter(seen[::4, ::4], 25 * scale / 4, mode="nearest")
     for axis, side in enumerate(seen.shape):
         position = np.minimum(np.arange(side, dtype=np.float32) / 4, few.shape[axis] - 1)
         left = np.minimum(position.astype(np.intp), few.shape[axis] - 2)

@@ -223,7 +223,8 @@ UNTREATED = Programme(
 
 def response(dose: float, ec50: float, hill: float) -> float:
     """The share of cells that respond, by Hill's equation; doses and `ec50` in µM."""
-    return 1 / (1 + (ec50 / dose) ** hill)
+    share: float = 1 / (1 + (ec50 / dose) ** hill)
+    return share
 
 
 def draw_phenotypes(rng: np.random.Generator, expected: float, moa: str, response: float) -> list[str]:
@@ -237,4 +238,4 @@ def draw_phenotypes(rng: np.random.Generator, expected: float, moa: str, respons
 
 def _one(rng: np.random.Generator, programme: Programme) -> str:
     weights = np.array(list(programme.phenotypes.values()))
-    return rng.choice(list(programme.phenotypes), p=weights / weights.sum())
+    return str(rng.choice(list(programme.phenotypes), p=weights / weights.sum()))

@@ -88,7 +88,8 @@ def _ellipse(window: _Window, blob: Blob) -> np.ndarray:
     cos, sin = np.cos(angle), np.sin(angle)
     along = ((window.x - x) * cos + (window.y - y) * sin) / long
     across = ((window.y - y) * cos - (window.x - x) * sin) / short
-    return np.sqrt(along * along + across * across)
+    distance: np.ndarray = np.sqrt(along * along + across * across)
+    return distance
 
 
 def _nucleus(
@@ -163,8 +164,8 @@ def _body(
     hollow = np.zeros(window.shape, dtype=np.float32)
     if not look.round:
         for nucleus in cell.nuclei:
-            for x, y, *rest in nucleus.blobs:
-                at = (x + nucleus.x - cell.x, y + nucleus.y - cell.y, *rest)
+            for x, y, long, short, turn, light in nucleus.blobs:
+                at = (x + nucleus.x - cell.x, y + nucleus.y - cell.y, long, short, turn, light)
                 hollow = np.maximum(hollow, np.clip((1 - _ellipse(window, at)) * 2.5 + 0.5, 0, 1))
     patches = 1 + 0.22 * _cut(rng, textures["patches"], window.shape)
     mesh = 1 + 0.2 * look.mesh * _cut(rng, textures["mesh"], window.shape)
@@ -224,7 +225,7 @@ def _filaments(rng: np.random.Generator, points: Points, cell: Cell, stained: fl
     bundles = (-(-look.filaments // bundle), 1)
     side = rng.choice([-1, 1], bundles)
     arc = rng.random(bundles) < look.arcs
-    around = rng.uniform(0, 2 * np.pi, bundles)
+    around: np.ndarray = rng.uniform(0, 2 * np.pi, bundles)
     # More of them leave along the cell than across it.
     around -= 0.3 * np.sin(2 * (around - cell.angle))
     core = look.nucleus * NUCLEUS * scale
@@ -232,7 +233,7 @@ def _filaments(rng: np.random.Generator, points: Points, cell: Cell, stained: fl
     aslant = np.where(arc, rng.normal(1.5, 0.15, bundles), np.abs(rng.normal(0.4, 0.8, bundles)) * look.curl)
     bend = np.where(arc, rng.uniform(0.8, 1.1, bundles) / away, rng.normal(0.45, 0.4, bundles) * look.curl / cell.size)
     steps = int(20 + 36 * scale)
-    pace = rng.uniform(0.7, 1.9, bundles) * cell.size / steps
+    pace: np.ndarray = rng.uniform(0.7, 1.9, bundles) * cell.size / steps
     turn = side * (np.minimum(aslant, 1.9) + bend * pace * np.arange(steps))
     start = np.concatenate([away, around, pace, turn], axis=1).repeat(bundle, axis=0)[: look.filaments]
     away, around, pace, turn = (part.astype(np.float32) for part in np.split(start, [1, 2, 3], axis=1))

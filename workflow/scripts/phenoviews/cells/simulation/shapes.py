@@ -47,7 +47,8 @@ class Cell:
 def extent(full: Mapping[str, Any]) -> float:
     """How much larger than its picture the area is in which cells lie."""
     edge = 2 * MARGIN * full["magnification"]
-    return (full["height"] + edge) * (full["width"] + edge) / (full["height"] * full["width"])
+    larger: float = (full["height"] + edge) * (full["width"] + edge) / (full["height"] * full["width"])
+    return larger
 
 
 def place(rng: np.random.Generator, names: Sequence[str], full: Mapping[str, Any]) -> list[Cell]:
@@ -64,7 +65,7 @@ def place(rng: np.random.Generator, names: Sequence[str], full: Mapping[str, Any
         angle = rng.uniform(0, 2 * np.pi)
         nuclei = _nuclei(rng, look, angle, size * scale, centre)
         body = RADIUS * look.size * size * scale * (1.0 if look.round else rng.lognormal(0, 0.1))
-        cells.append(Cell(name, look, *centre, angle, body, _outline(rng, look, angle) * body, nuclei))
+        cells.append(Cell(name, look, centre[0], centre[1], angle, body, _outline(rng, look, angle) * body, nuclei))
     _meet(rng, cells)
     return cells
 
@@ -113,7 +114,8 @@ def _outline(rng: np.random.Generator, look: Phenotype, angle: float) -> np.ndar
         away = np.abs((THETA - where + np.pi) % (2 * np.pi) - np.pi)
         # Pointed, with hollow flanks: the membrane hangs between the points where the cell holds on.
         radius += look.reach * rng.uniform(0.3, 1.1) * np.exp(-away / rng.uniform(0.07, 0.35))
-    return np.clip(radius, 0.35, 3.5)
+    outline: np.ndarray = np.clip(radius, 0.35, 3.5)
+    return outline
 
 
 def _meet(rng: np.random.Generator, cells: list[Cell]) -> None:
@@ -147,7 +149,7 @@ def _nuclei(rng: np.random.Generator, look: Phenotype, angle: float, scale: floa
     turn = angle + rng.normal(0, 0.35)
     side = NUCLEUS * look.nucleus * scale
     if look.nuclei == 1:
-        return [Nucleus(*centre, FORMS[look.form](rng, look, turn, side))]
+        return [Nucleus(centre[0], centre[1], FORMS[look.form](rng, look, turn, side))]
     # Daughters lie across the cell's long axis, plates of dividing cells along it.
     apart = 1.22 * side if look.form == "ellipse" else 1.0 * NUCLEUS * scale
     away = angle if look.round else angle + rng.normal(0, 0.4)
