@@ -25,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
 from phenoviews.cells import nuclei
 from phenoviews.cells.crops import crops, inside
 from phenoviews.cells.illumination import illumination
+from phenoviews.panels.style import save
+from phenoviews.pictures import overlay
 
 SHAPE = 1024, 1280
 CHANNELS = ["DNA", "tubulin", "actin"]
@@ -70,7 +72,7 @@ def main() -> None:
     times["illumination"] = time.process_time() - start
 
     start = time.process_time()
-    table, quality, levels, views = nuclei.examine(
+    table, quality, levels = nuclei.examine(
         fields(), function, NUCLEI, {"low": 0.1, "high": 99.9}, CHANNELS, total=arguments.fields
     )
     times["nuclei, quality, percentiles"] = time.process_time() - start
@@ -87,8 +89,11 @@ def main() -> None:
     print(f"{cut} crops of {side} px from {arguments.fields} fields")
 
     start = time.process_time()
+    why = overlay.chosen(quality)
+    again = ((row, image[:1]) for row, image in fields() if row["Metadata_Field"] in why)
+    views = overlay.views(again, why, function[:1], table, NUCLEI)
     with tempfile.TemporaryDirectory() as folder:
-        nuclei.picture(views, quality, "plate").savefig(Path(folder) / "plate.png", dpi=300)
+        save(overlay.picture(views, quality, "plate"), Path(folder) / "plate.png")
     print(f"{'picture, once per plate':<30}{time.process_time() - start:>8.1f} s")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory {peak:.0f} MiB, of which {before:.0f} before the first field (libraries and five fields)")

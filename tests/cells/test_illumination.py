@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
-from phenoviews.cells.illumination import correct, illumination, picture, write
+from phenoviews.cells.illumination import correct, illumination, write
 from phenoviews.errors import UserError
 
 PARAMS = {"smoothing": 0.4, "even_fields": 10, "quantile": 0.02}
@@ -97,22 +96,13 @@ def test_one_large_image_is_done_in_bounds():
     np.testing.assert_allclose(function, 1, atol=1e-5)
 
 
-def test_the_rule_writes_the_function_and_its_picture(tmp_path):
+def test_the_rule_writes_the_function(tmp_path):
     images = [(pd.Series({"Metadata_Field": str(number)}), image) for number, image in enumerate(fields(5))]
-    npy, png = tmp_path / "a" / "plate.npy", tmp_path / "a" / "plate.png"
-    write(iter(images), ["DNA", "actin"], PARAMS, npy, png, "plate", total=5)
-    np.testing.assert_array_equal(
-        np.load(npy, allow_pickle=False), illumination([image for _, image in images], PARAMS)
-    )
-    assert Image.open(png).size[0] == 2100
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["plate.npy", "plate.png"]
+    npy = tmp_path / "a" / "plate.npy"
+    write(iter(images), PARAMS, npy, "plate", total=5)
+    function = illumination([image for _, image in images], PARAMS)
+    np.testing.assert_array_equal(np.load(npy, allow_pickle=False), function)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["plate.npy"]
     with pytest.raises(UserError, match="plate empty: the plate has no fields"):
-        write(iter([]), ["DNA"], PARAMS, tmp_path / "b.npy", tmp_path / "b.png", "empty")
+        write(iter([]), PARAMS, tmp_path / "b.npy", "empty")
     assert not list(tmp_path.glob("*.*"))
-
-
-def test_the_picture_shows_each_channel_on_one_scale():
-    figure = picture(illumination(fields(5), PARAMS), ["DNA", "actin"], "plate")
-    maps = [ax.images[0] for ax in figure.axes if ax.images]
-    assert [ax.get_title() for ax in figure.axes[:2]] == ["DNA", "actin"]
-    assert len({image.get_clim() for image in maps[:2]}) == 1

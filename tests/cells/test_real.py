@@ -10,6 +10,7 @@ from tests.cells.mosaics import SIDE, centres, pack, published
 
 from phenoviews.cells import illumination, nuclei
 from phenoviews.cells.crops import crops, inside
+from phenoviews.cells.locations import provided
 from phenoviews.cells.screen import fields
 from phenoviews.cells.source import Source
 
@@ -30,11 +31,11 @@ def test_crops_of_real_plates_are_those_that_were_published(tmp_path, shared_dat
     for plate, rows in table.groupby("Metadata_Plate"):
         pack(archive := tmp_path / f"BBBC021_v1_images_{plate}.zip", rows, channels, folder)
         npy, files = tmp_path / f"{plate}.npy", {"nuclei": tmp_path / f"{plate}.parquet"}
-        files |= {"qc": tmp_path / "qc.csv", "overlay": tmp_path / "qc.png", "intensities": tmp_path / "levels.json"}
+        files |= {"qc": tmp_path / "qc.csv", "intensities": tmp_path / "levels.json"}
         even = {"smoothing": 0, "even_fields": 0, "quantile": 0.02}
         with Source.open(archive) as source:
-            illumination.write(source.fields(rows, channels), channels, even, npy, tmp_path / "light.png", plate)
-            function, listed = np.load(npy), nuclei.provided(tmp_path / "centres.csv", table)
+            illumination.write(source.fields(rows, channels), even, npy, plate)
+            function, listed = np.load(npy), provided(tmp_path / "centres.csv", table)
             percentiles = {"low": 0.1, "high": 99.9}
             shown = source.fields(rows, channels)
             nuclei.write(shown, function, PARAMS, percentiles, channels, files, plate, listed)

@@ -101,6 +101,23 @@ def test_the_readmes_configuration_gives_a_table_of_ones_own(lab):
     index = pd.read_parquet(project.folder / "results/data/drug_a/index.parquet")
     assert set(index["class"]) == {"vehicle", "drug A"}
 
+    # Another way of drawing gives another picture, and that changes no table.
+    module = project.folder / "workflow/scripts/phenoviews/pictures/overlay.py"
+    module.write_text(module.read_text().replace("SPREAD_FIELDS = 3", "SPREAD_FIELDS = 2"))
+    assert project.planned(*options, "lab_table2") == {"qc": 1}
+    again = project.snakemake(*options, "lab_table2")
+    assert again.returncode == 0, again.stdout
+    assert project.planned(*options, "lab_table2") == {}
+
+
+def test_pictures_come_with_a_panel_and_cells_need_none(lab):
+    project, _, options = lab
+    for target in ("lab_table2", "lab", "all"):
+        assert project.planned(*options, target)["qc"] >= 1
+    planned = project.planned(*options, "results/data/drug_a/images.npy")
+    assert planned["nuclei"] == 1
+    assert "qc" not in planned
+
 
 def test_treatments_of_ones_own_are_scored(lab):
     """Two compounds with mechanisms of their own on one plate: neither can be found by NSC, and NSCB has no meaning."""

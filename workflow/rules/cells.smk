@@ -62,8 +62,7 @@ rule illumination:
         fields=FIELDS,
         pictures=pictures_of,
     output:
-        function=ILLUMINATION,
-        picture=ILLUMINATION.replace(".npy", ".png"),
+        ILLUMINATION,
     log:
         f"{SCREEN}/logs/illumination/{{plate}}.log",
     conda:
@@ -87,8 +86,7 @@ rule nuclei:
     output:
         nuclei=NUCLEI,
         intensities=INTENSITIES,
-        qc=f"{SCREEN}/qc/{{plate}}.csv",
-        overlay=f"{SCREEN}/qc/{{plate}}.png",
+        qc=QC,
     log:
         f"{SCREEN}/logs/nuclei/{{plate}}.log",
     conda:
@@ -101,6 +99,31 @@ rule nuclei:
         code=code("nuclei.py"),
     script:
         "../scripts/nuclei.py"
+
+
+# For people to look at. Panels ask for it; cells and all that is made of them neither wait for it nor depend on it.
+rule qc:
+    input:
+        fields=FIELDS,
+        pictures=pictures_of,
+        illumination=ILLUMINATION,
+        nuclei=NUCLEI,
+        quality=QC,
+    output:
+        light=LIGHT,
+        overlay=OVERLAY,
+    log:
+        f"{SCREEN}/logs/qc/{{plate}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=4000,
+    params:
+        screen=lambda wildcards: user_errors(study.screen, wildcards.screen, "nuclei"),
+        code=code("qc.py"),
+    script:
+        "../scripts/qc.py"
 
 
 # What of a simulated plate's true nuclei was found.

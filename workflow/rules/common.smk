@@ -16,8 +16,8 @@ from phenoviews.study.chosen import CHOOSERS, FIGURES, METHODS, OPERATIONS, READ
 from phenoviews.study.code import code_hash
 from phenoviews.study.document import shipped
 from phenoviews.study.locks import clear_stale
-from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, NUCLEI
-from phenoviews.study.paths import EMBEDDINGS, RUN, SCREEN, SIMULATION, TRUTH, VIEWS, WEIGHTS
+from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
+from phenoviews.study.paths import EMBEDDINGS, OVERLAY, QC, RUN, SCREEN, SIMULATION, TRUTH, VIEWS, WEIGHTS
 
 # Killed at any moment, the workflow goes on at the next call.
 if workflow.is_main_process and not workflow.dryrun:
@@ -178,6 +178,11 @@ def memory(wildcards, attempt) -> int:
 # ------------------------------------------------------------------------------------------------------------- panels
 def panel_file(panel, suffix) -> str:
     return paths.panel_file(study, panel, suffix)
+
+
+def plate_pictures(panel) -> list[str]:
+    """The pictures of the plates whose cells a panel shows."""
+    return paths.plate_pictures(study, [run.dataset for run in study.runs(panel)])
 
 
 def panel_files(papers) -> list[str]:

@@ -1,4 +1,5 @@
-# measures → tables and figures, each beside the published value. Every panel is a rule of its own name.
+# measures → tables and figures, each beside the published value. Every panel is a rule of its own name. Who asks for a
+# panel also gets the pictures of its plates (`qc`); `ancient`, since a new picture changes no table.
 
 for panel in study.panels.values():
     if panel.is_table:
@@ -7,6 +8,7 @@ for panel in study.panels.values():
             name:
                 panel.name
             input:
+                ancient(plate_pictures(panel)),
                 **table_inputs(panel),
                 published=published_of(panel),
                 claims=claims_on(panel),
@@ -29,6 +31,7 @@ for panel in study.panels.values():
             name:
                 panel.name
             input:
+                ancient(plate_pictures(panel)),
                 **figure_inputs(panel),
                 published=published_of(panel),
                 claims=claims_on(panel),

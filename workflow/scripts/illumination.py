@@ -1,4 +1,4 @@
-"""The uneven light of one plate, as an array and as a picture."""
+"""The uneven light of one plate, as an array."""
 
 import pandas as pd
 
@@ -9,14 +9,11 @@ from phenoviews.errors import reported
 with reported(snakemake.log[0]):
     screen, plate = snakemake.params.screen, snakemake.wildcards.plate
     fields = pd.read_parquet(snakemake.input.fields, filters=[("Metadata_Plate", "==", plate)])
-    channels = list(screen["channels"])
     with Source.open(snakemake.input.pictures) as source:
         illumination.write(
-            source.fields(fields, channels),
-            channels,
+            source.fields(fields, list(screen["channels"])),
             screen["illumination"],
-            snakemake.output.function,
-            snakemake.output.picture,
+            snakemake.output[0],
             plate,
             total=len(fields),
         )

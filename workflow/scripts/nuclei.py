@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from phenoviews.cells import nuclei
+from phenoviews.cells.locations import provided
 from phenoviews.cells.source import Source
 from phenoviews.errors import reported
 
@@ -22,6 +23,6 @@ with reported(snakemake.log[0]):
             channels,
             dict(snakemake.output.items()),
             plate,
-            *(nuclei.provided(file, table) for file in snakemake.input.locations),
+            *(provided(file, table) for file in snakemake.input.locations),
             total=len(fields),
         )

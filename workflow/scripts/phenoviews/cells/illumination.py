@@ -6,19 +6,17 @@ J Microsc 256, 231 (2014): the mean of all fields of the plate, smoothed by a wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter, median_filter
 from skimage.transform import resize
 from tqdm import tqdm
 
 from phenoviews.errors import UserError
 from phenoviews.files import atomic
-from phenoviews.panels.style import SMALL, WIDTH, colour, style
 
 GRID = 64  # the shorter side of the small image that is smoothed: fine enough for light, 200 times faster
 LEAST = 0.5  # of the robust minimum: the darkest that the function may be, so that no corner is blown up
@@ -71,7 +69,8 @@ def _smoothed(mean: np.ndarray, window: float) -> np.ndarray:
     # Beyond the border its own values go on; mirrored ones would flatten the light's slope there twice as much.
     smooth = median_filter(small, size=2 * half + 1, mode="nearest")
     smooth = gaussian_filter(smooth, half / 4, mode="nearest")  # a median leaves steps
-    return resize(smooth, mean.shape, order=1, mode="edge")
+    whole: np.ndarray = resize(smooth, mean.shape, order=1, mode="edge")
+    return whole
 
 
 def correct(field: np.ndarray, function: np.ndarray) -> np.ndarray:
@@ -81,48 +80,22 @@ def correct(field: np.ndarray, function: np.ndarray) -> np.ndarray:
     """
     if field.shape != function.shape:
         raise UserError(f"a field of {field.shape} where the plate's illumination function has {function.shape}")
-    return np.divide(field, function, dtype=np.float32)
+    even: np.ndarray = np.divide(field, function, dtype=np.float32)
+    return even
 
 
 def write(
     fields: Iterable[tuple[Any, np.ndarray]],
-    channels: Sequence[str],
     params: Mapping[str, Any],
-    npy: str | Path,
-    png: str | Path,
+    file: str | Path,
     plate: str,
     total: int | None = None,
 ) -> None:
-    """The rule: write the function of a plate's fields, as `Source.fields` yields them, and its picture."""
+    """The rule: write the function of a plate's fields, as `Source.fields` yields them."""
     bar = tqdm(fields, desc=f"illumination of {plate}", total=total, unit="field", mininterval=1)
     try:
         function = illumination((image for _, image in bar), params)
     except UserError as error:
         raise UserError(f"plate {plate}: {error}") from error
-    with style(), atomic(png) as partial:
-        picture(function, channels, plate).savefig(partial, format="png", metadata={"Software": None})
-    with atomic(npy) as partial:
+    with atomic(file) as partial:
         np.save(partial, function, allow_pickle=False)
-
-
-def picture(function: np.ndarray, channels: Sequence[str], plate: str = "") -> Figure:
-    """The function (C, H, W) as one map per channel, on one scale, and below it the middle row and column."""
-    low, high = min(float(function.min()), 1.0), max(float(function.max()), 1.1)
-    aspect = function.shape[1] / function.shape[2]
-    with style():
-        figure = Figure(figsize=(WIDTH, 1.9 + 0.85 * WIDTH / len(channels) * aspect), layout="constrained")
-        maps, curves = figure.subplots(2, len(channels), squeeze=False, height_ratios=[1.3 * aspect, 1])
-        for above, below, name, light in zip(maps, curves, channels, function, strict=True):
-            height, width = light.shape
-            step = max(1, height // 256)
-            shown = above.imshow(light[::step, ::step], vmin=low, vmax=high)
-            above.set_title(name)
-            above.set_axis_off()
-            below.plot(np.linspace(0, 1, width), light[height // 2], color=colour(0), label="middle row")
-            below.plot(np.linspace(0, 1, height), light[:, width // 2], color=colour(2), label="middle column")
-            below.set(ylim=(low, high), xlabel="place in the field, 0 to 1")
-        curves[0].set_ylabel("times the robust minimum")
-        curves[0].legend(frameon=False)
-        figure.colorbar(shown, ax=maps, shrink=0.8)
-        figure.suptitle(f"Illumination function {plate}".strip(), fontsize=SMALL + 2, x=0.01, ha="left")
-    return figure

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phenoviews.cells.wells import PLACE
 from phenoviews.data.pixels import SUFFIXES
 from phenoviews.errors import UserError
 
-PLACE = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
 # The columns of a table in LoadData's manner, unless the screen's `columns` names others.
 COLUMNS = {
     "plate": "Metadata_Plate",
@@ -208,7 +208,7 @@ def _pattern(screen: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[Path
     return root, _mapped(root, table, Path(screen["platemap"]).expanduser())
 
 
-def _compiled(pattern: str, channels: Iterable[str]) -> re.Pattern:
+def _compiled(pattern: str, channels: Iterable[str]) -> re.Pattern[str]:
     """`{plate}/{well}_s{site}_*_{channel}.tif` as a regular expression; `*` is anything within a name."""
     # The longest first, so that w1 does not take w10's place.
     known = PLACEHOLDERS | {"channel": "|".join(sorted(map(re.escape, channels), key=len, reverse=True))}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+PLACE = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]  # of a field in its screen
+
 
 def in_columns(table: pd.DataFrame, columns: list[int]) -> pd.Series:
     """Which rows are of wells in these columns of the plate ("B02" is in column 2)."""

@@ -69,10 +69,11 @@ def colour(number: int) -> str:
     return COLOURS[number % len(COLOURS)]
 
 
-def save(figure: Figure, png: str | Path, pdf: str | Path) -> None:
-    """Write the figure as PNG (300 dpi) and PDF (TrueType fonts embedded), without dates: reproducible."""
+def save(figure: Figure, *files: str | Path) -> None:
+    """Write the figure as PNG (300 dpi) or PDF (TrueType fonts embedded), by a file's suffix, without dates:
+    reproducible."""
+    undated = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
     with style():
-        with atomic(png) as partial:
-            figure.savefig(partial, format="png", metadata={"Software": None})
-        with atomic(pdf) as partial:
-            figure.savefig(partial, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        for file in files:
+            with atomic(file) as partial:
+                figure.savefig(partial, metadata=undated[Path(file).suffix])

@@ -25,7 +25,10 @@ TRUTH = SIMULATION.replace("{file}", "{plate}.truth.parquet")
 SCREEN = "results/screens/{screen}"
 FIELDS = f"{SCREEN}/fields.parquet"
 ILLUMINATION = f"{SCREEN}/illumination/{{plate}}.npy"
+LIGHT = f"{SCREEN}/illumination/{{plate}}.png"
 NUCLEI = f"{SCREEN}/nuclei/{{plate}}.parquet"
+QC = f"{SCREEN}/qc/{{plate}}.csv"
+OVERLAY = f"{SCREEN}/qc/{{plate}}.png"
 INTENSITIES = f"{SCREEN}/intensities/{{plate}}.json"
 DETECTION = f"{SCREEN}/detection/{{plate}}.json"
 
@@ -107,6 +110,15 @@ def cell_files(study: Resolver, dataset: str) -> dict[str, list[str]]:
             kind: [pattern.format(screen=screen, plate=plate) for plate in plates] for kind, pattern in patterns.items()
         },
     }
+
+
+def plate_pictures(study: Resolver, datasets: Iterable[str]) -> list[str]:
+    """The pictures by which a person judges the plates of these datasets; none of a dataset that is not of cells."""
+    entries = [study.entry("datasets", dataset) for dataset in dict.fromkeys(datasets)]
+    plates = [(entry["screen"], plate) for entry in entries if "screen" in entry for plate in entry["plates"]]
+    return [
+        file.format(screen=screen, plate=plate) for screen, plate in dict.fromkeys(plates) for file in (OVERLAY, LIGHT)
+    ]
 
 
 # ----------------------------------------------------------------------------------------------------------------- runs
