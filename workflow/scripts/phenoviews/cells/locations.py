@@ -37,7 +37,8 @@ def provided(path: str | Path, fields: pd.DataFrame) -> pd.DataFrame:
         keys = fields[[*PLACE, "Metadata_Field"]].astype({"Metadata_Site": str})
         table["Metadata_Site"] = table["Metadata_Site"].astype(str)
         table = table.merge(keys, on=PLACE, how="left")
-    known = table["Metadata_Field"].isin(fields["Metadata_Field"]) & np.isfinite(table[["x", "y"]]).all(axis=1)
+    placed = np.isfinite(table[["x", "y"]].to_numpy()).all(axis=1)
+    known = table["Metadata_Field"].isin(fields["Metadata_Field"]) & placed
     if not known.all():
         row = int(np.flatnonzero(~known)[0])
         raise UserError(f"{path}: row {row + 2} has no field of the screen or no x, y in pixels; correct or remove it")

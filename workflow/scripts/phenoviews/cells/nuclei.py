@@ -54,7 +54,7 @@ def examine(
             raise UserError(f"{row['Metadata_Field']}: {error}") from error
         for counts, channel in zip(histogram, corrected, strict=True):
             counts += counted(channel)
-        metadata = {name: value for name, value in row.items() if name.startswith("Metadata_")}
+        metadata = {name: row[name] for name in map(str, row.index) if name.startswith("Metadata_")}
         height, width = corrected.shape[1:]
         if locations is None:
             found = nuclei(corrected[0], params)

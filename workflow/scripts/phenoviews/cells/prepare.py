@@ -71,9 +71,10 @@ def prepare(
 
 def phenotypes(cells: pd.DataFrame, truth: pd.DataFrame, radius: float) -> list[str]:
     """The true phenotype of each cell: that of the true nucleus of its field which it is matched with, else ""."""
-    true = dict(list(truth.groupby("Metadata_Field")))
+    true: dict[Any, pd.DataFrame] = dict(list(truth.groupby("Metadata_Field")))
     found = np.full(len(cells), "", dtype=object)
-    for field, rows in cells.groupby("Metadata_Field").indices.items():
+    of_field: Mapping[Any, Any] = cells.groupby("Metadata_Field").indices
+    for field, rows in of_field.items():
         if field not in true:
             raise UserError(f"the simulation knows no field {field}; delete results/simulation to have it made again")
         matched = pairs(cells[["x", "y"]].to_numpy()[rows], true[field][["x", "y"]].to_numpy(), radius)

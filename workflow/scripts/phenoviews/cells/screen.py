@@ -249,8 +249,8 @@ def _mapped(where: Path, table: pd.DataFrame, path: Path) -> pd.DataFrame:
         keys = PLACE[:2]
     wells = _treated(path, wells, given, {name: name for name in TREATMENT}, set()).drop_duplicates()
     if (twice := wells.duplicated(keys)).any():
-        named = " ".join(wells.loc[twice, keys].iloc[0])
-        raise UserError(f"{path}: the well {named} is listed twice with different treatments; keep one row")
+        first = " ".join(wells.loc[twice, keys].iloc[0])
+        raise UserError(f"{path}: the well {first} is listed twice with different treatments; keep one row")
     merged = table.merge(wells, on=keys, how="left", validate="many_to_one", indicator="found")
     if (unknown := merged["found"] == "left_only").any():
         named = merged.loc[unknown, PLACE[:2]].drop_duplicates().agg(" ".join, axis=1)
@@ -268,7 +268,7 @@ def _treated(
     defaults = {"replicate": "1", "batch": "", "moa": ""}
     for key in TREATMENT:
         if columns[key] in given or key in demanded or key not in defaults:
-            values = _column(where, given, columns[key])
+            values: pd.Series | str = _column(where, given, columns[key])
         else:
             values = defaults[key]
         table["Metadata_MoA" if key == "moa" else f"Metadata_{key.title()}"] = values
@@ -290,7 +290,8 @@ def _csv(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: cannot be read as a table ({reason}); check the file") from error
     if table.empty:
         raise UserError(f"{path}: has no rows; check the file")
-    return table.apply(lambda column: column.str.strip())
+    stripped: pd.DataFrame = table.apply(lambda column: column.str.strip())
+    return stripped
 
 
 def _column(path: Path, table: pd.DataFrame, name: str) -> pd.Series:

@@ -129,15 +129,15 @@ def _summary(quality: pd.DataFrame) -> str:
 
 def plate_map(figure: Figure | SubFigure, ax: Axes, quality: pd.DataFrame) -> None:
     """The mean number of nuclei per field of each well, in the plate's rows and columns."""
-    wells = quality.groupby("Metadata_Well")["count"].mean()
+    wells = {str(well): count for well, count in quality.groupby("Metadata_Well")["count"].mean().items()}
     # Two digits of the column; before them one letter, on plates of more than 26 rows also two.
-    names = sorted({name[:-2] for name in wells.index}, key=lambda row: (len(row), row))
-    columns = sorted({int(name[-2:]) for name in wells.index})
+    names = sorted({name[:-2] for name in wells}, key=lambda row: (len(row), row))
+    columns = sorted({int(name[-2:]) for name in wells})
     grid = np.full((len(names), len(columns)), np.nan)
     for well, count in wells.items():
         grid[names.index(well[:-2]), columns.index(int(well[-2:]))] = count
     shown = ax.imshow(grid, vmin=0)
-    ax.set_xticks(range(len(columns)), columns)
+    ax.set_xticks(range(len(columns)), [str(column) for column in columns])
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(length=0)
     ax.set_title("nuclei per field, mean of each well", loc="left")

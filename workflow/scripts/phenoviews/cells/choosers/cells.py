@@ -50,7 +50,7 @@ def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
                     f"{name}: {wanted} cells {what} are asked for, {len(there)} are there; lower `cells` or add plates"
                 )
         controls, treated = (of.iloc[rng.permutation(len(of))[:wanted]] for of in (controls, treated))
-    chosen = pd.concat([controls, treated]).sort_index()
+    chosen: pd.DataFrame = pd.concat([controls, treated]).sort_index()
     label = (~chosen["Metadata_Control"]).to_numpy(np.int64)
     wells = chosen["Metadata_Plate"] + "/" + chosen["Metadata_Well"]
     chosen = chosen.assign(split=splits(label, wells, dataset), label=label, **{"class": chosen["Metadata_Compound"]})

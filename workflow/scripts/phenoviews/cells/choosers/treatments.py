@@ -51,7 +51,8 @@ def subset(
     if not 0 < fraction <= 1:
         raise UserError(f"subset: the fraction is {fraction}; give one above 0, up to 1")
     chosen = np.zeros(len(table), dtype=bool)
-    for name, rows in table.reset_index(drop=True).groupby(list(by), sort=True).indices.items():
+    groups: Mapping[Any, Any] = table.reset_index(drop=True).groupby(list(by), sort=True).indices
+    for name, rows in groups.items():
         # From the group's own name, so that a treatment more or less moves no other's draw.
         words = np.frombuffer("\0".join(map(str, name)).encode(), dtype=np.uint8)
         order = np.random.default_rng([seed, *words.tolist()]).permutation(np.sort(rows))
