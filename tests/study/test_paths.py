@@ -96,6 +96,16 @@ def test_a_dataset_of_cells_needs_its_own_plates_and_the_truth_where_there_is_on
     assert truth[0] == "results/simulation/simulated/Week1_00001.truth.parquet"
 
 
+def test_a_plate_has_its_pictures_once_whoever_shows_it(paper):
+    pictures = paths.plate_pictures(paper, ["cells_taxol", "mnist", "cells_taxol", "cells_nocodazole"])
+    assert pictures == [
+        f"results/screens/bbbc021/{folder}/{plate}.png"
+        for plate in ("Week1_22123", "Week1_22141", "Week1_22161")
+        for folder in ("qc", "illumination")
+    ]
+    assert paths.plate_pictures(paper, ["mnist"]) == []
+
+
 def test_embeddings_are_the_projectors_where_there_is_one(paper):
     asked = study(measures={"evaluate": "projector"})
     trained, given = (Run("mnist", "plain", method, "vgg11", 5) for method in ("moco", "imagenet"))
