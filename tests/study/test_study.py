@@ -190,7 +190,9 @@ def test_demo_changes_only_what_its_patch_says(config, demo, paper):
         for name, entry in patched[section].items():
             assert merge(entry, demo.config[section][name]) == demo.config[section][name]
     assert demo.config["transforms"] == paper.config["transforms"]
-    assert not {run.dataset for run in trainings(demo)} & set(demo.config["stand_ins"])
+    cells = {f"simulated_{compound}" for compound in ("nocodazole", "cytochalasin_b", "taxol")}
+    treatments = {"simulated_treatments", "simulated_treatments_15"}
+    assert {run.dataset for run in trainings(demo)} == {"digits", *cells, *treatments}
     for name, panel in demo.panels.items():
         assert "not comparable" in demo.note(panel)
         assert paper.note(paper.panels[name]) == ""

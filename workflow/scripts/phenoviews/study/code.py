@@ -301,12 +301,12 @@ class _Plain(ast.NodeTransformer):
     """Takes out of a tree what says nothing of what it does: docstrings, and annotations but those of a class's fields
     (a dataclass reads them)."""
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         self.generic_visit(node)
         node.body, node.returns = _without_docstring(node.body), None
         return node
 
-    visit_AsyncFunctionDef = visit_FunctionDef
+    visit_FunctionDef = visit_AsyncFunctionDef = _function
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         fields = [statement for statement in node.body if isinstance(statement, ast.AnnAssign)]
@@ -329,7 +329,7 @@ class _Plain(ast.NodeTransformer):
         parts: list[ast.expr] = []
         for value in node.values:
             if isinstance(value, ast.Constant) and parts and isinstance(parts[-1], ast.Constant):
-                parts[-1] = ast.Constant(f"{parts[-1].value}{value.value}")
+                parts[-1] = ast.Constant(str(parts[-1].value) + str(value.value))
             elif not (isinstance(value, ast.Constant) and value.value == ""):
                 parts.append(value)
         node.values = parts

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 
-def clear_stale(folder: Path) -> IO | None:
+def clear_stale(folder: Path) -> IO[str] | None:
     """Remove the locks under `folder` (Snakemake's `.snakemake`) if no living Snakemake can have made them.
 
     Every Snakemake holds a shared kernel lock on one file while it lives; whoever gets it exclusively is alone. Keep

@@ -15,6 +15,8 @@ import yaml
 from phenoviews.errors import UserError
 from phenoviews.study.schema import nearest
 
+KeyPath = tuple[str | int, ...]  # keys and indices that lead to a leaf of an entry
+
 
 def parse(name: str) -> tuple[str, dict[str, Any]]:
     """`base+key=value+…` → (base, {key: value})."""
@@ -71,9 +73,9 @@ def override(entry: Any, name: str) -> tuple[Any, str]:
     return entry, "+".join([base, *(f"{key}={spell(kept[key])}" for key in sorted(kept))])
 
 
-def _leaves(entry: Any, path: tuple = (), words: tuple[str, ...] = ()) -> dict[tuple, tuple[str, ...]]:
+def _leaves(entry: Any, path: KeyPath = (), words: tuple[str, ...] = ()) -> dict[KeyPath, tuple[str, ...]]:
     """{path of keys and indices: the words that name it}. An operation's place in its list is not among the words."""
-    found: dict[tuple, tuple[str, ...]] = {}
+    found: dict[KeyPath, tuple[str, ...]] = {}
     if isinstance(entry, dict):
         for key, value in entry.items():
             found.update(_leaves(value, (*path, key), (*words, str(key))))
@@ -94,7 +96,7 @@ def _leaves(entry: Any, path: tuple = (), words: tuple[str, ...] = ()) -> dict[t
     return found
 
 
-def _find(key: str, leaves: dict[tuple, tuple[str, ...]], name: str) -> tuple:
+def _find(key: str, leaves: dict[KeyPath, tuple[str, ...]], name: str) -> KeyPath:
     words = tuple(key.split("."))
     hits = [path for path, leaf in leaves.items() if leaf[-len(words) :] == words]
     if not hits:
@@ -107,16 +109,16 @@ def _find(key: str, leaves: dict[tuple, tuple[str, ...]], name: str) -> tuple:
     return hits[0]
 
 
-def _get(entry: Any, path: tuple) -> Any:
+def _get(entry: Any, path: KeyPath) -> Any:
     for key in path:
         entry = entry[key]
     return entry
 
 
-def _set(entry: Any, path: tuple, value: Any) -> None:
+def _set(entry: Any, path: KeyPath, value: Any) -> None:
     _get(entry, path[:-1])[path[-1]] = value
 
 
-def _remove(entry: Any, path: tuple) -> None:
+def _remove(entry: Any, path: KeyPath) -> None:
     *above, place, _operation = path
     del _get(entry, tuple(above))[place]

@@ -24,7 +24,10 @@ def runs(study: Resolver, panel: Panel) -> list[Run]:
     for grid in grids(panel):
         axes = [[names.stand_in(name, study.config["stand_ins"]) for name in listed(grid[axis])] for axis in AXES]
         # Spelled once per combination, not once per seed.
-        spelled = [study.spelled(Run(*combination, seed=0)) for combination in itertools.product(*axes)]
+        spelled = [
+            study.spelled(Run(dataset, transform, method, backbone, seed=0))
+            for dataset, transform, method, backbone in itertools.product(*axes)
+        ]
         found |= dict.fromkeys(replace(run, seed=seed) for run in spelled for seed in _seeds(study, panel, grid))
     return list(found)
 

@@ -13,7 +13,7 @@ from typing import Any
 from phenoviews.errors import UserError
 from phenoviews.study import names
 from phenoviews.study.document import merge
-from phenoviews.study.run import AXES, Run
+from phenoviews.study.run import Run
 from phenoviews.study.schema import complete, nearest, part, validate
 
 # The kind of method that trains nothing: an encoder as it is given, ImageNet's or with random weights.
@@ -64,7 +64,7 @@ class Resolver:
     def pair(self, method: str, recipe: str) -> dict[str, Any]:
         """A method as a recipe has it, with its training if it is trained."""
         settings = self.config["recipes"][recipe]
-        entry = merge(self.base("methods", method), settings["methods"].get(method, {}))
+        entry: dict[str, Any] = merge(self.base("methods", method), settings["methods"].get(method, {}))
         where = ["recipes", recipe, "methods", method]
         training = merge(settings["training"], entry.pop("training", {})) if entry["kind"] != FROZEN else None
         validate(entry, where, part("method"))
@@ -141,8 +141,13 @@ class Resolver:
     def spelled(self, run: Run) -> Run:
         """The run under the one spelling of its names."""
         recipe = self.entry("datasets", run.dataset)["recipe"]
-        spellings = {axis: self.spelling(AXES[axis], getattr(run, axis)) for axis in AXES if axis != "method"}
-        return replace(run, method=self._method(run.method, recipe)[1], **spellings)
+        return Run(
+            self.spelling("datasets", run.dataset),
+            self.spelling("transforms", run.transform),
+            self._method(run.method, recipe)[1],
+            self.spelling("backbones", run.backbone),
+            run.seed,
+        )
 
     @functools.cache  # noqa: B019
     def on_disk(self, run: Run) -> Run:

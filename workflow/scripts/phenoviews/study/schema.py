@@ -18,12 +18,13 @@ SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 
 @functools.cache
-def schema() -> dict:
+def schema() -> dict[str, Any]:
     """The schema as a document."""
-    return yaml.safe_load(SCHEMA.read_text())
+    document: dict[str, Any] = yaml.safe_load(SCHEMA.read_text())
+    return document
 
 
-def part(name: str) -> dict:
+def part(name: str) -> dict[str, Any]:
     """The schema of one part (`$defs/<name>`), with the definitions that it refers to."""
     return {"$ref": f"#/$defs/{name}", "$defs": schema()["$defs"]}
 
@@ -43,7 +44,7 @@ def dotted(path: Iterable[Any]) -> str:
     return text
 
 
-def validate(value: Any, where: Sequence[Any] = (), against: dict | None = None) -> None:
+def validate(value: Any, where: Sequence[Any] = (), against: dict[str, Any] | None = None) -> None:
     """Raise a `UserError` for the first thing in `value` that the schema does not allow.
 
     `where`: keys that lead to `value`, for the message. `against`: a schema; that of the whole study by default.
@@ -58,21 +59,24 @@ def validate(value: Any, where: Sequence[Any] = (), against: dict | None = None)
 
 def _line(error: jsonschema.ValidationError, where: Sequence[Any]) -> str:
     place = dotted([*where, *error.absolute_path]) or "the study"
+    instance: Any = error.instance
+    expected: Any = error.validator_value
+    part_of_schema: Any = error.schema
     if error.validator == "additionalProperties":
-        valid = error.schema.get("properties", {})
-        unknown = next(key for key in error.instance if key not in valid)
+        valid = part_of_schema.get("properties", {})
+        unknown = next(key for key in instance if key not in valid)
         # An operation is a mapping of one key, so an unknown key there is an unknown operation.
         what = "operation" if "random_resized_crop" in valid else "key"
         return f"config: {place}: unknown {what} '{unknown}'{nearest(unknown, valid)}"
     if error.validator == "enum":
-        return f"config: {place}: unknown value '{error.instance}'{nearest(error.instance, error.validator_value)}"
+        return f"config: {place}: unknown value '{instance}'{nearest(instance, expected)}"
     if error.validator == "required":
-        missing = [key for key in error.validator_value if key not in error.instance]
-        return f"config: {place}: `{missing[0]}` is missing; add it"
+        missing = next(key for key in expected if key not in instance)
+        return f"config: {place}: `{missing}` is missing; add it"
     return f"config: {place}: {error.message}"
 
 
-def complete(value: Any, against: dict) -> Any:
+def complete(value: Any, against: dict[str, Any]) -> Any:
     """A copy of `value` with the schema's defaults where `value` says nothing."""
     return _complete(copy.deepcopy(value), against)
 
