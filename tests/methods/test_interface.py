@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.methods.small import Encoder
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from phenoviews import methods
-from phenoviews.methods import losses
 from phenoviews.methods.base import Method
-from phenoviews.methods.parts import mlp
+from phenoviews.methods.byol import regression
+from phenoviews.methods.parts.float32 import unit
+from phenoviews.methods.parts.heads import mlp
 
 
 class Prototypes(Method):
@@ -30,12 +32,12 @@ class Prototypes(Method):
         self.prototypes.requires_grad_(epoch >= self.frozen_epochs)
 
     def pair_loss(self, first: Tensor, second: Tensor, branch: int) -> Tensor:
-        scores = [self.prototypes(losses.unit(self.projector(self.encode(view)))) for view in (first, second)]
+        scores = [self.prototypes(unit(self.embed(view))) for view in (first, second)]
         return F.cross_entropy(scores[0], (scores[1].detach() / 0.1).softmax(dim=1))
 
     @torch.no_grad()
     def after_step(self, progress: float) -> None:
-        self.prototypes.weight.copy_(losses.unit(self.prototypes.weight))
+        self.prototypes.weight.copy_(unit(self.prototypes.weight))
 
 
 class Clustered(Method):
@@ -55,7 +57,7 @@ class Clustered(Method):
         self.clustered.fill_(epoch)
 
     def pair_loss(self, first: Tensor, second: Tensor, branch: int) -> Tensor:
-        embeddings = [losses.unit(self.projector(self.encode(view))) for view in (first, second)]
+        embeddings = [unit(self.embed(view)) for view in (first, second)]
         self.memory.index_copy_(0, self.rows, embeddings[0].detach())
         return sum(F.cross_entropy(e @ self.centroids.T, self.targets[self.rows]) for e in embeddings)
 
@@ -68,21 +70,14 @@ class ConstantRate(Method):
         self.predictor = mlp(4, [8], 4, True)
 
     def pair_loss(self, first: Tensor, second: Tensor, branch: int) -> Tensor:
-        embeddings = [self.projector(self.encode(view)) for view in (first, second)]
+        embeddings = [self.embed(view) for view in (first, second)]
         predictions = [self.predictor(e) for e in embeddings]
-        return (losses.regression(predictions[0], embeddings[1]) + losses.regression(predictions[1], embeddings[0])) / 4
+        return (regression(predictions[0], embeddings[1]) + regression(predictions[1], embeddings[0])) / 4
 
     def parameter_groups(self) -> list[dict]:
         predictor = list(self.predictor.parameters())
         rest = [*self.encoder.parameters(), *self.projector.parameters()]
         return [{"params": rest}, {"params": predictor, "scheduled": False}]
-
-
-class Encoder(nn.Sequential):
-    dim = 6
-
-    def __init__(self):
-        super().__init__(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +99,7 @@ def epoch(method: Method, optimizer: torch.optim.Optimizer, number: int, images:
 
 
 def test_prototypes_freeze_thaw_and_keep_their_length():
-    method = methods.build({"kind": "prototypes", "prototypes": 5, "frozen_epochs": 1}, Encoder())
+    method = methods.build({"kind": "prototypes", "prototypes": 5, "frozen_epochs": 1}, Encoder(), sets=1, images=8)
     optimizer = torch.optim.SGD(method.parameter_groups(), lr=0.1, momentum=0.9, weight_decay=0.1)
     images = torch.randn(8, 3, 6, 6)
     method.after_step(0.0)
@@ -120,7 +115,7 @@ def test_clustering_by_epochs_resumes_inside_one():
     images = torch.randn(12, 3, 6, 6)
 
     def start() -> tuple[Method, torch.optim.Optimizer]:
-        method = methods.build({"kind": "clustered", "clusters": 3}, Encoder(), images=len(images))
+        method = methods.build({"kind": "clustered", "clusters": 3}, Encoder(), sets=1, images=len(images))
         return method, torch.optim.SGD(method.parameter_groups(), lr=0.1)
 
     method, optimizer = start()
@@ -139,7 +134,7 @@ def test_clustering_by_epochs_resumes_inside_one():
 
 
 def test_a_group_may_keep_its_learning_rate():
-    method = methods.build({"kind": "constant"}, Encoder())
+    method = methods.build({"kind": "constant"}, Encoder(), sets=1, images=8)
     groups = method.parameter_groups()
     assert [group.get("scheduled", True) for group in groups] == [True, False]
     assert sum(len(group["params"]) for group in groups) == len(list(method.parameters()))

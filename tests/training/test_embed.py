@@ -25,7 +25,7 @@ def weights(make_run: Callable, tmp_path: Path) -> tuple[Path, Path, methods.Met
     """The files of an encoder and a projector, and the method that they are of."""
     torch.manual_seed(0)
     run = make_run()
-    method = methods.build(run["method"], models.build(run["backbone"]))
+    method = methods.build(run["method"], models.build(run["backbone"]), sets=1, images=1)
     for module in method.modules():
         if isinstance(module, torch.nn.BatchNorm2d):  # statistics that are not those of a start
             module.running_mean.uniform_(-0.1, 0.1)

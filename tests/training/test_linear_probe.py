@@ -24,7 +24,7 @@ from phenoviews.training.probe import fit
 def weights(make_run: Callable, tmp_path: Path) -> tuple[Path, Path]:
     torch.manual_seed(0)
     run = make_run()
-    method = methods.build(run["method"], models.build(run["backbone"]))
+    method = methods.build(run["method"], models.build(run["backbone"]), sets=1, images=1)
     torch.save(method.encoder.state_dict(), tmp_path / "encoder.pt")
     torch.save(method.projector.state_dict(), tmp_path / "projector.pt")
     return tmp_path / "encoder.pt", tmp_path / "projector.pt"

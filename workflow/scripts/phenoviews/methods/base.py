@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from phenoviews.methods.parts.heads import Head
+from phenoviews.models.backbones import Backbone
 
 
 class Method(nn.Module):
@@ -21,25 +27,31 @@ class Method(nn.Module):
     the last view encoded, (n, dim), without gradient, for the spread. `rows`: see `forward`.
     """
 
-    def __init__(self, encoder: nn.Module, projector: nn.Module):
+    observed: Tensor
+    rows: Tensor
+
+    def __init__(self, encoder: Backbone, projector: Head):
         super().__init__()
         self.encoder = encoder
         self.projector = projector
-        self.observed: Tensor | None = None
-        self.rows: Tensor | None = None
 
     def encode(self, images: Tensor) -> Tensor:
         """Features (n, dim) of one view (n, 3, H, W); one call per view, as BatchNorm's statistics are."""
-        features = self.encoder(images)
+        features: Tensor = self.encoder(images)
         self.observed = features.detach()
         return features
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Embeddings (n, d) of one view: the projector's, of `encode`."""
+        embeddings: Tensor = self.projector(self.encode(images))
+        return embeddings
 
     def pair_loss(self, first: Tensor, second: Tensor, branch: int) -> Tensor:
         """The loss (scalar, float32) of one pair of views, each (n, 3, H, W). `branch`: which of the summed
         sets of transformations they come from, 0 for the first; it chooses per-set state such as a queue."""
         raise NotImplementedError
 
-    def forward(self, pairs: list[tuple[float, Tensor, Tensor]], rows: Tensor | None = None) -> Tensor:
+    def forward(self, pairs: Sequence[tuple[float, Tensor, Tensor]], rows: Tensor) -> Tensor:
         """Σ weight · loss over (weight, first views, second views), one triple per set of transformations.
 
         `rows`: int64 (n,), the images' numbers among the training images, for methods that remember something
@@ -58,7 +70,7 @@ class Method(nn.Module):
         """Called after each step of the optimizer; `progress` in (0, 1]: the share of all steps done. For
         momentum copies, queues, prototypes that are normalised again."""
 
-    def parameter_groups(self) -> list[dict]:
+    def parameter_groups(self) -> list[dict[str, Any]]:
         """Groups for the optimizer: here one, of all that is trained. A group with `"scheduled": False` keeps
         its learning rate constant (SimSiam's predictor)."""
         return [{"params": [p for p in self.parameters() if p.requires_grad]}]
