@@ -156,6 +156,24 @@ def test_fused_step_equals_the_plain_one_channels_last(name: str):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["sgd", "adam", "lars"])
+def test_a_parameter_that_was_frozen_at_first_starts_like_any_other(name: str):
+    """Its first step is that of an optimizer of its own."""
+    settings = replace(TRAINING, optimizer=name)
+    first, frozen, alone = (nn.Parameter(torch.ones(2, 2)) for _ in range(3))
+    together = optim.build([{"params": [first, frozen]}], settings)
+    first.grad = torch.ones(2, 2)
+    together.step()
+    assert torch.equal(frozen, torch.ones(2, 2))
+    apart = optim.build([{"params": [alone]}], settings)
+    for parameter in (first, frozen, alone):
+        parameter.grad = torch.full((2, 2), 0.5)
+    together.step()
+    apart.step()
+    torch.testing.assert_close(frozen, alone)
+    assert not torch.allclose(first, frozen)
+
+
 def layers() -> list[nn.Parameter]:
     torch.manual_seed(1)
     return [nn.Parameter(torch.randn(4, 3)), nn.Parameter(torch.randn(2, 3, 3, 3)), nn.Parameter(torch.randn(5))]

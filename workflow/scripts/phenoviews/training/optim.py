@@ -80,7 +80,15 @@ def build(groups: Groups, training: Training) -> torch.optim.Optimizer:
 # SGD and Adam fused: one kernel for all parameters, on the CPU as on the GPU.
 def sgd(groups: Groups, lr: float, training: Training) -> torch.optim.Optimizer:
     """With momentum, without Nesterov."""
-    return torch.optim.SGD(groups, lr=lr, momentum=training.momentum, weight_decay=training.weight_decay, fused=True)
+    optimizer = torch.optim.SGD(
+        groups, lr=lr, momentum=training.momentum, weight_decay=training.weight_decay, fused=True
+    )
+    # torch makes a momentum at a parameter's first gradient, and its fused step fails where some have one and others,
+    # which were frozen until then, have none. From zero the first step is the same.
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def adam(groups: Groups, lr: float, training: Training) -> torch.optim.Optimizer:
