@@ -27,7 +27,9 @@ from torch import Tensor, nn
 
 from phenoviews import models
 from phenoviews.data import Images, write
+from phenoviews.study.resolved import Pretraining
 from phenoviews.training.devices import autocast_dtype, claim, describe, settled
+from phenoviews.training.history import History
 from phenoviews.training.loop import Trainer
 
 EPILOG = """\
@@ -113,33 +115,44 @@ PRESETS = {
 }  # fmt: skip
 
 
-def make_run(preset: dict, device: str, backbone: str, precision: str) -> dict:
+def make_run(preset: dict, device: str, backbone: str, precision: str, batch: int | None) -> Pretraining:
     training = {
         "epochs": 10_000,
-        "batch_size": preset["batch"][device],
+        "batch_size": batch or preset["batch"][device],
         "lr_scaling": False,
         "momentum": 0.9,
         "weight_decay": 1e-4,
         "schedule": "cosine",
         "warmup_epochs": 0,
+        "warmup_lr": 0.0,
         "min_lr": 0.0,
         "min_iters_per_epoch": 0,
         "precision": precision,
+        "checkpoint_minutes": 5,
+        "min_spread": 0.01,
         "keep": "last",
         **preset["optimizer"],
     }
     stem = "small" if preset["size"] == 32 else "standard"
     width = preset["width"][device]
-    return {
+    run = {
         "name": "benchmark",
-        "dataset": {"size": preset["size"], **PLAIN, "evaluated": "train"},
-        "transform": {"sets": [{"weight": 1.0, "views": [preset["pipeline"]] * 2}]},
-        "method": preset["method"],
-        "backbone": {"kind": backbone, "stem": stem, "width": width, "batch_norm": True, "init": "random"},
+        "scale": "benchmark",
+        "dataset": {"name": "noise", "size": preset["size"], **PLAIN, "evaluated": "train"},
+        "transform": {"name": "preset", "sets": [{"weight": 1.0, "views": [preset["pipeline"]] * 2}]},
+        "method": {"name": "preset", **preset["method"]},
+        "backbone": {
+            "name": backbone,
+            "kind": backbone,
+            "stem": stem,
+            "width": width,
+            "batch_norm": True,
+            "init": "random",
+        },
         "training": training,
-        "evaluate": "encoder",
         "seed": 5,
     }
+    return Pretraining.from_dict(run)
 
 
 def noise(shape: tuple[int, ...], folder: Path) -> Images:
@@ -166,14 +179,15 @@ class Pictures(torch.utils.data.Dataset):
 class Lightly:
     """lightly's recipe for SimCLR and for MoCo (with the symmetric loss, which is what ours computes)."""
 
-    def __init__(self, run: dict, images: Images, transform: Callable, device: torch.device, workers: int):
-        method, head = run["method"], run["method"]["projector"]
-        self.device, self.dtype = device, autocast_dtype(run["training"]["precision"], device)
-        backbone = models.build(run["backbone"])
+    def __init__(self, run: Pretraining, images: Images, transform: Callable, device: torch.device, workers: int):
+        method, training = run.method.parameters, run.training
+        head = method["projector"]
+        self.device, self.dtype = device, autocast_dtype(training.precision, device)
+        backbone = models.build(run.backbone.to_dict())
         sizes = (backbone.dim, head["hidden"][0], head["out"])
         bank = 0
         self.slow = None
-        if method["kind"] == "moco":
+        if run.method.kind == "moco":
             bank = (method["queue"], head["out"])
             self.online = nn.Sequential(backbone, MoCoProjectionHead(*sizes))
             self.slow = copy.deepcopy(self.online).to(device, memory_format=torch.channels_last)
@@ -182,13 +196,12 @@ class Lightly:
             self.online = nn.Sequential(backbone, SimCLRProjectionHead(*sizes, batch_norm=False))
         self.online.to(device, memory_format=torch.channels_last)
         self.loss = NTXentLoss(method["temperature"], memory_bank_size=bank).to(device)
-        training = run["training"]
-        kinds = {"sgd": lambda p: torch.optim.SGD(p, training["lr"], 0.9, weight_decay=1e-4),
-                 "adam": lambda p: torch.optim.Adam(p, training["lr"], weight_decay=1e-4)}  # fmt: skip
-        self.optimizer = kinds[training["optimizer"]](self.online.parameters())
+        kinds = {"sgd": lambda p: torch.optim.SGD(p, training.lr, 0.9, weight_decay=1e-4),
+                 "adam": lambda p: torch.optim.Adam(p, training.lr, weight_decay=1e-4)}  # fmt: skip
+        self.optimizer = kinds[training.optimizer](self.online.parameters())
         self.loader = torch.utils.data.DataLoader(
             Pictures(images, transform),
-            training["batch_size"],
+            training.batch_size,
             shuffle=True,
             drop_last=True,
             num_workers=workers,
@@ -231,9 +244,7 @@ def timed(step: Callable[[], object], steps: int, device: torch.device, clock: C
 
 def measure(arguments: argparse.Namespace, device: torch.device, folder: Path) -> dict:
     preset = PRESETS[arguments.preset]
-    run = make_run(preset, device.type, arguments.backbone or preset["backbone"], arguments.precision)
-    if arguments.batch:
-        run["training"]["batch_size"] = arguments.batch
+    run = make_run(preset, device.type, arguments.backbone or preset["backbone"], arguments.precision, arguments.batch)
     images = noise(preset["images"], folder)
     steps = arguments.steps or preset["steps"][device.type]
     clock = {"wall": time.perf_counter, "cpu": time.process_time}[arguments.clock]
@@ -241,7 +252,11 @@ def measure(arguments: argparse.Namespace, device: torch.device, folder: Path) -
     trainer = Trainer(run, images, device)
     rows = torch.arange(trainer.batch, device=device)
     pairs = [(weight, first.clone(), second.clone()) for weight, first, second in trainer.views(rows)]
-    contestants = {"bare": lambda: trainer.learn(pairs, rows), "loop": trainer.advance}
+    history = History(device)
+    contestants = {
+        "bare": lambda: trainer.learn(pairs, rows),
+        "loop": lambda: history.add(trainer.advance(), trainer.method.observed),
+    }
     recipe = None
     if arguments.lightly:
         recipe = Lightly(run, images, preset["lightly"](), device, arguments.workers)
@@ -268,9 +283,9 @@ def measure(arguments: argparse.Namespace, device: torch.device, folder: Path) -
     return {
         "preset": arguments.preset,
         "device": describe(device),
-        "backbone": run["backbone"]["kind"],
-        "width": run["backbone"]["width"],
-        "method": run["method"]["kind"],
+        "backbone": run.backbone.kind,
+        "width": run.backbone.width,
+        "method": run.method.kind,
         "batch": trainer.batch,
         "size": preset["size"],
         "precision": str(trainer.dtype or torch.float32).removeprefix("torch."),

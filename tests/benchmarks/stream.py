@@ -28,8 +28,9 @@ from tqdm import tqdm
 
 from phenoviews.data import Images, pool
 from phenoviews.data.images import CHUNK, write_chunks
+from phenoviews.study.resolved import Pretraining
 from phenoviews.training.devices import claim, describe, settled
-from phenoviews.training.embed import BATCH, embedded, evaluation_view, write_embeddings
+from phenoviews.training.embed import BATCH, embedded, evaluation_view, shown, write_embeddings
 from phenoviews.training.loop import Trainer
 
 EPILOG = """\
@@ -52,7 +53,7 @@ FORMS = ("streamed", "resident")
 SIDE = 96
 
 
-def make_run(arguments: argparse.Namespace) -> dict:
+def make_run(arguments: argparse.Namespace) -> Pretraining:
     training = {
         "epochs": 10_000,
         "batch_size": arguments.batch,
@@ -63,19 +64,24 @@ def make_run(arguments: argparse.Namespace) -> dict:
         "weight_decay": 1e-5,
         "schedule": "cosine",
         "warmup_epochs": 0,
+        "warmup_lr": 0.0,
         "min_lr": 0.0,
         "min_iters_per_epoch": 0,
         "precision": "auto",
+        "checkpoint_minutes": 5,
+        "min_spread": 0.01,
         "keep": "last",
     }
     views = pipeline("single_cell")
     head = {"hidden": [512], "out": 256, "batch_norm": False}
-    return {
+    run = {
         "name": "benchmark",
-        "dataset": {"size": arguments.size, "mean": "own", "std": "own", "evaluated": "all"},
-        "transform": {"sets": [{"weight": 1.0, "views": [views, views]}]},
-        "method": {"kind": "simclr", "temperature": 0.1, "projector": head},
+        "scale": "benchmark",
+        "dataset": {"name": "noise", "size": arguments.size, "mean": "own", "std": "own", "evaluated": "all"},
+        "transform": {"name": "single_cell", "sets": [{"weight": 1.0, "views": [views, views]}]},
+        "method": {"name": "simclr", "kind": "simclr", "temperature": 0.1, "projector": head},
         "backbone": {
+            "name": "resnet18",
             "kind": "resnet18",
             "stem": "standard",
             "width": arguments.width,
@@ -83,9 +89,9 @@ def make_run(arguments: argparse.Namespace) -> dict:
             "init": "random",
         },
         "training": training,
-        "evaluate": "encoder",
         "seed": 5,
     }
+    return Pretraining.from_dict(run)
 
 
 def make(folder: Path, gb: float) -> None:
@@ -128,7 +134,7 @@ class Form:
             split[: int(arguments.resident_gb * 1e9 / (SIDE * SIDE * 3))] = "train"
             self.images = dataclasses.replace(self.images, index=self.images.index.assign(split=split))
         begin = time.perf_counter()
-        pool.shown(self.images, make_run(arguments)["dataset"])
+        shown(self.images, make_run(arguments).dataset)
         self.own_seconds = time.perf_counter() - begin
         self.trainer = Trainer(make_run(arguments), self.images, device)
         self.embedding = self._embedding()
@@ -142,12 +148,12 @@ class Form:
 
     def everything(self) -> float:
         """All images of the file, into a file."""
-        out, dataset = self.file.with_name("embeddings.npy"), self.trainer.run["dataset"]
+        out, dataset = self.file.with_name("embeddings.npy"), self.trainer.run.dataset
         encoder = self.trainer.method.encoder
         return self._timed(lambda: write_embeddings(encoder, self.images, dataset, out, self.device))
 
     def _embedding(self) -> Iterator[torch.Tensor]:
-        view = evaluation_view(self.trainer.run["dataset"])
+        view = evaluation_view(self.trainer.run.dataset)
         while True:
             for batch in embedded(self.trainer.method.encoder, self.trainer.images, view):
                 if len(batch) == BATCH:

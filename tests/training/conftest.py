@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.datasets import load_digits
+from torch import Tensor
 
 from phenoviews.data import write
+from phenoviews.study.resolved import Resolved
 
 PIPELINE = [
     {"pad": {"fraction": [0.1, 0.4]}},
@@ -26,6 +29,27 @@ MOCO = {
     "ema": [0.99, 1.0],
     "projector": {"hidden": [32], "out": 16, "batch_norm": False},
     "queue_per_set": False,
+}
+STRONG = [{"random_horizontal_flip": {"p": 0.5}}, {"random_crop": {"fraction": [0.8, 1.0]}}, {"normalize": {}}]
+WEAK = [{"random_rotation": {"degrees": 10}}, {"normalize": {}}]
+SETS = [{"weight": 1.0, "views": [WEAK, WEAK]}]
+HEAD = {"hidden": [32], "out": 16, "batch_norm": False}
+METHODS = {
+    "simclr": {"kind": "simclr", "temperature": 0.2, "projector": HEAD},
+    "simclr+head=identity": {"kind": "simclr", "temperature": 0.2, "projector": {**HEAD, "head": "identity"}},
+    "byol": {
+        "kind": "byol",
+        "ema": [0.99, 1.0],
+        "projector": {"hidden": [32], "out": 16, "batch_norm": True},
+        "predictor": {"hidden": [32], "batch_norm": True},
+    },
+    "vicreg": {
+        "kind": "vicreg",
+        "invariance": 25.0,
+        "variance": 25.0,
+        "covariance": 1.0,
+        "projector": {"hidden": [32], "out": 16, "batch_norm": True},
+    },
 }
 RUN = {
     "name": "digits/first/moco/tiny/seed5",
@@ -48,7 +72,7 @@ RUN = {
         "min_iters_per_epoch": 0,
         "precision": "auto",
         "checkpoint_minutes": 3,
-        "min_spread": 0.001,
+        "min_spread": 0.01,
         "keep": "last",
     },
     "backbone": {
@@ -75,20 +99,25 @@ RUN = {
 }
 
 
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    """Of two state dicts, to the last bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
 @pytest.fixture(autouse=True)
 def _one_thread(one_thread: None) -> None:
     """For every test."""
 
 
 @pytest.fixture
-def make_run() -> Callable[..., dict]:
+def make_run() -> Callable[..., Resolved]:
     """The small run, with some entries replaced: make_run(seed=6, training={"epochs": 1})."""
 
-    def make(**changes: object) -> dict:
+    def make(**changes: object) -> Resolved:
         run = copy.deepcopy(RUN)
         for key, value in changes.items():
             run[key] = {**run[key], **value} if isinstance(value, dict) and key != "method" else value
-        return run
+        return Resolved.from_dict(run)
 
     return make
 

@@ -8,34 +8,53 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.training.conftest import MOCO as METHOD
 
 from phenoviews.data import Images, write
+from phenoviews.study.resolved import Pretraining, Resolved
 from phenoviews.training import checkpoint as checkpoints
 
 
-def test_the_hash_covers_what_decides_the_weights(make_run: Callable[..., dict], tmp_path: Path):
+def test_the_hash_covers_what_decides_the_weights(make_run: Callable[..., Resolved], tmp_path: Path):
     weights = tmp_path / "weights.pt"
     weights.write_bytes(b"some")
     data = {"sha256": "a"}
 
-    def found(**changes: object) -> str:
-        return checkpoints.run_hash(make_run(**changes), data, None)
+    def found(weights: Path | None = None, **changes: object) -> str:
+        return checkpoints.run_hash(Pretraining.of(make_run(**changes)), data, weights)
 
-    assert found() == found()
     same = [
+        {},
         {"name": "another"},
+        {"scale": "paper"},
         {"evaluate": "projector"},
         {"probe": {"lr": 3.0}},
+        *({section: {"name": "another"}} for section in ("dataset", "transform", "backbone")),
+        {"method": {**METHOD, "name": "another"}},
+        {"dataset": {"evaluated": "all"}},
         {"training": {"checkpoint_minutes": 1}},
         {"training": {"min_spread": 0.1}},
     ]
     assert {found(**change) for change in same} == {found()}
-    others = [{"seed": 6}, {"training": {"lr": 2e-3}}, {"training": {"epochs": 3}}, {"backbone": {"width": 0.25}}]
+    others = [
+        {"seed": 6},
+        {"dataset": {"size": 28}},
+        {"dataset": {"mean": [0.1] * 3}},
+        {"transform": {"sets": [{"weight": 0.5, "views": [[{"normalize": {}}]] * 2}]}},
+        {"method": {**METHOD, "temperature": 0.1}},
+        {"training": {"lr": 2e-3}},
+        {"training": {"epochs": 3}},
+        {"backbone": {"width": 0.25}},
+        # Which epoch is kept depends on the output that is evaluated.
+        {"training": {"keep": "best_ami"}},
+        {"training": {"keep": "best_ami"}, "evaluate": "projector"},
+    ]
     assert len({found(), *(found(**change) for change in others)}) == 1 + len(others)
-    assert checkpoints.run_hash(make_run(), {"sha256": "b"}, None) != found()
-    with_weights = checkpoints.run_hash(make_run(), data, weights)
+    run = Pretraining.of(make_run())
+    assert checkpoints.run_hash(run, {"sha256": "b"}, None) != found()
+    with_weights = found(weights)
     weights.write_bytes(b"other")
-    assert len({found(), with_weights, checkpoints.run_hash(make_run(), data, weights)}) == 3
+    assert len({found(), with_weights, found(weights)}) == 3
 
 
 def test_the_identity_of_data_changes_with_an_image_or_a_label(digits: Path, tmp_path: Path):

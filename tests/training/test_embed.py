@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,12 @@ import torch
 from tqdm import tqdm
 
 from phenoviews import methods, models
-from phenoviews.data import Images, write
+from phenoviews.data import Images, embeddings, write
 from phenoviews.data.pool import Resident
 from phenoviews.errors import UserError
-from phenoviews.training import embed
-from phenoviews.training.embed import embed_frozen, evaluation_view
+from phenoviews.study.resolved import Embedding, FrozenEmbedding
+from phenoviews.training import embed as embedding
+from phenoviews.training.embed import embed, embed_frozen, evaluation_view
 
 
 @pytest.fixture
@@ -25,9 +26,9 @@ def weights(make_run: Callable, tmp_path: Path) -> tuple[Path, Path, methods.Met
     """The files of an encoder and a projector, and the method that they are of."""
     torch.manual_seed(0)
     run = make_run()
-    method = methods.build(run["method"], models.build(run["backbone"]))
+    method = methods.build(run.method.to_dict(), models.build(run.backbone.to_dict()), sets=1, images=1)
     for module in method.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):  # statistics that are not those of a start
+        if isinstance(embedding, torch.nn.BatchNorm2d):  # statistics that are not those of a start
             module.running_mean.uniform_(-0.1, 0.1)
             module.running_var.uniform_(0.5, 1.5)
     torch.save(method.encoder.state_dict(), tmp_path / "encoder.pt")
@@ -40,19 +41,19 @@ def test_embeds_the_untransformed_images_in_evaluation_mode(
     weights: tuple, make_run: Callable, digits: Path, tmp_path: Path, evaluate: str
 ):
     encoder, projector, method = weights
-    run = make_run(evaluate=evaluate)
+    run = Embedding.of(make_run(evaluate=evaluate))
     out = tmp_path / "e" / "embeddings.npy"
     embed(run, digits, encoder, projector, out, threads=1)
     images = Resident.load(Images.open(digits), "test", "cpu").images
     with torch.no_grad():
-        expected = method.encoder(evaluation_view(run["dataset"])(images, torch.Generator()))
+        expected = method.encoder(evaluation_view(run.dataset)(images, torch.Generator()))
         if evaluate == "projector":
             expected = method.projector(expected)
     found = np.load(out, allow_pickle=False)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-5)
     assert found.shape == (150, {"encoder": 64, "projector": 16}[evaluate])
-    run["dataset"]["evaluated"] = "all"
+    run = replace(run, dataset=replace(run.dataset, evaluated="all"))
     embed(run, digits, encoder, projector, out, threads=1)
     everything = np.load(out, allow_pickle=False)
     assert len(everything) == 450
@@ -72,19 +73,18 @@ def test_embeddings_are_whole_however_the_batches_divide_them(
     disable: bool,
 ):
     """Also without progress bars, as with TQDM_DISABLE=1."""
-    module = sys.modules["phenoviews.training.embed"]
     encoder, projector, _ = weights
-    embed(make_run(), digits, encoder, projector, tmp_path / "whole.npy", threads=1)
-    monkeypatch.setattr(module, "BATCH", batch)
-    monkeypatch.setattr(module, "CHUNK", chunk)
-    monkeypatch.setattr(module, "tqdm", functools.partial(tqdm, disable=disable))
-    embed(make_run(), digits, encoder, projector, tmp_path / "parts.npy", threads=1)
+    embed(Embedding.of(make_run()), digits, encoder, projector, tmp_path / "whole.npy", threads=1)
+    monkeypatch.setattr(embedding, "BATCH", batch)
+    monkeypatch.setattr(embedding, "CHUNK", chunk)
+    monkeypatch.setattr(embedding, "tqdm", functools.partial(tqdm, disable=disable))
+    embed(Embedding.of(make_run()), digits, encoder, projector, tmp_path / "parts.npy", threads=1)
     whole, parts = np.load(tmp_path / "whole.npy"), np.load(tmp_path / "parts.npy")
     np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
 
 
 def test_the_evaluation_view_is_resized_and_normalised(make_run: Callable):
-    view = evaluation_view(make_run()["dataset"])
+    view = evaluation_view(make_run().dataset)
     assert not view.random
     grey = torch.full((1, 1, 8, 8), 51, dtype=torch.uint8)
     expected = torch.full((1, 3, 32, 32), (51 / 255 - 0.5) / 0.5)
@@ -93,7 +93,7 @@ def test_the_evaluation_view_is_resized_and_normalised(make_run: Callable):
 
 def test_starting_weights_are_not_needed_again(weights: tuple, make_run: Callable, digits: Path, tmp_path: Path):
     encoder, projector, _ = weights
-    run = make_run(backbone={"init": "imagenet"})
+    run = Embedding.of(make_run(backbone={"init": "imagenet"}))
     embed(run, digits, encoder, projector, tmp_path / "test.npy", threads=1)
 
 
@@ -101,19 +101,36 @@ def test_files_of_another_run(weights: tuple, make_run: Callable, digits: Path, 
     encoder, projector, method = weights
     out = tmp_path / "test.npy"
     with pytest.raises(UserError, match=re.escape(f"{encoder}: these weights do not fit")):
-        embed(make_run(backbone={"width": 0.25}), digits, encoder, projector, out, threads=1)
+        embed(Embedding.of(make_run(backbone={"width": 0.25})), digits, encoder, projector, out, threads=1)
     torch.save({k: v[:1] for k, v in method.projector.state_dict().items()}, projector)
     with pytest.raises(UserError, match=re.escape(f"{projector}: these weights do not fit the projector of method")):
-        embed(make_run(evaluate="projector"), digits, encoder, projector, out, threads=1)
+        embed(Embedding.of(make_run(evaluate="projector")), digits, encoder, projector, out, threads=1)
     with pytest.raises(UserError, match="evaluate: 'head' is neither encoder nor projector"):
-        embed(make_run(evaluate="head"), digits, encoder, projector, out, threads=1)
+        embed(Embedding.of(make_run(evaluate="head")), digits, encoder, projector, out, threads=1)
+    assert not out.exists()
+
+
+def test_embeddings_that_are_not_finite_are_a_reason_or_an_error(
+    weights: tuple, make_run: Callable, digits: Path, tmp_path: Path
+):
+    """A reason where the run's own training made the weights, an error where the user brought them."""
+    encoder, projector, method = weights
+    run, out = make_run(evaluate="projector"), tmp_path / "test.npy"
+    torch.save({key: value * torch.nan for key, value in method.projector.state_dict().items()}, projector)
+    embed(Embedding.of(run), digits, encoder, projector, out, threads=1)
+    assert embeddings.load(out) == (None, "the projector's output is not a number")
+    out.unlink()
+    state = method.encoder.state_dict()
+    torch.save(state | {"features.0.weight": state["features.0.weight"] * torch.inf}, encoder)
+    with pytest.raises(UserError, match=re.escape(f"{encoder}: the embeddings that these weights give are not finite")):
+        embed_frozen(FrozenEmbedding.of(make_run(backbone={"init": str(encoder)})), digits, encoder, out, threads=1)
     assert not out.exists()
 
 
 def test_an_untrained_encoder_follows_from_the_seed(make_run: Callable, digits: Path, tmp_path: Path):
     found = []
     for seed in (5, 5, 6):
-        embed_frozen(make_run(seed=seed), digits, None, tmp_path / "test.npy", threads=1)
+        embed_frozen(FrozenEmbedding.of(make_run(seed=seed)), digits, None, tmp_path / "test.npy", threads=1)
         found.append(np.load(tmp_path / "test.npy"))
     assert found[0].shape == (150, 64)
     np.testing.assert_array_equal(found[0], found[1])
@@ -127,7 +144,7 @@ def test_real_imagenet_weights_embed_real_cells(make_run: Callable, shared_data:
     write(tmp_path / "images.npy", tmp_path / "index.parquet", cells, index)
     seen = {"size": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     backbone = {"kind": "mobilenet_v2", "stem": "standard", "width": 1.0, "batch_norm": True, "init": "imagenet"}
-    run = make_run(dataset=seen, backbone=backbone, transform={"sets": []})
+    run = FrozenEmbedding.of(make_run(dataset=seen, backbone=backbone))
     weights = shared_data / "weights" / "mobilenet_v2_imagenet_torchvision_names.npz"
     embed_frozen(run, tmp_path, weights, tmp_path / "test.npy", threads=1)
 
@@ -135,7 +152,7 @@ def test_real_imagenet_weights_embed_real_cells(make_run: Callable, shared_data:
     shown = torch.nn.functional.interpolate(shown, size=(224, 224), mode="bilinear", antialias=True)
     shown = (shown - torch.tensor(seen["mean"])[:, None, None]) / torch.tensor(seen["std"])[:, None, None]
     with torch.no_grad():
-        expected = models.build(run["backbone"], weights).eval()(shown)
+        expected = models.build(run.backbone.to_dict(), weights).eval()(shown)
     found = np.load(tmp_path / "test.npy")
     assert found.shape == (4, 1280)
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-3)

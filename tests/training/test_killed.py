@@ -9,43 +9,49 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from tests.methods.toys import PARAMS, TOYS
 
 from phenoviews.data import Images
+from phenoviews.methods import METHODS
+from phenoviews.study.resolved import Method, Pretraining, Resolved
 from phenoviews.training import checkpoint as checkpoints
-from phenoviews.training import pretrain
+from phenoviews.training.history import History
 from phenoviews.training.loop import Trainer
+from phenoviews.training.pretrain import pretrain
 
 # Children of a server that has torch imported and nothing running: real processes, without the seconds of import.
 START = multiprocessing.get_context("forkserver")
-START.set_forkserver_preload(["phenoviews.training"])
+START.set_forkserver_preload(["phenoviews.training.pretrain"])
 
 
-def job(run: dict, data: Path, outputs: dict[str, Path], checkpoint: Path, log: Path) -> None:
+def job(run: Pretraining, data: Path, outputs: dict[str, Path], checkpoint: Path, log: Path) -> None:
     stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(stream, sys.stderr.fileno())
+    METHODS.update(TOYS)
     pretrain(run, data, outputs, checkpoint, threads=1)
 
 
 @pytest.fixture
-def run(make_run: Callable[..., dict]) -> dict:
+def run(make_run: Callable[..., Resolved]) -> Pretraining:
     """75 steps, a checkpoint about every 0.15 s."""
-    return make_run(training={"epochs": 3, "min_iters_per_epoch": 25, "checkpoint_minutes": 0.0025})
+    return Pretraining.of(make_run(training={"epochs": 3, "min_iters_per_epoch": 25, "checkpoint_minutes": 0.0025}))
 
 
 @pytest.fixture
 def start(
     digits: Path, outputs: dict[str, Path], tmp_path: Path
-) -> Callable[[dict, Callable[[], object]], BaseProcess]:
+) -> Callable[[Pretraining, Callable[[], object]], BaseProcess]:
     """start(run, sign) starts the training in a process of its own; returns when `sign` gives something else than
     before."""
 
-    def start(run: dict, sign: Callable[[], object]) -> BaseProcess:
+    def start(run: Pretraining, sign: Callable[[], object]) -> BaseProcess:
         before = sign()
         process = START.Process(target=job, args=(run, digits, outputs, tmp_path / "state.pt", tmp_path / "log"))
         process.start()
@@ -59,9 +65,19 @@ def start(
     return start
 
 
+@pytest.mark.parametrize("kind", ["moco", "clustered"])
 def test_killed_at_random_moments_it_ends_with_the_same_bits(
-    start: Callable, run: dict, digits: Path, outputs: dict[str, Path], tmp_path: Path
+    start: Callable,
+    run: Pretraining,
+    digits: Path,
+    outputs: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
 ):
+    if kind in TOYS:
+        monkeypatch.setitem(METHODS, kind, TOYS[kind])
+        run = replace(run, method=Method.from_dict({"name": kind, **PARAMS[kind]}))
     undisturbed = {name: tmp_path / "undisturbed" / path.name for name, path in outputs.items()}
     pretrain(run, digits, undisturbed, tmp_path / "other.pt", threads=1)
 
@@ -89,24 +105,25 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(
 
 
 def test_sigterm_finishes_the_step_saves_and_ends_with_143(
-    start: Callable, run: dict, outputs: dict[str, Path], tmp_path: Path
+    start: Callable, run: Pretraining, outputs: dict[str, Path], tmp_path: Path
 ):
-    run["training"]["checkpoint_minutes"] = 60  # so that what is there afterwards is of the signal
+    # So that what is there afterwards is of the signal.
+    run = replace(run, training=replace(run.training, checkpoint_minutes=60))
     process = start(run, lambda: (tmp_path / "log").exists() and "0/75" in (tmp_path / "log").read_text())
     process.terminate()
     process.join()
     assert process.exitcode == 143
-    assert torch.load(tmp_path / "state.pt", weights_only=True)["state"]["step"] > 0
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["state"]["trainer"]["step"] > 0
     assert not outputs["encoder"].parent.exists()
 
 
 @pytest.fixture
-def short(run: dict) -> dict:
-    return {**run, "training": {**run["training"], "epochs": 1, "min_iters_per_epoch": 0, "batch_size": 150}}
+def short(run: Pretraining) -> Pretraining:
+    return replace(run, training=replace(run.training, epochs=1, min_iters_per_epoch=0, batch_size=150))
 
 
 def test_a_damaged_checkpoint_costs_the_progress_not_the_run(
-    short: dict, digits: Path, outputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture
+    short: Pretraining, digits: Path, outputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture
 ):
     (tmp_path / "state.pt").write_bytes(b"half a file")
     pretrain(short, digits, outputs, tmp_path / "state.pt", threads=1)
@@ -116,11 +133,13 @@ def test_a_damaged_checkpoint_costs_the_progress_not_the_run(
 
 
 def test_a_state_of_other_code_is_reported(
-    short: dict, digits: Path, outputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture
+    short: Pretraining, digits: Path, outputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture
 ):
     images = Images.open(digits)
-    state = Trainer(short, images, torch.device("cpu")).state_dict()
-    state["method"]["renamed"] = state["method"].popitem()[1]
+    cpu = torch.device("cpu")
+    state = {"trainer": Trainer(short, images, cpu).state_dict(), "history": History(cpu).state_dict()}
+    weights = state["trainer"]["method"]
+    weights["renamed"] = weights.popitem()[1]
     run_hash = checkpoints.run_hash(short, checkpoints.data_identity(images), None)
     checkpoints.save(tmp_path / "state.pt", run_hash, state)
     pretrain(short, digits, outputs, tmp_path / "state.pt", threads=1)

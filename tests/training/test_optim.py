@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,23 +10,30 @@ from lightly.utils.lars import LARS as LightlyLARS
 from torch import nn
 
 from phenoviews.errors import UserError
+from phenoviews.study.resolved import Training
 from phenoviews.training import optim
 
-TRAINING = {
-    "optimizer": "sgd",
-    "lr": 0.4,
-    "lr_scaling": True,
-    "batch_size": 512,
-    "momentum": 0.9,
-    "weight_decay": 1e-4,
-    "schedule": "cosine",
-    "warmup_epochs": 10,
-    "warmup_lr": 3e-5,
-    "min_lr": 1e-3,
-}
+TRAINING = Training(
+    epochs=100,
+    batch_size=512,
+    optimizer="sgd",
+    lr=0.4,
+    lr_scaling=True,
+    momentum=0.9,
+    weight_decay=1e-4,
+    schedule="cosine",
+    warmup_epochs=10,
+    warmup_lr=3e-5,
+    min_lr=1e-3,
+    min_iters_per_epoch=0,
+    precision="fp32",
+    checkpoint_minutes=5,
+    min_spread=0.01,
+    keep="last",
+)
 
 
-def rates(training: dict, epochs: int = 100, steps_per_epoch: int = 7) -> list[float]:
+def rates(training: Training, epochs: int = 100, steps_per_epoch: int = 7) -> list[float]:
     steps = epochs * steps_per_epoch
     return [optim.learning_rate(step, steps, steps_per_epoch, training) for step in range(steps)]
 
@@ -54,7 +62,7 @@ def test_cosine_falls_from_the_peak_to_the_least_rate():
 
 
 def test_constant_schedule_stays_at_the_peak():
-    found = rates({**TRAINING, "schedule": "constant", "lr_scaling": False})
+    found = rates(replace(TRAINING, schedule="constant", lr_scaling=False))
     assert set(found[70:]) == {0.4}
 
 
@@ -72,14 +80,14 @@ def by_the_authors_loop(epochs: int, steps_per_epoch: int, lr: float, min_lr: fl
     return found, optimizer.param_groups[0]["lr"]
 
 
-REPO = {**TRAINING, "lr": 3e-4, "lr_scaling": False, "schedule": "repo", "warmup_epochs": 0, "min_lr": 0.0}
+REPO = replace(TRAINING, lr=3e-4, lr_scaling=False, schedule="repo", warmup_epochs=0, min_lr=0.0)
 
 
 @pytest.mark.parametrize(("epochs", "steps_per_epoch"), [(8, 5), (40, 7), (60, 12), (150, 253), (20, 1)])
 @pytest.mark.parametrize("min_lr", [0.0, 1e-5])
 def test_repo_schedule_is_the_authors_loop(epochs: int, steps_per_epoch: int, min_lr: float):
     """Also where there are more epochs than T_max: the cosine rises again, and falls again."""
-    found = rates({**REPO, "min_lr": min_lr}, epochs, steps_per_epoch)
+    found = rates(replace(REPO, min_lr=min_lr), epochs, steps_per_epoch)
     per_epoch = [set(found[start : start + steps_per_epoch]) for start in range(0, len(found), steps_per_epoch)]
     assert all(len(epoch) == 1 for epoch in per_epoch)
     expected, _ = by_the_authors_loop(epochs, steps_per_epoch, 3e-4, min_lr)
@@ -97,28 +105,28 @@ def test_repo_schedule_ends_where_it_did_in_the_paper(epochs: int, steps_per_epo
 
 def test_repo_schedule_after_a_warm_up():
     """The ten epochs are counted from the peak on."""
-    plain, warmed = rates(REPO, 40), rates({**REPO, "warmup_epochs": 5}, 45)
+    plain, warmed = rates(REPO, 40), rates(replace(REPO, warmup_epochs=5), 45)
     assert warmed[5 * 7 :] == plain
     assert warmed[0] == 3e-5
 
 
 def test_unknown_schedule_is_named():
-    with pytest.raises(UserError, match="'step' is none of cosine, constant, repo"):
-        optim.learning_rate(80, 100, 7, {**TRAINING, "schedule": "step"})
+    with pytest.raises(UserError, match="'step' is none of constant, cosine, repo"):
+        optim.learning_rate(80, 100, 7, replace(TRAINING, schedule="step"))
 
 
 def test_group_that_is_not_scheduled_keeps_its_rate():
     a, b = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
     for name in ("sgd", "adam", "lars"):
         groups = [{"params": [a]}, {"params": [b], "scheduled": False}]
-        optimizer = optim.build(groups, {**TRAINING, "optimizer": name})
+        optimizer = optim.build(groups, replace(TRAINING, optimizer=name))
         optim.set_lr(optimizer, 0.01)
         assert [g["lr"] for g in optimizer.param_groups] == [0.01, 0.8]
 
 
 def test_unknown_optimizer_is_named():
     with pytest.raises(UserError, match="'rmsprop' is none of sgd, adam, lars"):
-        optim.build([{"params": [nn.Parameter(torch.zeros(1))]}], {**TRAINING, "optimizer": "rmsprop"})
+        optim.build([{"params": [nn.Parameter(torch.zeros(1))]}], replace(TRAINING, optimizer="rmsprop"))
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
@@ -130,7 +138,7 @@ def test_fused_step_equals_the_plain_one_channels_last(name: str):
         torch.manual_seed(0)
         net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1), nn.Flatten(), nn.Linear(144, 2))
         models.append(net.to(memory_format=torch.channels_last))
-    fused = optim.build([{"params": list(models[0].parameters())}], {**TRAINING, "optimizer": name})
+    fused = optim.build([{"params": list(models[0].parameters())}], replace(TRAINING, optimizer=name))
     settings = {"lr": 0.8, "weight_decay": 1e-4}
     plain = (
         torch.optim.SGD(models[1].parameters(), momentum=0.9, **settings)
@@ -146,6 +154,24 @@ def test_fused_step_equals_the_plain_one_channels_last(name: str):
             optimizer.zero_grad()
     for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "lars"])
+def test_a_parameter_that_was_frozen_at_first_starts_like_any_other(name: str):
+    """Its first step is that of an optimizer of its own."""
+    settings = replace(TRAINING, optimizer=name)
+    first, frozen, alone = (nn.Parameter(torch.ones(2, 2)) for _ in range(3))
+    together = optim.build([{"params": [first, frozen]}], settings)
+    first.grad = torch.ones(2, 2)
+    together.step()
+    assert torch.equal(frozen, torch.ones(2, 2))
+    apart = optim.build([{"params": [alone]}], settings)
+    for parameter in (first, frozen, alone):
+        parameter.grad = torch.full((2, 2), 0.5)
+    together.step()
+    apart.step()
+    torch.testing.assert_close(frozen, alone)
+    assert not torch.allclose(first, frozen)
 
 
 def layers() -> list[nn.Parameter]:

@@ -18,6 +18,7 @@ from phenoviews.study.document import shipped
 from phenoviews.study.locks import clear_stale
 from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
 from phenoviews.study.paths import EMBEDDINGS, OVERLAY, QC, RUN, SCREEN, SIMULATION, TRUTH, VIEWS, WEIGHTS
+from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Probing, Resolved
 
 # Killed at any moment, the workflow goes on at the next call.
 if workflow.is_main_process and not workflow.dryrun:
@@ -139,30 +140,15 @@ def control_of(wildcards) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------------- training
-# What a rule uses of the resolved run; nothing else makes it run again.
-PRETRAINED = (
-    "name",
-    "scale",
-    "dataset",
-    "transform",
-    "method",
-    "training",
-    "backbone",
-    "seed",
-)
-EMBEDDED = ("name", "dataset", "transform", "method", "backbone", "evaluate")
-FROZEN_EMBEDDED = ("name", "dataset", "backbone", "seed")
-PROBED = (*EMBEDDED, "probe", "seed")
-
-
-def resolved(wildcards, sections) -> dict:
-    run = user_errors(study.resolve, run_of(wildcards))
-    return {section: run[section] for section in sections}
+def resolved(wildcards, stage) -> dict:
+    """What a stage uses of the resolved run; nothing else makes its rule run again."""
+    run = Resolved.from_dict(user_errors(study.resolve, run_of(wildcards)))
+    return user_errors(stage.of, run).to_dict()
 
 
 def checkpoint_of(wildcards) -> str:
     trainer = code("phenoviews.training.loop:Trainer", TRAINED_WITH)
-    return paths.checkpoint(study, resolved(wildcards, PRETRAINED), trainer(wildcards))
+    return paths.checkpoint(study, resolved(wildcards, Pretraining), trainer(wildcards))
 
 
 def minutes(wildcards, attempt) -> int:

@@ -26,7 +26,7 @@ rule pretrain:
         runtime=minutes,
         mem_mb=memory,
     params:
-        run=lambda wildcards: resolved(wildcards, PRETRAINED),
+        run=lambda wildcards: resolved(wildcards, Pretraining),
         checkpoint=checkpoint_of,
         code=code("pretrain.py", TRAINED_WITH),
     script:
@@ -40,6 +40,7 @@ rule embed:
         index=INDEX,
         encoder=f"{RUN}/encoder.pt",
         projector=f"{RUN}/projector.pt",
+        summary=f"{RUN}/run.yaml",
     output:
         EMBEDDINGS.replace("{evaluate}", "projector"),
     log:
@@ -54,7 +55,7 @@ rule embed:
         runtime=30,
         mem_mb=memory,
     params:
-        run=lambda wildcards: {**resolved(wildcards, EMBEDDED), "evaluate": "projector"},
+        run=lambda wildcards: {**resolved(wildcards, Embedding), "evaluate": "projector"},
         code=code("embed.py", {METHODS: method_of, OPERATIONS: evaluation_operations}),
     script:
         "../scripts/embed.py"
@@ -80,7 +81,7 @@ rule embed_frozen:
         runtime=60,
         mem_mb=16000,
     params:
-        run=lambda wildcards: resolved(wildcards, FROZEN_EMBEDDED),
+        run=lambda wildcards: resolved(wildcards, FrozenEmbedding),
         code=code("embed_frozen.py", {OPERATIONS: evaluation_operations}),
     script:
         "../scripts/embed_frozen.py"
@@ -92,6 +93,7 @@ rule probe:
         index=INDEX,
         encoder=f"{RUN}/encoder.pt",
         projector=f"{RUN}/projector.pt",
+        summary=f"{RUN}/run.yaml",
     output:
         PROBE,
     log:
@@ -104,7 +106,7 @@ rule probe:
         runtime=lambda wildcards, attempt: 120 * attempt,
         mem_mb=memory,
     params:
-        run=lambda wildcards: resolved(wildcards, PROBED),
+        run=lambda wildcards: resolved(wildcards, Probing),
         code=code("probe.py", {METHODS: method_of, OPERATIONS: probe_operations}),
     script:
         "../scripts/probe.py"

@@ -5,6 +5,7 @@ from pathlib import Path
 from phenoviews.data import embeddings
 from phenoviews.errors import reported
 from phenoviews.models.imagenet import located
+from phenoviews.study.resolved import FrozenEmbedding
 from phenoviews.training.embed import embed_frozen
 
 with reported(snakemake.log[0]):
@@ -13,7 +14,7 @@ with reported(snakemake.log[0]):
         embeddings.save(snakemake.output[0], reason)
     else:
         embed_frozen(
-            snakemake.params.run,
+            FrozenEmbedding.from_dict(snakemake.params.run),
             data=Path(snakemake.input.images).parent,
             weights=weights,
             out=Path(snakemake.output[0]),

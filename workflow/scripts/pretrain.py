@@ -4,11 +4,12 @@ from pathlib import Path
 
 from phenoviews.errors import reported
 from phenoviews.models.imagenet import required
-from phenoviews.training.loop import pretrain
+from phenoviews.study.resolved import Pretraining
+from phenoviews.training.pretrain import pretrain
 
 with reported(snakemake.log[0]):
     pretrain(
-        snakemake.params.run,
+        Pretraining.from_dict(snakemake.params.run),
         data=Path(snakemake.input.images).parent,
         outputs={name: Path(file) for name, file in snakemake.output.items()},
         checkpoint=Path(snakemake.params.checkpoint),

@@ -13,6 +13,10 @@ from phenoviews.errors import UserError
 from phenoviews.files import atomic
 
 
+class NotFinite(ValueError):
+    """Embeddings among which are numbers that are not finite, of which nothing can be measured."""
+
+
 def save(path: str | Path, embeddings: np.ndarray | str) -> None:
     """Write embeddings (n, d) float32, or the reason (one line) why there are none, as a .npy file."""
     with atomic(path) as partial:
@@ -21,12 +25,18 @@ def save(path: str | Path, embeddings: np.ndarray | str) -> None:
 
 def save_chunks(path: str | Path, chunks: Iterable[np.ndarray], count: int) -> None:
     """As `save`, for the embeddings of `count` images that come in consecutive pieces (n, d), d alike in all, and
-    need not fit in memory."""
-    chunks = iter(chunks)
+    need not fit in memory. Raises `NotFinite`, and leaves no file."""
+    chunks = map(_finite, chunks)
     first = next(chunks)
     with atomic(path) as partial:
         shape = (count, first.shape[1])
         write_array(partial, itertools.chain([first], chunks), shape, np.dtype(np.float32))
+
+
+def _finite(chunk: np.ndarray) -> np.ndarray:
+    if not np.isfinite(chunk).all():
+        raise NotFinite("an embedding is not a number")
+    return chunk
 
 
 def load(path: str | Path) -> tuple[np.ndarray | None, str | None]:

@@ -1,14 +1,14 @@
 """Self-supervised methods: a loss over pairs of views, with its heads, queue and momentum encoder.
 
-A method joins by a class in a file of its own, derived from `Method`, and a line in `METHODS`.
+A method joins by a class in a file of its own, derived from `Method`, and a line in `METHODS`; its settings by an entry
+in config.yaml and what the schema says of them.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Set
-
-from torch import nn
+from collections.abc import Callable, Mapping, Set
+from typing import Any
 
 from phenoviews.errors import UserError
 from phenoviews.methods.base import Method
@@ -16,12 +16,18 @@ from phenoviews.methods.byol import BYOL
 from phenoviews.methods.moco import MoCo
 from phenoviews.methods.simclr import SimCLR
 from phenoviews.methods.vicreg import VICReg
+from phenoviews.models.backbones import Backbone
 
-METHODS: dict[str, type[Method]] = {"simclr": SimCLR, "moco": MoCo, "byol": BYOL, "vicreg": VICReg}
+METHODS: dict[str, Callable[..., Method]] = {
+    "simclr": SimCLR,
+    "moco": MoCo,
+    "byol": BYOL,
+    "vicreg": VICReg,
+}
 
 
-def build(params: dict, encoder: nn.Module, sets: int = 1, images: int | None = None) -> Method:
-    """The method that a config entry describes, around a backbone with the attribute `dim`.
+def build(params: Mapping[str, Any], encoder: Backbone, sets: int, images: int) -> Method:
+    """The method that a config entry describes, around a backbone.
 
     `params`: `kind` and every hyper-parameter, under the names of the class's constructor; `name` is ignored.
     `sets`: how many transforms' losses are summed; `images`: how many training images there are. The two are

@@ -2,23 +2,64 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from typing import Any
 
-from phenoviews.methods import losses, parts
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from phenoviews.methods.base import Method
+from phenoviews.methods.parts import heads
+from phenoviews.methods.parts.float32 import in_float32
+from phenoviews.models.backbones import Backbone
 
 
 class VICReg(Method):
     """Embeddings of two views agree, every dimension varies, no two dimensions say the same.
 
     `invariance`, `variance`, `covariance`: the terms' weights; `projector`: {head, hidden, out,
-    batch_norm} of `parts.projector`.
+    batch_norm} of `parts.heads.projector`.
     """
 
-    def __init__(self, encoder: nn.Module, invariance: float, variance: float, covariance: float, projector: dict):
-        super().__init__(encoder, parts.projector(encoder.dim, **projector))
+    def __init__(
+        self, encoder: Backbone, invariance: float, variance: float, covariance: float, projector: dict[str, Any]
+    ):
+        super().__init__(encoder, heads.projector(encoder.dim, **projector))
         self.weights = (invariance, variance, covariance)
 
     def pair_loss(self, first: Tensor, second: Tensor, branch: int) -> Tensor:
-        embeddings = [self.projector(self.encode(view)) for view in (first, second)]
-        return losses.vicreg(*embeddings, *self.weights)
+        return vicreg(self.embed(first), self.embed(second), *self.weights)
+
+
+@in_float32
+def vicreg(first: Tensor, second: Tensor, invariance: float, variance: float, covariance: float) -> Tensor:
+    """VICReg (Bardes et al. 2022, equations 1 to 6, with solo-learn's factors) of embeddings (n, d), a scalar:
+
+    invariance · mean squared difference + variance · (v(first) + v(second)) + covariance · (c(first) +
+    c(second)).
+
+    Factors: the squared difference is averaged over the dimensions too (the paper sums them); the two
+    variance terms are added as in the paper and solo-learn, where lightly and the authors' code halve the
+    sum, so lightly's `VICRegLoss` agrees at `mu_param = 2 · variance`.
+    """
+    return (
+        invariance * F.mse_loss(first, second)
+        + variance * (variance_term(first) + variance_term(second))
+        + covariance * (covariance_term(first) + covariance_term(second))
+    )
+
+
+@in_float32
+def variance_term(embeddings: Tensor) -> Tensor:
+    """Mean over the dimensions of max(0, 1 - sqrt(Var + 1e-4)), with the unbiased variance over the batch:
+    0.99 where all embeddings are equal, 0 where each dimension has a standard deviation of at least 1."""
+    return F.relu(1 - torch.sqrt(embeddings.var(dim=0) + 1e-4)).mean()
+
+
+@in_float32
+def covariance_term(embeddings: Tensor) -> Tensor:
+    """Sum of the squared covariances (unbiased) between two dimensions, over the number of dimensions."""
+    n, dim = embeddings.shape
+    centred = embeddings - embeddings.mean(dim=0)
+    covariance = centred.T @ centred / (n - 1)
+    return (covariance - covariance.diag().diag()).square().sum() / dim

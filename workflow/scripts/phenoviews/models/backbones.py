@@ -7,7 +7,10 @@ read in the specification, section 3.1 and ambiguity A-21.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -31,8 +34,16 @@ KINDS = (*_VGGS, *_RESNETS, "convnext_tiny", "mobilenet_v2")
 STEMS = ("small", "standard")
 
 
-def build(backbone: dict, weights: Path | None = None) -> nn.Module:
-    """The backbone that a config entry describes; its attribute `dim` is the length of a feature vector.
+class Backbone(nn.Sequential):
+    """torchvision's layers in a row, under torchvision's names: images (n, 3, H, W) → features (n, dim)."""
+
+    def __init__(self, layers: Mapping[str, nn.Module], dim: int):
+        super().__init__(OrderedDict(layers))
+        self.dim = dim
+
+
+def build(backbone: Mapping[str, Any], weights: Path | None = None) -> Backbone:
+    """The backbone that a config entry describes.
 
     `backbone`: kind; stem (`small`: the papers' form for 32 x 32 images, of ResNet only: first convolution
     3 x 3, stride 1, padding 2, no max-pooling; VGG has no stem, ConvNeXt and MobileNetV2 keep theirs); width
@@ -48,16 +59,15 @@ def build(backbone: dict, weights: Path | None = None) -> nn.Module:
     if not width > 0:
         raise UserError(f"backbone width: {width!r} is not a positive number")
     if kind in _VGGS:
-        model, dim = _vgg(_VGGS[kind], width, backbone["batch_norm"])
+        model = _vgg(_VGGS[kind], width, backbone["batch_norm"])
     elif kind in _RESNETS:
-        model, dim = _resnet(*_RESNETS[kind], width, small=stem == "small")
+        model = _resnet(*_RESNETS[kind], width, small=stem == "small")
     elif kind == "convnext_tiny":
-        model, dim = _convnext_tiny(width)
+        model = _convnext_tiny(width)
     elif kind == "mobilenet_v2":
-        model, dim = _mobilenet_v2(width)
+        model = _mobilenet_v2(width)
     else:
         raise UserError(f"backbone kind: {kind!r} is none of {', '.join(KINDS)}")
-    model.dim = dim
     if backbone["init"] != "random":
         _start_from(model, backbone, weights)
     return model
@@ -68,7 +78,7 @@ def channels(full: int, width: float) -> int:
     return full if width == 1 else max(8, round(full * width / 8) * 8)
 
 
-def _start_from(model: nn.Module, backbone: dict, weights: Path | None) -> None:
+def _start_from(model: Backbone, backbone: Mapping[str, Any], weights: Path | None) -> None:
     if weights is None:
         if backbone["init"] == "imagenet":
             raise UserError("backbone init: imagenet needs its weights file, and none was given")
@@ -76,25 +86,25 @@ def _start_from(model: nn.Module, backbone: dict, weights: Path | None) -> None:
     if backbone["init"] == "imagenet" and backbone["width"] != 1:
         raise UserError(f"backbone width: {backbone['width']} does not go with init: imagenet; set 1.0")
     state = load_state(weights)
-    small = isinstance(model, ResNet) and backbone["stem"] == "small"
+    small = backbone["kind"] in _RESNETS and backbone["stem"] == "small"
     if small and "conv1.weight" in state and state["conv1.weight"].shape[-1] == 7:
         raise UserError(f"{weights}: these weights are of the standard 7 x 7 stem; set the backbone's stem: standard")
     load_into(model, state, str(weights))
 
 
-def _vgg(config: str, width: float, batch_norm: bool) -> tuple[nn.Module, int]:
+def _vgg(config: str, width: float, batch_norm: bool) -> Backbone:
     layers = [v if v == "M" else channels(v, width) for v in cfgs[config]]
     # The classifier is not wanted, and has 120 million parameters: on the meta device it costs nothing.
     with torch.device("meta"):
         model = VGG(nn.Sequential(), init_weights=False)
     model.features = make_layers(layers, batch_norm=batch_norm)
     model.avgpool = nn.AdaptiveAvgPool2d(1)
-    model.classifier = nn.Identity()
+    model.classifier = nn.Flatten()
     _initialise(model)
-    return model, layers[-2]
+    return Backbone(dict(model.named_children()), layers[-2])
 
 
-def _resnet(block: type, depths: list[int], width: float, small: bool) -> tuple[nn.Module, int]:
+def _resnet(block: type[BasicBlock | Bottleneck], depths: list[int], width: float, small: bool) -> Backbone:
     # torchvision's constructor fixes the channels: keep its frame, make the layers again by its own method.
     with torch.device("meta"):
         model = ResNet(block, depths)
@@ -109,12 +119,12 @@ def _resnet(block: type, depths: list[int], width: float, small: bool) -> tuple[
     model.layer2 = model._make_layer(block, channels(128, width), depths[1], stride=2)
     model.layer3 = model._make_layer(block, channels(256, width), depths[2], stride=2)
     model.layer4 = model._make_layer(block, channels(512, width), depths[3], stride=2)
-    model.fc = nn.Identity()
+    model.fc = nn.Flatten()
     _initialise(model)
-    return model, model.inplanes
+    return Backbone(dict(model.named_children()), model.inplanes)
 
 
-def _convnext_tiny(width: float) -> tuple[nn.Module, int]:
+def _convnext_tiny(width: float) -> Backbone:
     sizes = [channels(c, width) for c in (96, 192, 384, 768)]
     stages = [
         CNBlockConfig(size, following, depth)
@@ -123,14 +133,15 @@ def _convnext_tiny(width: float) -> tuple[nn.Module, int]:
     model = ConvNeXt(stages, stochastic_depth_prob=0.0)
     # Its last LayerNorm, classifier.0, belongs to the features, as in timm's and the authors' ConvNeXt.
     model.classifier = model.classifier[:2]
-    return model, sizes[-1]
+    return Backbone(dict(model.named_children()), sizes[-1])
 
 
-def _mobilenet_v2(width: float) -> tuple[nn.Module, int]:
+def _mobilenet_v2(width: float) -> Backbone:
     # Its last convolution keeps 1280 channels below width 1, by the paper's and torchvision's rule.
     model = MobileNetV2(width_mult=width)
-    model.classifier = nn.Identity()
-    return model, model.last_channel
+    # torchvision's `forward` does the pooling itself.
+    layers = {"features": model.features, "avgpool": nn.AdaptiveAvgPool2d(1), "classifier": nn.Flatten()}
+    return Backbone(layers, model.last_channel)
 
 
 def _initialise(model: nn.Module) -> None:

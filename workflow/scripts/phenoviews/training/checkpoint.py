@@ -18,9 +18,7 @@ import torch
 from phenoviews.data.images import Images
 from phenoviews.errors import UserError
 from phenoviews.files import atomic
-
-# Settings that a training's weights do not depend on: changing them must not throw a half-trained model away.
-_INDIFFERENT = ("checkpoint_minutes", "min_spread")
+from phenoviews.study.resolved import Pretraining
 
 
 def data_identity(images: Images) -> dict[str, Any]:
@@ -40,23 +38,21 @@ def data_identity(images: Images) -> dict[str, Any]:
     }
 
 
-def run_hash(run: dict, data: dict, weights: Path | None) -> str:
+def run_hash(run: Pretraining, data: dict[str, Any], weights: Path | None) -> str:
     """A hash of all that decides a training's weights: two trainings with the same hash are the same training."""
-    decisive = {key: run[key] for key in ("dataset", "transform", "method", "backbone", "seed")}
-    decisive["training"] = {k: v for k, v in run["training"].items() if k not in _INDIFFERENT}
-    decisive["data"] = data
+    decisive = {**run.decisive(), "data": data}
     if weights is not None:
-        with Path(weights).open("rb") as stream:
+        with weights.open("rb") as stream:
             decisive["weights"] = hashlib.file_digest(stream, "sha256").hexdigest()
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
-def save(path: Path, run_hash: str, state: dict) -> None:
+def save(path: Path, run_hash: str, state: dict[str, Any]) -> None:
     with atomic(path) as partial:
         torch.save({"run": run_hash, "state": state}, partial)
 
 
-def load(path: Path, run_hash: str) -> dict | None:
+def load(path: Path, run_hash: str) -> dict[str, Any] | None:
     """The state in the checkpoint at `path`, None where there is none that this run can go on from.
 
     A damaged file and another run's are reported and left to be overwritten: what they hold is of no use to this run,
@@ -73,8 +69,12 @@ def load(path: Path, run_hash: str) -> dict | None:
     except PermissionError as error:
         raise UserError(f"{path}: this checkpoint may not be read; check its permissions") from error
     except Exception as error:  # torch.load raises a dozen types on bytes that are not its own
-        return dismissed(path, f"is damaged ({type(error).__name__})")
-    return state if belongs else dismissed(path, "belongs to other settings or data")
+        dismissed(path, f"is damaged ({type(error).__name__})")
+        return None
+    if not belongs:
+        dismissed(path, "belongs to other settings or data")
+        return None
+    return dict(state)
 
 
 def discard(path: Path) -> None:

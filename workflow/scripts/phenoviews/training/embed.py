@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +14,11 @@ from tqdm import tqdm
 
 from phenoviews import methods, models
 from phenoviews.data import embeddings
+from phenoviews.data import pool as pools
 from phenoviews.data.images import Images
-from phenoviews.data.pool import Pool, pool, shown
+from phenoviews.data.pool import Pool, pool
 from phenoviews.errors import UserError
+from phenoviews.study.resolved import Dataset, Embedding, FrozenEmbedding
 from phenoviews.training.devices import claim, settled
 from phenoviews.views import Transform
 
@@ -25,39 +26,50 @@ BATCH = 256
 CHUNK = 16  # batches written at a time: a GPU is waited for once for all of them
 
 
-def embed(run: dict, data: Path, encoder: Path, projector: Path, out: Path, threads: int | None = None) -> None:
-    """Write the embeddings of the images that `run["dataset"]["evaluated"]` names (a split, or "all"): npy, float32,
-    (images, d), in the order of their rows. Neither they nor the images need to fit in memory.
+def embed(run: Embedding, data: Path, encoder: Path, projector: Path, out: Path, threads: int | None = None) -> None:
+    """Write the embeddings of the images that `run.dataset.evaluated` names (a split, or "all"): npy, float32,
+    (images, d), in the order of their rows. Neither they nor the images need to fit in memory. Where they are not
+    finite, the file says so in their place.
 
     The images are resized and normalised, not transformed; the networks are in evaluation mode and compute in float32.
-    The vector is the encoder's, or with `run["evaluate"] == "projector"` the projector's (ambiguity A-32).
+    The vector is the encoder's, or with `run.evaluate == "projector"` the projector's (ambiguity A-32).
     """
     device = claim()
     with settled(device, threads):
         network = load(run, encoder, projector, device)
-        write_embeddings(network, Images.open(data), run["dataset"], out, device)
+        if not write_embeddings(network, Images.open(data), run.dataset, out, device):
+            embeddings.save(out, f"the {run.evaluate}'s output is not a number")
 
 
-def embed_frozen(run: dict, data: Path, weights: Path | None, out: Path, threads: int | None = None) -> None:
+def embed_frozen(run: FrozenEmbedding, data: Path, weights: Path | None, out: Path, threads: int | None = None) -> None:
     """As `embed`, with an encoder that nobody trained here: from a weights file, or random ones by the run's seed.
 
-    Raises UserError for weights that do not fit the backbone.
+    Raises UserError for weights that do not fit the backbone, or whose embeddings are not finite.
     """
     device = claim()
     with settled(device, threads):
-        torch.manual_seed(run["seed"])
-        network = embedder(models.build(run["backbone"], weights), nn.Identity(), "encoder")
+        torch.manual_seed(run.seed)
+        network = embedder(models.build(run.backbone.to_dict(), weights), nn.Identity(), "encoder")
         network = network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
-        write_embeddings(network, Images.open(data), run["dataset"], out, device)
+        if not write_embeddings(network, Images.open(data), run.dataset, out, device):
+            raise UserError(f"{weights}: the embeddings that these weights give are not finite; use others")
 
 
-def write_embeddings(
-    network: nn.Module, images: Images, dataset: Mapping[str, Any], out: Path, device: torch.device
-) -> None:
-    """Write what `network` makes of the evaluated images of `dataset` (a run's)."""
-    evaluated = pool(images, dataset["evaluated"], device)
+def write_embeddings(network: nn.Module, images: Images, dataset: Dataset, out: Path, device: torch.device) -> bool:
+    """Write what `network` makes of the evaluated images of `dataset`. Returns False, and leaves no file, where that
+    is not finite."""
+    evaluated = pool(images, dataset.evaluated, device)
     found = embedded(network, evaluated, evaluation_view(shown(images, dataset)))
-    embeddings.save_chunks(out, _fetched(found, len(evaluated)), len(evaluated))
+    try:
+        embeddings.save_chunks(out, _fetched(found, len(evaluated)), len(evaluated))
+    except embeddings.NotFinite:
+        return False
+    return True
+
+
+def shown(images: Images, dataset: Dataset) -> Dataset:
+    """`dataset` with mean and standard deviation as numbers."""
+    return Dataset.from_dict(pools.shown(images, dataset.to_dict()))
 
 
 def _fetched(batches: Iterator[Tensor], total: int) -> Iterator[np.ndarray]:
@@ -70,24 +82,23 @@ def _fetched(batches: Iterator[Tensor], total: int) -> Iterator[np.ndarray]:
             bar.update(len(chunk))
 
 
-def load(run: dict, encoder: Path, projector: Path, device: torch.device) -> nn.Module:
+def load(run: Embedding, encoder: Path, projector: Path, device: torch.device) -> nn.Module:
     """The trained network whose output is evaluated, frozen, in evaluation mode, on `device`.
 
     Raises UserError for files that are not of this run's networks.
     """
     # Not the weights it started from: the encoder's file has them all.
-    backbone = models.build({**run["backbone"], "init": "random"})
+    backbone = models.build(run.backbone.to_dict() | {"init": "random"})
     models.load_into(backbone, models.load_state(encoder), str(encoder))
-    if run["evaluate"] == "projector":
-        head = methods.build(run["method"], backbone, sets=len(run["transform"]["sets"]), images=1).projector
+    head: nn.Module = nn.Identity()
+    if run.evaluate == "projector":
+        head = methods.build(run.method.to_dict(), backbone, sets=len(run.transform.sets), images=1).projector
         try:
             head.load_state_dict(models.load_state(projector))
         except RuntimeError as error:
-            raise UserError(f"{projector}: these weights do not fit the projector of method {run['method']['name']}; "
+            raise UserError(f"{projector}: these weights do not fit the projector of method {run.method.name}; "
                             "train the run again") from error  # fmt: skip
-    else:
-        head = nn.Identity()
-    network = embedder(backbone, head, run["evaluate"])
+    network = embedder(backbone, head, run.evaluate)
     return network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
@@ -98,9 +109,9 @@ def embedder(encoder: nn.Module, projector: nn.Module, evaluate: str) -> nn.Modu
     return nn.Sequential(encoder, projector) if evaluate == "projector" else nn.Sequential(encoder)
 
 
-def evaluation_view(dataset: Mapping[str, Any]) -> Transform:
-    """Resized to the network's input and normalised, nothing else. `dataset`: a run's, with numbers (see `shown`)."""
-    return Transform([{"normalize": {}}], dataset["size"], dataset["mean"], dataset["std"])
+def evaluation_view(dataset: Dataset) -> Transform:
+    """Resized to the network's input and normalised, nothing else. `dataset`: with numbers (see `shown`)."""
+    return Transform([{"normalize": {}}], dataset.size, dataset.mean, dataset.std)
 
 
 def features(

@@ -3,66 +3,107 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from phenoviews.errors import UserError
+from phenoviews.study.resolved import Probe, Training
+
+Groups = Iterable[dict[str, Any]]
 
 HELD = 10  # epochs for which the schedule `repo` holds the peak
 
 
-def learning_rate(step: int, steps: int, steps_per_epoch: int, training: dict) -> float:
+def learning_rate(step: int, steps: int, steps_per_epoch: int, training: Training) -> float:
     """The learning rate of step 0, 1, … `steps` - 1.
 
     `lr`, times batch_size / 256 with `lr_scaling`, is the peak. Linear from `warmup_lr` at step 0 to the peak over
-    `warmup_epochs`; then by `schedule`:
-
-    - `constant`: the peak.
-    - `cosine`: along half a cosine to `min_lr` at step `steps` (solo-learn's form).
-    - `repo`: as the code of *Contrastive Learning of Single-Cell Phenotypic Representations* has it (its ambiguity
-      B-4): the peak for ten epochs, then torch's `CosineAnnealingLR`, stepped after every epoch, with the number of
-      *iterations* per epoch as its T_max. So the rate changes from epoch to epoch only; where it ends depends on the
-      size of the data and of the batch; and it rises again where there are more epochs than T_max.
+    `warmup_epochs`; then by `schedule`, one of `SCHEDULES`.
     """
+    if training.schedule not in SCHEDULES:
+        raise UserError(f"training.schedule: {training.schedule!r} is none of {', '.join(SCHEDULES)}")
     peak = peak_lr(training)
-    warmup = training["warmup_epochs"] * steps_per_epoch
+    warmup = training.warmup_epochs * steps_per_epoch
     if step < warmup:
-        return training["warmup_lr"] + (peak - training["warmup_lr"]) * step / warmup
-    match training["schedule"]:
-        case "constant":
-            return peak
-        case "cosine":
-            done = (step - warmup) / (steps - warmup)
-        case "repo":
-            done = max(0, (step - warmup) // steps_per_epoch - HELD) / steps_per_epoch
-        case other:
-            raise UserError(f"training.schedule: {other!r} is none of cosine, constant, repo")
-    return training["min_lr"] + (peak - training["min_lr"]) * (1 + math.cos(math.pi * done)) / 2
+        return training.warmup_lr + (peak - training.warmup_lr) * step / warmup
+    return SCHEDULES[training.schedule](step - warmup, steps - warmup, steps_per_epoch, peak, training.min_lr)
 
 
-def peak_lr(settings: dict) -> float:
+def peak_lr(settings: Training | Probe) -> float:
     """`lr`, times batch_size / 256 with `lr_scaling` (ambiguity A-2)."""
-    return settings["lr"] * (settings["batch_size"] / 256 if settings["lr_scaling"] else 1)
+    return settings.lr * (settings.batch_size / 256 if settings.lr_scaling else 1)
 
 
-def build(groups: Iterable[dict], training: dict) -> torch.optim.Optimizer:
-    """SGD (with momentum, without Nesterov), Adam or LARS over a method's `parameter_groups()`.
+# Steps are counted from the end of the warm-up.
+def constant(step: int, steps: int, steps_per_epoch: int, peak: float, least: float) -> float:
+    return peak
+
+
+def cosine(step: int, steps: int, steps_per_epoch: int, peak: float, least: float) -> float:
+    """Along half a cosine to the least rate at step `steps` (solo-learn's form)."""
+    return annealed(step / steps, peak, least)
+
+
+def repo(step: int, steps: int, steps_per_epoch: int, peak: float, least: float) -> float:
+    """As the code of *Contrastive Learning of Single-Cell Phenotypic Representations* has it (its ambiguity B-4): the
+    peak for ten epochs, then torch's `CosineAnnealingLR`, stepped after every epoch, with the number of *iterations*
+    per epoch as its T_max. So the rate changes from epoch to epoch only; where it ends depends on the size of the data
+    and of the batch; and it rises again where there are more epochs than T_max."""
+    return annealed(max(0, step // steps_per_epoch - HELD) / steps_per_epoch, peak, least)
+
+
+def annealed(done: float, peak: float, least: float) -> float:
+    """From the peak at 0 to the least rate at 1, along half a cosine."""
+    return least + (peak - least) * (1 + math.cos(math.pi * done)) / 2
+
+
+SCHEDULES: dict[str, Callable[[int, int, int, float, float], float]] = {
+    "constant": constant,
+    "cosine": cosine,
+    "repo": repo,
+}
+
+
+def build(groups: Groups, training: Training) -> torch.optim.Optimizer:
+    """The optimizer of `OPTIMIZERS` over a method's `parameter_groups()`.
 
     Weight decay acts on every parameter, biases and BatchNorm included, except under LARS.
     """
-    settings = {"lr": peak_lr(training), "weight_decay": training["weight_decay"]}
-    match training["optimizer"]:
-        # Fused: one kernel for all parameters, on the CPU as on the GPU.
-        case "sgd":
-            return torch.optim.SGD(groups, momentum=training["momentum"], fused=True, **settings)
-        case "adam":
-            return torch.optim.Adam(groups, fused=True, **settings)
-        case "lars":
-            return LARS(groups, momentum=training["momentum"], **settings)
-        case other:
-            raise UserError(f"training.optimizer: {other!r} is none of sgd, adam, lars")
+    if training.optimizer not in OPTIMIZERS:
+        raise UserError(f"training.optimizer: {training.optimizer!r} is none of {', '.join(OPTIMIZERS)}")
+    return OPTIMIZERS[training.optimizer](groups, peak_lr(training), training)
+
+
+# SGD and Adam fused: one kernel for all parameters, on the CPU as on the GPU.
+def sgd(groups: Groups, lr: float, training: Training) -> torch.optim.Optimizer:
+    """With momentum, without Nesterov."""
+    optimizer = torch.optim.SGD(
+        groups, lr=lr, momentum=training.momentum, weight_decay=training.weight_decay, fused=True
+    )
+    # torch makes a momentum at a parameter's first gradient, and its fused step fails where some have one and others,
+    # which were frozen until then, have none. From zero the first step is the same.
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
+
+
+def adam(groups: Groups, lr: float, training: Training) -> torch.optim.Optimizer:
+    return torch.optim.Adam(groups, lr=lr, weight_decay=training.weight_decay, fused=True)
+
+
+def lars(groups: Groups, lr: float, training: Training) -> torch.optim.Optimizer:
+    return LARS(groups, lr=lr, momentum=training.momentum, weight_decay=training.weight_decay)
+
+
+OPTIMIZERS: dict[str, Callable[[Groups, float, Training], torch.optim.Optimizer]] = {
+    "sgd": sgd,
+    "adam": adam,
+    "lars": lars,
+}
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
@@ -83,7 +124,7 @@ class LARS(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params: Iterable,
+        params: Groups,
         lr: float,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
@@ -106,11 +147,11 @@ class LARS(torch.optim.Optimizer):
         )
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]  # there is no closure that would evaluate the loss again
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
             layers = [p for p in params if p.ndim > 1 or not group["exclude_bias_n_norm"]]
-            scaled = dict(zip(layers, self._scaled(layers, group), strict=True))
+            scaled = dict(zip(layers, self._scaled(layers, [p.grad for p in layers], group), strict=True))
             gradients = [scaled.get(p, p.grad) for p in params]
             new = [p for p in params if "momentum_buffer" not in self.state[p]]
             for p in new:
@@ -122,11 +163,10 @@ class LARS(torch.optim.Optimizer):
                 torch._foreach_add_(params, buffers, alpha=-group["lr"])
 
     @staticmethod
-    def _scaled(layers: list[nn.Parameter], group: dict) -> list[Tensor]:
+    def _scaled(layers: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> Sequence[Tensor]:
         """local · (g + weight_decay · w) of each layer, without waiting for the device."""
         if not layers:
             return []
-        gradients = [p.grad for p in layers]
         w, g = torch.stack(torch._foreach_norm(layers)), torch.stack(torch._foreach_norm(gradients))
         local = group["eta"] * w / (g + group["weight_decay"] * w + group["eps"])
         if group["clip_lr"]:

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from phenoviews.errors import UserError
+from phenoviews.study import Run, Study
+from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Probing, Resolved, Training
+
+TRAINED = Run("mnist", "mnist_first", "moco", "vgg11", 5)
+FROZEN = Run("cells_nocodazole", "plain", "imagenet", "vgg16", 5)
+
+
+@pytest.fixture(scope="module")
+def study(root: Path) -> Study:
+    return Study({**yaml.safe_load((root / "config.yaml").read_text()), "scale": "paper"})
+
+
+@pytest.fixture
+def plain(study: Study) -> dict:
+    return study.resolve(TRAINED)
+
+
+@pytest.mark.parametrize("run", [TRAINED, FROZEN])
+def test_a_run_goes_through_plain_data_and_comes_back(study: Study, run: Run):
+    plain = study.resolve(run)
+    typed = Resolved.from_dict(plain)
+    assert typed.to_dict() == plain
+    assert list(typed.to_dict()) == list(plain)
+    assert Resolved.from_dict(yaml.safe_load(yaml.safe_dump(typed.to_dict()))) == typed
+
+
+def test_settings_are_attributes(plain: dict):
+    run = Resolved.from_dict(plain)
+    assert run.training.lr == 1e-3
+    assert run.method.kind == "moco"
+    assert run.method.parameters["temperature"] == 0.07
+    assert run.transform.sets[0].weight == 1.0
+    assert "normalize" in run.transform.sets[0].views[1][-1]
+    with pytest.raises(AttributeError):
+        run.training.lr = 1.0
+
+
+@pytest.mark.parametrize(
+    ("stage", "sections"),
+    [
+        (Pretraining, ["name", "scale", "dataset", "transform", "method", "training", "backbone", "seed"]),
+        (Embedding, ["name", "dataset", "transform", "method", "backbone", "evaluate"]),
+        (Probing, ["name", "dataset", "transform", "method", "backbone", "evaluate", "probe", "seed"]),
+        (FrozenEmbedding, ["name", "dataset", "backbone", "seed"]),
+    ],
+)
+def test_a_stage_is_given_what_it_uses(plain: dict, stage: type, sections: list[str]):
+    given = stage.of(Resolved.from_dict(plain))
+    assert given.to_dict() == {key: plain[key] for key in sections}
+    assert list(given.to_dict()) == sections
+    assert stage.from_dict(given.to_dict()) == given
+
+
+def test_a_training_depends_on_the_evaluated_output_only_where_it_keeps_the_best_epoch(plain: dict):
+    def given(keep: str, evaluate: str) -> dict:
+        training = {**plain["training"], "keep": keep}
+        return Pretraining.of(Resolved.from_dict({**plain, "training": training, "evaluate": evaluate})).to_dict()
+
+    assert given("last", "encoder") == given("last", "projector")
+    assert given("best_ami", "encoder")["evaluate"] == "encoder"
+    assert given("best_ami", "projector")["evaluate"] == "projector"
+
+
+def test_an_encoder_that_is_not_trained_has_no_training(study: Study):
+    frozen = Resolved.from_dict(study.resolve(FROZEN))
+    assert frozen.training is None
+    assert "training" not in frozen.to_dict()
+    with pytest.raises(UserError, match=r"cells_nocodazole/plain/imagenet/vgg16/seed5.*imagenet, trains nothing"):
+        Pretraining.of(frozen)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda run: run.pop("backbone"), "^resolved of a run: missing: backbone"),
+        (lambda run: run.update(backbones={}), "^resolved of a run: unknown: backbones; it has name, scale, dataset"),
+        (lambda run: run["training"].pop("lr"), "^training of a run: missing: lr; it has epochs"),
+        (lambda run: run["training"].update(learning_rate=1), "^training of a run: unknown: learning_rate"),
+        (lambda run: run["method"].pop("kind"), "^method of a run: missing: kind"),
+        (lambda run: run["transform"]["sets"][0].pop("views"), "^transformset of a run: missing: views"),
+        (lambda run: run["probe"].update(a=1, b=2), "^probe of a run: unknown: a, b"),
+    ],
+)
+def test_a_key_that_is_missing_or_unknown_is_refused(plain: dict, change, said: str):
+    run = copy.deepcopy(plain)
+    change(run)
+    with pytest.raises(UserError, match=said):
+        Resolved.from_dict(run)
+
+
+def test_what_decides_the_weights_has_no_names(plain: dict):
+    decisive = Pretraining.of(Resolved.from_dict(plain)).decisive()
+    assert decisive["dataset"] == {key: plain["dataset"][key] for key in ("size", "mean", "std")}
+    assert decisive["transform"] == {"sets": plain["transform"]["sets"]}
+    assert decisive["method"] == {key: value for key, value in plain["method"].items() if key != "name"}
+    assert decisive["backbone"] == {key: value for key, value in plain["backbone"].items() if key != "name"}
+    watched = {"checkpoint_minutes", "min_spread"}
+    assert decisive["training"].keys() == Training.__dataclass_fields__.keys() - watched
+    assert decisive["seed"] == 5

@@ -1,0 +1,208 @@
+"""The job that trains: it goes on from a checkpoint, keeps one up to date, and writes what came out."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+import yaml
+from tqdm import tqdm
+
+from phenoviews.data import embeddings
+from phenoviews.data.images import Images
+from phenoviews.errors import UserError
+from phenoviews.files import atomic
+from phenoviews.study.resolved import Pretraining
+from phenoviews.training import checkpoint as checkpoints
+from phenoviews.training.devices import claim, describe, settled
+from phenoviews.training.embed import write_embeddings
+from phenoviews.training.history import History, Row
+from phenoviews.training.loop import Trainer, weights_of
+from phenoviews.training.outcome import FINISHED, Outcome, judged, not_a_number
+
+
+def pretrain(
+    run: Pretraining,
+    data: Path,
+    outputs: dict[str, Path],
+    checkpoint: Path,
+    weights: Path | None = None,
+    threads: int | None = None,
+) -> None:
+    """Train the run's encoder on the data set's `train` split.
+
+    Args:
+        run: everything that decides the training.
+        data: the data set's folder.
+        outputs: paths of `encoder`, `projector` (state dicts; CPU, float32), `embeddings` (the encoder's, of the
+            evaluated images, as `embed` makes them: here, while it is on the device, since every measure needs them),
+            `history` (csv, the `Row` of every epoch), `summary` (yaml: how it ended, the run, the versions, the device,
+            the data).
+        checkpoint: kept up to date every `training.checkpoint_minutes`, after the last step, and on SIGTERM, which ends
+            the process with status 143 (SystemExit); a training of the same run goes on from it; removed at the end.
+        weights: the file to start from where `backbone.init` is not random.
+        threads: of the CPU; default: torch's.
+
+    A training that fails (`outcome.judged`) ends with the epoch in which it does. All outputs are there: the weights as
+    they are then, the history so far, and in place of embeddings the reason why there are none.
+
+    On the CPU the same run, data and number of threads give the same weights bit by bit, interrupted or not.
+
+    Raises UserError for settings that cannot be, images that cannot be read, a full disk: the checkpoint stays.
+    """
+    images, device = Images.open(data), claim()
+    _check(run, len(images.rows("train")))
+    identity = checkpoints.data_identity(images)
+    run_hash = checkpoints.run_hash(run, identity, weights)
+    with settled(device, threads):
+        trainer, history = _resumed(run, images, device, weights, checkpoint, run_hash)
+        with checkpoints.Termination() as termination:
+            outcome = _train(trainer, history, checkpoint, run_hash, termination)
+            termination.at_once()
+            _write(trainer, history.rows, outcome, outputs, identity, images)
+    checkpoints.discard(checkpoint)
+
+
+def _check(run: Pretraining, images: int) -> None:
+    training, name = run.training, run.name
+    if training.epochs < 1:
+        raise UserError(f"training {name}: training.epochs is {training.epochs}; it must be 1 or more")
+    if not 1 <= training.batch_size <= images:
+        raise UserError(
+            f"training {name}: training.batch_size is {training.batch_size}, but there are {images} training "
+            "images; lower it"
+        )
+    if training.warmup_epochs and training.warmup_epochs >= training.epochs:
+        raise UserError(
+            f"training {name}: training.warmup_epochs is {training.warmup_epochs}, which leaves nothing of "
+            f"training.epochs {training.epochs}; lower it"
+        )
+
+
+def _resumed(
+    run: Pretraining, images: Images, device: torch.device, weights: Path | None, checkpoint: Path, run_hash: str
+) -> tuple[Trainer, History]:
+    """A new trainer and its history, gone on from the checkpoint where there is one of this run."""
+    trainer, history = Trainer(run, images, device, weights), History(device)
+    state = checkpoints.load(checkpoint, run_hash)
+    if state is None:
+        return trainer, history
+    try:
+        trainer.load_state_dict(state["trainer"])
+        history.load_state_dict(state["history"])
+    except (KeyError, ValueError, RuntimeError, TypeError) as error:
+        # The same run, but of other code: the networks or the state have other names or shapes.
+        checkpoints.dismissed(checkpoint, f"does not fit this version of the code ({type(error).__name__})")
+        return Trainer(run, images, device, weights), History(device)
+    _say(f"{run.name}: going on from step {trainer.step} of {trainer.steps} ({checkpoint})")
+    return trainer, history
+
+
+def _train(
+    trainer: Trainer, history: History, checkpoint: Path, run_hash: str, termination: checkpoints.Termination
+) -> Outcome:
+    """All steps that are left, with progress bar and checkpoints; fewer where the training fails."""
+    training = trainer.run.training
+    every = 60 * training.checkpoint_minutes
+    # Reading the loss waits for the device: twice a second for a person, twice a minute for a log file.
+    refresh = 0.5 if sys.stderr.isatty() else 30.0
+    saved = shown = time.monotonic()
+    start_step, start = trainer.step, saved
+    outcome = judged(history.rows, training)
+    with tqdm(total=trainer.steps, initial=trainer.step, desc=trainer.run.name, unit="step", mininterval=0) as bar:
+        while outcome == FINISHED and trainer.step < trainer.steps:
+            epoch, lr = trainer.epoch, trainer.lr
+            loss = trainer.advance()
+            history.add(loss, trainer.method.observed)
+            now = time.monotonic()
+            if now - shown > refresh or trainer.step == trainer.steps:
+                mean, rate = history.mean_loss(), (trainer.step - start_step) * trainer.batch / (now - start)
+                loss_so_far = "no loss" if mean is None else f"loss {mean:.4g}"
+                bar.set_postfix_str(f"{loss_so_far}, {rate:.0f} images/s", refresh=False)
+                bar.update(trainer.step - bar.n)
+                shown = now
+            if trainer.step % trainer.steps_per_epoch == 0:
+                ami = trainer.keeper.look(trainer.method, epoch)
+                history.end_epoch(trainer.steps_per_epoch * trainer.batch, lr, ami)
+                outcome = judged(history.rows, training)
+            # After the last step too: the embeddings of a large set take long, and a kill there costs only them.
+            ended = outcome != FINISHED or trainer.step == trainer.steps
+            if termination.requested or now - saved > every or ended:
+                state = {"trainer": trainer.state_dict(), "history": history.state_dict()}
+                checkpoints.save(checkpoint, run_hash, state)
+                saved = time.monotonic()
+            if termination.requested:
+                raise SystemExit(143)  # 128 + SIGTERM, as the shell counts
+    return outcome
+
+
+def _write(
+    trainer: Trainer,
+    rows: list[Row],
+    outcome: Outcome,
+    outputs: dict[str, Path],
+    identity: dict[str, Any],
+    images: Images,
+) -> None:
+    """All outputs, which appear together, the encoder last."""
+    best = trainer.keeper.best if outcome == FINISHED else None
+    kept = best or weights_of(trainer.method)
+    encoder = trainer.method.encoder.eval()
+    encoder.load_state_dict(kept["encoder"])
+    with contextlib.ExitStack() as stack:
+        # Left in reverse: the encoder, whose being there says that all is there, is renamed last.
+        names = ("encoder", "projector", "embeddings", "history", "summary")
+        partial = {name: stack.enter_context(atomic(outputs[name])) for name in names}
+        for name in ("encoder", "projector"):
+            with partial[name].open("wb") as stream:  # a stream, since torch.save writes a path's name into the file
+                torch.save(kept[name], stream)
+        dataset, file = trainer.run.dataset, partial["embeddings"]
+        if outcome == FINISHED and not write_embeddings(encoder, images, dataset, file, trainer.device):
+            outcome = not_a_number(rows[-1])  # since the last step, after which there was no loss to tell
+        if outcome != FINISHED:
+            embeddings.save(file, outcome.what)
+            _say(f"training {trainer.run.name}: {outcome.what}; {outcome.remedy}")
+        with partial["history"].open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, rows[0].keys(), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        summary = _summary(trainer, rows, outcome, best["epoch"] if best else len(rows) - 1, identity)
+        partial["summary"].write_text(yaml.safe_dump(summary, sort_keys=False))
+
+
+def _summary(
+    trainer: Trainer, rows: list[Row], outcome: Outcome, epoch_kept: int, identity: dict[str, Any]
+) -> dict[str, Any]:
+    seconds = sum(row["seconds"] for row in rows)
+    return {
+        "outcome": outcome.what,
+        **({"remedy": outcome.remedy} if outcome.remedy else {}),
+        **trainer.run.to_dict(),
+        "result": {
+            "loss": rows[-1]["loss"],
+            "spread": rows[-1]["spread"],
+            "epoch_kept": epoch_kept,
+            "seconds": round(seconds, 3),
+            "images_per_s": round(trainer.step * trainer.batch / seconds, 1),
+        },
+        "device": describe(trainer.device),
+        "precision": str(trainer.dtype or torch.float32).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "data": identity,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "torchvision": str(torchvision.__version__),
+        },
+    }
+
+
+def _say(line: str) -> None:
+    print(f"phenoviews: {line}", file=sys.stderr, flush=True)
