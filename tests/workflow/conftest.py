@@ -75,6 +75,13 @@ class Project:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, target, follow_symlinks=False)
 
+    @classmethod
+    def of(cls, folder: Path) -> Project:
+        """The project that is in `folder` already."""
+        project = cls.__new__(cls)
+        project.folder = folder
+        return project
+
     def lay_over(self, patch: dict) -> list[str]:
         """Write `patch` as the demo scale's, and return the options that add it."""
         (self.folder / "patch.yaml").write_text(yaml.safe_dump({"scales": {"demo": patch}}))

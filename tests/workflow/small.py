@@ -109,3 +109,16 @@ ADDED = {
     "methods": {"untrained": {"size": 32}},
     "panels": {"small": PANELS},
 }
+
+# A claim and a published value, as a paper has them.
+RESOURCES = {
+    "claims/small.yaml": """small_digits:
+  - id: S.c1
+    says: SimCLR clusters digits as well as MoCo v2+.
+    holds: [ami of simclr > ami of moco]
+""",
+    "published/small.csv": (
+        "paper,panel,dataset,transform,method,backbone,metric,unit,value,n_seeds,decimals,note\n"
+        "small,digits,digits,mnist_first,simclr,vgg11,ami,,0.51,1,2,\n"
+    ),
+}

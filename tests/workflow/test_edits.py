@@ -6,13 +6,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 
 import pytest
 import yaml
 from tests.workflow.conftest import ROOT, Project
-from tests.workflow.small import ADDED, SMALL
+from tests.workflow.small import ADDED, RESOURCES, SMALL
+from tests.workflow.small import PANELS as PANELS_OF
 
 from phenoviews.study.code import reached
+from phenoviews.study.document import merge
 
 LIBRARY = "workflow/scripts/phenoviews"
 RECORDING = ROOT / "tests/workflow/recording"
@@ -25,18 +28,19 @@ class Study:
         self.project = project
         self.document = {**ADDED, "scales": {"demo": SMALL}}
 
-    def run(self, **environment: str) -> str:
+    def run(self, *targets: str, **environment: str) -> None:
         self.write(self.document)
-        done = self.project.snakemake("--configfile", "small.yaml", "--", "small", environment=environment)
+        done = self.project.snakemake(
+            "--configfile", "small.yaml", "--", *(targets or ["small"]), environment=environment
+        )
         assert done.returncode == 0, done.stdout
-        return done.stdout
 
     def write(self, document: dict) -> None:
         (self.project.folder / "small.yaml").write_text(yaml.safe_dump(document))
 
-    def planned(self) -> dict[str, int]:
+    def planned(self, *targets: str) -> dict[str, int]:
         """Jobs per rule, without the target that only collects."""
-        plan = self.project.planned("--configfile", "small.yaml", "--", "small")
+        plan = self.project.planned("--configfile", "small.yaml", "--", *(targets or ["small"]))
         return {rule: count for rule, count in plan.items() if rule != "small"}
 
     @contextlib.contextmanager
@@ -61,6 +65,8 @@ def recorded(tmp_path_factory):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, recorded):
     study = Study(Project(tmp_path_factory.mktemp("small")))
+    for file, text in RESOURCES.items():
+        (study.project.folder / "resources" / file).write_text(text)
     path = os.pathsep.join(filter(None, [str(RECORDING), os.environ.get("PYTHONPATH")]))
     study.run(PYTHONPATH=path, RECORDED=str(recorded))
     return study
@@ -103,41 +109,131 @@ def test_the_code_that_a_rule_states_is_the_code_that_it_runs(study, recorded):
 
 
 # --------------------------------------------------------------------------------------------- what an edit runs again
-PANELS = {
-    "small_digits",
-    "small_map",
-    "small_nearest",
-    "small_cells",
-    "small_doses",
-    "small_scores",
-    "small_treatments",
-}
-TRAINED = {"pretrain", "probe", "clusters", "tsne", "score", "structure", *PANELS} - {"small_doses"}
-
-
-def test_a_second_run_does_nothing(study):
-    assert study.planned() == {}
-
-
-METHOD = f"{LIBRARY}/methods"
+DIGITS = {"small_digits", "small_map", "small_nearest"}
+TREATMENTS = {"small_scores", "small_treatments"}
+PANELS = {*DIGITS, "small_cells", "small_doses", *TREATMENTS}
+PICTURES = {"small_map", "small_nearest", "small_doses", "small_treatments", "qc"}
+OF_DIGITS = {"clusters", "tsne", "probe", *DIGITS}
+OF_TREATMENTS = {"score", "structure", *TREATMENTS}
+OF_TRAININGS = {"pretrain", *OF_DIGITS, *OF_TREATMENTS, "small_cells"}
 NOTHING: set[str] = set()
+
+NEW = "\n\ndef new(x: int) -> int:\n    return x + 1\n"
+NEW_METHOD = """
+from phenoviews.methods.simclr import SimCLR
+
+
+class Toy(SimCLR):
+    pass
+"""
+
+VICREG = "from phenoviews.methods.vicreg"
+HUE = "def shift_hue(colours: Tensor, away: Tensor) -> Tensor:"
+
+# what is edited: ([(file, what it says, what it then says; "" and text: appended)], the rules that are planned)
 EDITS = {
-    # what: (file, before, after, the rules that are planned)
-    "the width of figures": (
-        f"{LIBRARY}/panels/style.py",
-        "WIDTH = 7.0",
-        "WIDTH = 6.0",
-        {"small_map", "small_nearest", "small_doses", "small_treatments"},
-    ),
-    "a figure": (f"{LIBRARY}/panels/figures/tsne.py", "GLYPHS = 600", "GLYPHS = 500", {"small_map"}),
-    "a new function beside a loss": (f"{METHOD}/simclr.py", "", "\n\ndef new() -> int:\n    return 1\n", NOTHING),
-    "a new reader's module": (f"{LIBRARY}/data/readers/new.py", "", "def prepare() -> None:\n    pass\n", NOTHING),
-    "a new reader's line": (
-        f"{LIBRARY}/data/readers/__init__.py",
-        '"mnist": mnist.prepare,',
-        '"mnist": mnist.prepare,\n    "new": mnist.prepare,',
+    "a comment in the loop": ([("training/loop.py", "", "# Nothing.\n")], NOTHING),
+    "a type": ([("views/colour.py", "def mixture(own: Tensor,", "def mixture(own: object,")], NOTHING),
+    "the width of figures": ([("panels/style.py", "WIDTH = 7.0", "WIDTH = 6.5")], PICTURES),
+    "one figure": ([("panels/figures/tsne.py", "GLYPHS = 600", "GLYPHS = 500")], {"small_map"}),
+    "the pictures of plates": ([("pictures/overlay.py", "", "print()\n")], {"qc"}),
+    "a function beside a loss": ([("methods/simclr.py", "", NEW)], NOTHING),
+    "a function among the shared parts": ([("methods/parts/heads.py", "", NEW)], NOTHING),
+    "a reader's module and line": (
+        [
+            ("data/readers/new.py", "", "def prepare(dataset, downloads, images, index):\n    pass\n"),
+            ("data/readers/__init__.py", "import cifar,", "import new, cifar,"),
+            ("data/readers/__init__.py", '"mnist": mnist.prepare,', '"mnist": mnist.prepare,\n    "new": new.prepare,'),
+        ],
         NOTHING,
     ),
-    "a reader": (f"{LIBRARY}/data/readers/digits.py", "1797", "1796", None),
-    "another reader": (f"{LIBRARY}/data/readers/cifar.py", "", "\nprint\n", None),
+    "a method: its file, its line, its entry": (
+        [
+            ("methods/toy.py", "", NEW_METHOD),
+            (
+                "methods/__init__.py",
+                "from phenoviews.methods.vicreg",
+                "from phenoviews.methods.toy import Toy\nfrom phenoviews.methods.vicreg",
+            ),
+            ("methods/__init__.py", '"vicreg": VICReg', '"vicreg": VICReg, "toy": Toy'),
+        ],
+        NOTHING,
+    ),
+    "an operation": (
+        [
+            ("views/colour.py", "", "\n\n@dataclass(frozen=True)\nclass Grain(Sometimes):\n    pass\n"),
+            ("views/__init__.py", '"random_invert":', '"grain": colour.Grain,\n    "random_invert":'),
+        ],
+        NOTHING,
+    ),
+    "the reader of the digits": (
+        [("data/readers/digits.py", "255 / 16", "250 / 16")],
+        {"data", "pretrain", "lpips", *OF_DIGITS},
+    ),
+    "an operation that digits' transform has not": (
+        [("views/colour.py", HUE, f"{HUE}\n    away = 1 * away\n")],
+        {"pretrain", "clusters", "small_cells", *OF_TREATMENTS},
+    ),
+    "the body of a script": ([("../score.py", "", "print()\n")], OF_TREATMENTS),
+    "a loss": (
+        [("methods/simclr.py", "temperature\n", "temperature * 1.0\n")],
+        {"pretrain", *OF_DIGITS, *OF_TREATMENTS},
+    ),
+    "a head that all share": ([("methods/parts/heads.py", "inputs = size", "inputs = size + 0")], OF_TRAININGS),
+    "the loop": ([("training/loop.py", "self.step += 1", "self.step += 1 + 0")], OF_TRAININGS),
+    "the probe": (
+        [("training/probe.py", "MultiStepLR(optimizer", "MultiStepLR(1 and optimizer")],
+        {"probe", "small_digits"},
+    ),
+    "a claim's wording": ([("../../../resources/claims/small.yaml", "as well", "quite as well")], {"small_digits"}),
+    "a published value": ([("../../../resources/published/small.csv", "0.51", "0.52")], {"small_digits"}),
 }
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_an_edit_runs_again_what_it_changes(study, what):
+    edits, planned = EDITS[what]
+    with contextlib.ExitStack() as stack:
+        for file, before, after in edits:
+            stack.enter_context(study.edited(f"{LIBRARY}/{file}", before, after))
+        assert set(study.planned()) == planned
+
+
+@pytest.mark.parametrize(
+    ("what", "trained"), [("a loss", 2), ("a head that all share", 4), ("the loop", 4), ("the reader of the digits", 2)]
+)
+def test_an_edit_trains_again_as_many_as_it_changes(study, what, trained):
+    with contextlib.ExitStack() as stack:
+        for file, before, after in EDITS[what][0]:
+            stack.enter_context(study.edited(f"{LIBRARY}/{file}", before, after))
+        assert study.planned()["pretrain"] == trained
+
+
+HEAD = {"hidden": [8], "out": 8, "batch_norm": False}
+SHOWN = {"size": 32, "mean": [0.5] * 3, "std": [0.5] * 3}
+ADDITIONS = {
+    "a transform": {"transforms": {"new": [{"random_invert": {"p": 0.5}}, {"normalize": {}}]}},
+    "a method's entry": {"methods": {"new": {"kind": "simclr", "temperature": 0.1, "projector": HEAD}}},
+    "a dataset": {"datasets": {"new": {"kind": "digits", **SHOWN, "recipe": "mnist"}}},
+    "a panel": {"panels": {"other": {"new": PANELS_OF["digits"]}}},
+}
+
+
+@pytest.mark.parametrize("what", ADDITIONS)
+def test_what_is_added_to_the_study_runs_nothing_old(study, what):
+    try:
+        study.write(merge(study.document, ADDITIONS[what]))
+        assert study.planned() == {}
+    finally:
+        study.write(study.document)
+
+
+@pytest.mark.parametrize("what", ["the width of figures", "the probe", "a loss"])
+def test_after_an_edit_a_second_run_does_nothing(study, tmp_path, what):
+    """On a copy, with its two trainings of digits."""
+    copy = Study(Project.of(shutil.copytree(study.project.folder, tmp_path / "copy", symlinks=True)))
+    with contextlib.ExitStack() as stack:
+        for file, before, after in EDITS[what][0]:
+            stack.enter_context(copy.edited(f"{LIBRARY}/{file}", before, after))
+        copy.run(*DIGITS)
+        assert copy.planned(*DIGITS) == {}
