@@ -79,7 +79,7 @@ def test_all_measures_of_a_study_are_one_table(tmp_path):
         folder = runs / "cifar+hue=off" / method / "vgg11" / f"seed{seed}" / "measures"
         write(folder / "clusters-k10.parquet", table([{"metric": "ami", "value": seed / 10, "k": 10}]))
         write(folder / "probe.parquet", table([{"metric": "accuracy", "value": seed, "class": "3"}]))
-    views = tmp_path / "results" / "demo" / "views" / "digits" / "cifar+hue=0.25" / "seed5" / "measures"
+    views = tmp_path / "results" / "demo" / "views" / "cells+split_seed=5" / "cifar+hue=0.25" / "seed5" / "measures"
     write(views / "lpips.parquet", missing(["lpips"], "no weights"))
     found = gather(tmp_path / "results")
     assert list(found.columns[:8]) == ["scale", *RUN, *SWEPT]
@@ -90,7 +90,7 @@ def test_all_measures_of_a_study_are_one_table(tmp_path):
     assert (one["swept"], one["at"], one["class"], one["value"]) == ("temperature", 0.1, "3", 6)
     assert (one["measure"], np.isnan(one["k"])) == ("probe", True)
     before = found[found["measure"] == "lpips"].iloc[0]
-    assert before[AXES].tolist() == ["digits", "cifar+hue=0.25", "", ""]
+    assert before[AXES].tolist() == ["cells", "cifar+hue=0.25", "", ""]  # drawn by the seed of the run
     assert (before["swept"], before["at"], before["reason"], before["class"]) == ("hue", 0.25, "no weights", "")
     assert gather(runs / "cifar+hue=off" / "moco")["metric"].tolist() == ["ami", "accuracy"]
     with pytest.raises(UserError, match="no measures below"):

@@ -132,8 +132,11 @@ def gather(results: str | Path) -> pd.DataFrame:
         of_views = file.parents[4].name == "views"  # …/views/dataset/transform/seed5/measures
         scale, _, dataset, transform = file.parents[2 if of_views else 4].parts[-4:]
         method, backbone = ("", "") if of_views else file.parents[2].parts[-2:]
+        seed = file.parents[1].name.removeprefix("seed")
+        # A dataset that is drawn by the seed of each run has that in its path, and not in its name.
+        dataset = dataset.replace(f"+split_seed={seed}", "")
         run = {"scale": scale, "dataset": dataset, "transform": transform, "method": method, "backbone": backbone}
-        run["seed"] = int(file.parents[1].name.removeprefix("seed"))
+        run["seed"] = int(seed)
         parts.append(of_run(read(file).assign(measure=file.stem), run))
     if not parts:
         raise UserError(f"{results}: no measures below this folder; run `snakemake` first, or name another folder")
