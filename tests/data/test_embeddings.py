@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 
 from phenoviews.data import embeddings
-from phenoviews.errors import UserError
+from phenoviews.errors import NotMeasured, UserError
 
 
 def test_what_is_written_is_read(tmp_path):
     made = np.arange(12, dtype=np.float32).reshape(4, 3)
     embeddings.save(tmp_path / "test.npy", made)
-    found, reason = embeddings.load(tmp_path / "test.npy")
-    np.testing.assert_array_equal(found, made)
-    assert reason is None
+    np.testing.assert_array_equal(embeddings.load(tmp_path / "test.npy"), made)
 
 
 def test_pieces_make_one_array(tmp_path):
@@ -32,7 +30,8 @@ def test_pieces_that_end_too_early_leave_nothing(tmp_path):
 
 def test_where_there_are_none_the_reason_is_read(tmp_path):
     embeddings.save(tmp_path / "test.npy", "no ImageNet weights of vgg16 (no network)")
-    assert embeddings.load(tmp_path / "test.npy") == (None, "no ImageNet weights of vgg16 (no network)")
+    with pytest.raises(NotMeasured, match=r"^no ImageNet weights of vgg16 \(no network\)$"):
+        embeddings.load(tmp_path / "test.npy")
 
 
 def test_a_broken_file_is_named(tmp_path):

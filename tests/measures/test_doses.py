@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score
 
 from phenoviews.errors import UserError
 from phenoviews.measures.clusters import clusters
 from phenoviews.measures.doses import FEWEST, doses
+from phenoviews.study.metrics import measured
 
 COUNTS = {0.0: 300, 0.1: 60, 1.0: 40, 3.0: 90}
 
@@ -20,20 +22,25 @@ def screen():
     return (rng.normal(size=(len(shift), 8)) + shift[:, None] * np.eye(8)[0]).astype(np.float32), concentrations
 
 
+def found(*arguments, **options) -> pd.DataFrame:
+    """The metrics of `doses` side by side, a row per concentration."""
+    return doses(*arguments, **options).pivot(index=["concentration", "dose"], columns="metric", values="value")
+
+
 def test_the_dose_is_seen_where_it_acts_and_shuffled_labels_nowhere(screen):
-    found = doses(*screen, seed=5)["doses"]
-    assert [entry["concentration"] for entry in found] == [0.1, 1.0, 3.0]
-    assert {entry["n"] for entry in found} == {40}  # the rarest concentration
-    assert abs(found[0]["ami"]) < 0.1
-    assert found[0]["ami"] < found[1]["ami"] < found[2]["ami"]
-    assert found[2]["ami"] > 0.95
-    assert all(abs(entry["ami_random_labels"]) < 0.1 for entry in found)
+    numbers = found(*screen, seed=5)
+    assert sorted(numbers.columns) == sorted(measured("doses"))
+    assert numbers.index.tolist() == [(0.1, 3), (1.0, 2), (3.0, 1)]
+    assert set(numbers["cells"]) == {40}  # of the rarest concentration
+    ami = numbers["ami_treated"].tolist()
+    assert abs(ami[0]) < 0.1
+    assert ami[0] < ami[1] < ami[2]
+    assert ami[2] > 0.95
+    assert (numbers["ami_random_labels"].abs() < 0.1).all()
 
 
 def test_shuffled_labels_are_zero_on_average(screen):
-    values = [
-        entry["ami_random_labels"] for seed in range(20) for entry in doses(*screen, seed=seed, n_init=1)["doses"]
-    ]
+    values = [value for seed in range(20) for value in found(*screen, seed=seed, n_init=1)["ami_random_labels"]]
     assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(len(values)) + 1e-3
 
 
@@ -42,25 +49,23 @@ def test_all_cells_where_every_class_has_as_many():
     rng = np.random.default_rng(1)
     x, concentrations = rng.normal(size=(80, 4)), np.repeat([0.0, 2.0], 40)
     x[40:, 0] += 1.5
-    (entry,) = doses(x, concentrations, seed=9)["doses"]
+    entry = found(x, concentrations, seed=9).iloc[0]
     _, table = clusters(x, (concentrations > 0).astype(int), np.arange(80), k=2)
     expected = adjusted_mutual_info_score(concentrations > 0, table["cluster"], average_method="max")
-    assert entry["ami"] == pytest.approx(expected)
-    assert entry["n"] == 40
+    assert entry["ami_treated"] == pytest.approx(expected)
+    assert entry["cells"] == 40
 
 
 def test_the_seed_draws_the_cells_the_same_for_every_encoder(screen):
     x, concentrations = screen
-    assert doses(x, concentrations, seed=5) == doses(x, concentrations, seed=5)
-    assert doses(x, concentrations, seed=5) != doses(x, concentrations, seed=6)
+    values = doses(x, concentrations, seed=5)
+    assert values.equals(doses(x, concentrations, seed=5))
+    assert not values.equals(doses(x, concentrations, seed=6))
     # An encoder that only turns and scales the space has the same clusters of the same cells.
     turn = np.linalg.qr(np.random.default_rng(2).normal(size=(8, 8)))[0] * 3
-    for ours, turned in zip(
-        doses(x, concentrations, seed=5)["doses"], doses(x @ turn, concentrations, seed=5)["doses"], strict=True
-    ):
-        assert turned["n"] == ours["n"]
-        assert turned["ami"] == pytest.approx(ours["ami"], abs=0.05)
-    assert doses(x * 2, concentrations, seed=5) == doses(x, concentrations, seed=5)
+    turned = doses(x @ turn, concentrations, seed=5)
+    np.testing.assert_allclose(turned["value"], values["value"], atol=0.05)
+    assert values.equals(doses(x * 2, concentrations, seed=5))
 
 
 @pytest.mark.parametrize(

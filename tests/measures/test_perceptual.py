@@ -10,6 +10,7 @@ import torchvision
 from phenoviews.data.pool import Resident
 from phenoviews.errors import UserError
 from phenoviews.measures.perceptual import distance, network, pairs, signed
+from phenoviews.study.metrics import measured
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +43,30 @@ def test_equals_the_package_with_the_same_alexnet(alexnet, images, monkeypatch):
     with torch.no_grad():
         each = reference(*upsampled).flatten()
     monkeypatch.undo()
-    result = distance([tuple(x[:4] for x in images), tuple(x[4:] for x in images)], alexnet.state_dict())
-    assert result["lpips"] == pytest.approx(each.mean().item(), rel=1e-5)
-    assert result["sd"] == pytest.approx(each.std().item(), rel=1e-4)
-    assert (result["n"], result["reason"]) == (6, None)
-    assert result["lpips"] > 0
+    batches = [tuple(x[:4] for x in images), tuple(x[4:] for x in images)]
+    found = distance(batches, alexnet.state_dict()).set_index("metric")["value"]
+    assert sorted(found.index) == sorted(measured("lpips"))
+    assert found["lpips"] == pytest.approx(each.mean().item(), rel=1e-5)
+    assert found["lpips_sd"] == pytest.approx(each.std().item(), rel=1e-4)
+    assert found["lpips"] > 0
+
+
+def mean(*pairs, alexnet) -> float:
+    return distance(pairs, alexnet.state_dict()).set_index("metric").at["lpips", "value"]
+
+
+def test_one_image_has_no_spread(alexnet, images):
+    found = distance([tuple(x[:1] for x in images)], alexnet.state_dict()).set_index("metric")
+    assert found.at["lpips", "value"] > 0
+    assert found.at["lpips_sd", "reason"] == "one image has no spread"
 
 
 def test_an_image_is_no_distance_from_itself_and_the_order_of_two_does_not_matter(alexnet, images):
-    state = alexnet.state_dict()
     first, second = images
-    assert distance([(first, first)], state)["lpips"] == 0
-    assert distance([(first, second)], state) == pytest.approx(distance([(second, first)], state))
-    nearer = distance([(first, first + 0.3 * (second - first))], state)["lpips"]
-    assert nearer < distance([(first, second)], state)["lpips"]
+    apart = mean((first, second), alexnet=alexnet)
+    assert mean((first, first), alexnet=alexnet) == 0
+    assert mean((second, first), alexnet=alexnet) == pytest.approx(apart)
+    assert mean((first, first + 0.3 * (second - first)), alexnet=alexnet) < apart
 
 
 def test_nothing_is_printed_nor_warned_at_construction(alexnet, capfd, recwarn):

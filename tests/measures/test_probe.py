@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from sklearn.metrics import classification_report
@@ -14,29 +12,33 @@ NAMES = ["cat", "dog", "fox"]
 
 def test_by_hand():
     found = probe_scores(np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 0]), NAMES)
-    assert found["top1"] == pytest.approx(100 * 4 / 6)
-    assert found["n"] == 6
+    assert set(found["split"]) == {"test"}
+    found = found.set_index(["metric", "class"])
+    assert found.loc[("top1", ""), ["value", "correct", "of"]].tolist() == [pytest.approx(100 * 4 / 6), 4, 6]
     # cat: precision 2/3, recall 2/3; dog: precision 2/3, recall 1; fox: never predicted
-    assert found["per_class"]["cat"] == pytest.approx({"accuracy": 200 / 3, "f1": 200 / 3})
-    assert found["per_class"]["dog"] == pytest.approx({"accuracy": 100.0, "f1": 80.0})
-    assert found["per_class"]["fox"] == {"accuracy": 0.0, "f1": 0.0}
+    values = found["value"].drop(("top1", "")).unstack("class")
+    assert values.loc["accuracy"].to_dict() == pytest.approx({"cat": 200 / 3, "dog": 100, "fox": 0})
+    assert values.loc["f1"].to_dict() == pytest.approx({"cat": 200 / 3, "dog": 80, "fox": 0})
+    assert found.loc[("accuracy", "cat"), ["correct", "of"]].tolist() == [2, 3]
+    assert found.loc[("f1", "cat"), ["correct", "of"]].isna().all()
 
 
 def test_agrees_with_the_classification_report():
     random = np.random.default_rng(0)
     labels, predictions = random.integers(3, size=(2, 200))
-    found = probe_scores(labels, predictions, NAMES)
+    found = probe_scores(labels, predictions, NAMES).set_index(["metric", "class"])["value"]
     report = classification_report(labels, predictions, target_names=NAMES, output_dict=True)
-    assert found["top1"] == pytest.approx(100 * report["accuracy"])
+    assert found["top1", ""] == pytest.approx(100 * report["accuracy"])
     for name in NAMES:
-        assert found["per_class"][name]["accuracy"] == pytest.approx(100 * report[name]["recall"])
-        assert found["per_class"][name]["f1"] == pytest.approx(100 * report[name]["f1-score"])
+        assert found["accuracy", name] == pytest.approx(100 * report[name]["recall"])
+        assert found["f1", name] == pytest.approx(100 * report[name]["f1-score"])
 
 
-def test_a_class_without_images_has_no_accuracy():
-    found = probe_scores(np.array([0, 1]), np.array([0, 2]), NAMES)
-    assert found["per_class"]["fox"] == {"accuracy": None, "f1": None}
-    json.dumps(found, allow_nan=False)
+def test_a_class_without_images_has_no_accuracy_and_says_so():
+    found = probe_scores(np.array([0, 1]), np.array([0, 2]), NAMES).set_index(["class", "metric"])
+    assert found.loc["fox", "value"].isna().all()
+    assert set(found.loc["fox", "reason"]) == {"no test image is of it"}
+    assert found.loc[("dog", "f1"), "value"] == 0
 
 
 def test_a_prediction_per_image():

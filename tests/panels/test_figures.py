@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
 from sklearn.datasets import load_digits
-from tests.panels.conftest import axes, grid
+from tests.panels.conftest import NONE, as_records, declared, grid, record
 
 from phenoviews.errors import UserError
 from phenoviews.panels import table
@@ -48,7 +46,7 @@ def images() -> np.ndarray:
 def tsne_figure(clusters, note=NOTE, classes=DIGITS):
     rng = np.random.default_rng(1)
     points = pd.DataFrame({"row": clusters["row"], "x": rng.normal(size=200), "y": rng.normal(size=200)})
-    entry = {"map": points, "clusters": clusters, "numbers": {"ami": 0.834, "silhouette": 0.661}}
+    entry = {"map": points, "clusters": clusters, "numbers": {"ami": 0.834, "silhouette": 0.661}, "reason": ""}
     maps = [{"title": title, **entry} for title in ("First set", "Second set")]
     return tsne_plot.figure(maps, classes, class_word="digit", note=note)
 
@@ -166,19 +164,33 @@ def test_long_class_names_are_dots_and_more_clusters_than_classes_have_names(clu
 
 def test_a_map_that_could_not_be_made_is_told_in_its_place(clusters):
     points = pd.DataFrame({"row": clusters["row"], "x": 0.0, "y": clusters["row"] * 1.0})
-    maps = [
-        {"title": "VGG13", "map": points, "clusters": clusters, "numbers": {"ami": 0.5, "silhouette": 0.5}},
-        {
-            "title": "VGG16",
-            "map": points.iloc[:0],
-            "clusters": clusters.iloc[:0],
-            "numbers": {"ami": None, "reason": "no weights"},
-        },
-    ]
+    numbers = {"ami": 0.5, "silhouette": 0.5}
+    maps = [{"title": "VGG13", "map": points, "clusters": clusters, "numbers": numbers, "reason": ""}]
+    maps.append({"title": "VGG16", "map": points.iloc[:0], "clusters": clusters.iloc[:0], "numbers": {}})
+    maps[1]["reason"] = "no weights"
     figure = tsne_plot.figure(maps, DIGITS)
     assert [text.get_text() for ax in figure.axes for text in ax.texts] == ["no map: no weights"]
     assert figure.axes[1].get_title(loc="left") == "b  VGG16"
     assert len(tsne_plot.figure(maps[1:], DIGITS).axes) == 2
+
+
+def test_the_declared_maps_are_drawn_from_their_files_and_values(clusters, tmp_path):
+    index = pd.DataFrame({"label": range(10), "class": DIGITS})
+    points = pd.DataFrame({"row": clusters["row"], "x": 0.0, "y": clusters["row"] * 1.0})
+    for name, found in {"index": index, "map": points, "points": clusters}.items():
+        found.to_parquet(tmp_path / f"{name}.parquet")
+    values = {"one": {"ami": 0.834, "silhouette": 0.661}, "two": {"ami": NONE, "silhouette": NONE}}
+    lines = [
+        record(name, 5, metric, value, "" if value == value else "collapsed")
+        for name, of in values.items()
+        for metric, value in of.items()
+    ]
+    panel = declared(grid(transform=values, seeds=[5]), labels={"one": "First", "two": "Second"}, class_word="digit")
+    files = {name: [str(tmp_path / f"{name}.parquet")] * 2 for name in ("index", "map", "points")}
+    figure = tsne_plot.draw(panel, as_records(lines), files)
+    titles = [ax.get_title(loc="left") for ax in figure.axes[:2]]
+    assert titles == ["a  First: AMI 0.83, silhouette 0.66", "b  Second"]
+    assert [text.get_text() for ax in figure.axes for text in ax.texts] == ["no map: collapsed"]
 
 
 # ---------------------------------------------------------------------------------------------------------- nearest
@@ -335,71 +347,69 @@ def test_an_encoder_that_could_not_be_had_is_told_in_its_place(cells):
 def test_the_declared_figure_is_drawn_from_its_files(cells, tmp_path):
     """Each run has its own dataset, with its own class names and metadata; the second has no weights."""
     each = grid(dataset=["nocodazole", "taxol"], seeds=[5])
-    files = {kind: [] for kind in ("index", "clusters", "numbers", "images")}
+    files = {kind: [] for kind in ("index", "points", "images")}
     for number, name in enumerate(("nocodazole", "taxol")):
         index = cells["clusters"][["label", "Metadata_Control", "Metadata_Phenotype"]]
         index = index.assign(**{"class": np.where(index["label"], name, "DMSO")})
         index.to_parquet(tmp_path / f"{name}.parquet")
-        table = cells["clusters"][["row", "cluster", "distance", "label"]]
-        (table.iloc[:0] if number else table).to_parquet(tmp_path / f"{name}-clusters.parquet")
+        points = cells["clusters"][["row", "cluster", "distance", "label"]]
+        (points.iloc[:0] if number else points).to_parquet(tmp_path / f"{name}-points.parquet")
         np.save(tmp_path / f"{name}.npy", cells["images"])
-        numbers = {"k": 4, "ami": None, "reason": "no weights"} if number else {"k": 4, "ami": 0.5}
-        (tmp_path / f"{name}.json").write_text(json.dumps(numbers))
-        for kind, ending in (
-            ("index", ".parquet"),
-            ("clusters", "-clusters.parquet"),
-            ("numbers", ".json"),
-            ("images", ".npy"),
-        ):
+        for kind, ending in {"index": ".parquet", "points": "-points.parquet", "images": ".npy"}.items():
             files[kind].append(str(tmp_path / f"{name}{ending}"))
-    panel = {
-        "each": each,
-        "runs": axes(each),
-        "labels": {"nocodazole": "Nocodazole", "taxol": "Taxol"},
-        "columns": ["dataset"],
-        "images": 6,
-        "class_word": "treatment",
-        "channels": PAINTS,
-        "scale": {"name": "demo", "note": NOTE, "stand_ins": {}},
-    }
-    figure = nearest_plot.draw(panel, files)
+    found = [
+        record("one", 5, "ami", 0.5, dataset="nocodazole", k=4),
+        record("one", 5, "ami", NONE, "no weights", dataset="taxol"),
+    ]
+    labels = {"nocodazole": "Nocodazole", "taxol": "Taxol"}
+    panel = declared(each, columns=["dataset"], labels=labels, images=6, class_word="treatment", channels=PAINTS)
+    figure = nearest_plot.draw(panel, as_records(found), files)
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["Nocodazole", "Taxol"]
     assert figure.axes[0].get_yticklabels()[3].get_text().startswith("100% treated\nn = 30\nfragmented 67%")
     assert "no weights" in figure.axes[1].texts[0].get_text()
 
 
 # -------------------------------------------------------------------------------------------------------------- doses
+METRICS = ("ami_treated", "ami_random_labels", "cells")
+
+
 @pytest.fixture
-def doses(tmp_path):
+def doses() -> tuple[dict, pd.DataFrame]:
     """Three encoders with two seeds each; the third has no weights."""
     each = grid(transform=["plain"], method=["imagenet"], backbone=["resnet18", "resnet101", "resnet152"])
-    files = []
+    lines = []
     for number, run in enumerate(each):
-        file = tmp_path / f"{run['backbone']}-{run['seed']}.json"
         ami = {0.1: 0.1, 3.0: 0.4} if run["backbone"] == "resnet18" else {0.1: 0.2, 3.0: 0.6}
-        found = [
-            {"concentration": at, "n": 40, "ami": value + 0.02 * (number % 2), "ami_random_labels": 0.01}
-            for at, value in ami.items()
+        numbers = [
+            {"metric": metric, "value": value, "concentration": at, "dose": dose}
+            for (at, of), dose in zip(ami.items(), (2, 1), strict=True)
+            for metric, value in {
+                "ami_treated": of + 0.02 * (number % 2),
+                "ami_random_labels": 0.01,
+                "cells": 40,
+            }.items()
         ]
-        numbers = (
-            {"doses": None, "reason": "no ImageNet weights"} if run["backbone"] == "resnet152" else {"doses": found}
-        )
-        file.write_text(json.dumps(numbers))
-        files.append(str(file))
-    panel = {
-        "name": "p_f",
-        "title": "AMI by concentration",
-        "each": each,
-        "runs": axes(each),
-        "labels": {"resnet18": "ResNet18", "resnet101": "ResNet101", "resnet152": "ResNet152"},
-        "randomised": "resnet101",
-        "scale": {"name": "demo", "note": NOTE, "stand_ins": {}},
-    }
-    return panel, {"doses": files}
+        if run["backbone"] == "resnet152":
+            none = {"value": NONE, "reason": "no ImageNet weights"}
+            numbers = [{"metric": metric, **none} for metric in METRICS]
+        lines += [{**run, **line, "source": f"{number}.parquet"} for line in numbers]
+    labels = {"resnet18": "ResNet18", "resnet101": "ResNet101", "resnet152": "ResNet152"}
+    panel = declared(
+        each,
+        *METRICS,
+        name="p_f",
+        title="AMI by concentration",
+        rows=["metric", "backbone"],
+        columns=["concentration"],
+        labels=labels,
+        randomised="resnet101",
+        scale={"name": "demo", "note": NOTE, "stand_ins": {}},
+    )
+    return panel, as_records(lines)
 
 
 def test_curves_are_means_by_encoder_and_a_missing_one_is_named(doses):
-    figure = doses_plot.draw(*doses)
+    figure = doses_plot.draw(*doses, {})
     ax = figure.axes[0]
     assert ax.get_xscale() == "log"
     lines = {c.get_label(): c for c in ax.containers}
@@ -427,49 +437,47 @@ def test_curves_are_means_by_encoder_and_a_missing_one_is_named(doses):
 
 
 def test_the_shuffled_curve_follows_the_stand_ins_and_must_be_of_the_panel(doses):
-    panel, files = doses
+    panel, found = doses
     panel |= {"randomised": "resnet1001", "scale": {**panel["scale"], "stand_ins": {"resnet1001": "resnet18"}}}
-    legend = doses_plot.draw(panel, files).axes[0].get_legend()
+    legend = doses_plot.draw(panel, found, {}).axes[0].get_legend()
     assert legend.get_texts()[-1].get_text() == "ResNet18,\nlabels shuffled"
     panel["scale"]["stand_ins"] = {}
     with pytest.raises(UserError, match="panel p_f: randomised: 'resnet1001' is not among its runs"):
-        doses_plot.draw(panel, files)
+        doses_plot.draw(panel, found, {})
     del panel["randomised"]
-    assert len(doses_plot.draw(panel, files).axes[0].containers) == 2
+    assert len(doses_plot.draw(panel, found, {}).axes[0].containers) == 2
 
 
 def test_without_any_numbers_the_figure_says_why(doses):
-    panel, files = doses
-    figure = doses_plot.draw(panel, {"doses": [files["doses"][-1]] * 6})
+    panel, found = doses
+    figure = doses_plot.draw(panel, found.assign(value=NONE, reason="no ImageNet weights"), {})
     assert not figure.axes[0].containers
     assert all(
         "no ImageNet weights" in t.get_text().replace("\n", " ") for t in figure.axes[0].get_legend().get_texts()
     )
 
 
-def test_doses_are_numbered_from_the_highest_for_the_claims(doses):
-    found = doses_plot.records(*doses)
-    assert set(zip(found["concentration"], found["dose"], strict=True)) == {("3 µM", 1), ("0.1 µM", 2)}
+def test_claims_name_doses_from_the_highest_down(doses):
+    _, found = doses
     claim = {"id": "c", "says": "", "where": {"dose": [1]}, "each": ["concentration"]}
-    better = evaluate([{**claim, "holds": ["ami of resnet101 > ami of resnet18"]}], found)
-    assert list(better["cell"]) == ["mean of 1 cell", "3 µM"]
+    better = evaluate([{**claim, "holds": ["ami_treated of resnet101 > ami_treated of resnet18"]}], found)
+    assert list(better["cell"]) == ["mean of 1 cell", "3.0"]
     assert (better["n"].iloc[0], better["verdict"].iloc[0]) == (2, FEW)
     assert better["margin"].iloc[0] == pytest.approx(0.2)
-    missing = evaluate([{**claim, "holds": ["ami of resnet101 > ami of resnet152"]}], found).iloc[0]
+    missing = evaluate([{**claim, "holds": ["ami_treated of resnet101 > ami_treated of resnet152"]}], found).iloc[0]
     assert (missing["verdict"], missing["reason"]) == (CANNOT, "no ImageNet weights")
 
 
 def test_the_numbers_of_the_figure_are_a_table(doses):
-    panel, _ = doses
-    declared, found = doses_plot.as_table(panel, doses_plot.records(*doses))
-    view = table.layout(table.long(found, declared, published(None, "")), declared)
-    assert [head for head, _ in view.heads] == ["ResNet18", "ResNet101", "ResNet152"]
+    panel, found = doses
+    view = table.layout(table.long(found, panel, published(None, "")), panel)
+    assert [head for head, _ in view.heads] == ["0.1 µM", "3 µM"]
     assert [names for names, _ in view.body] == [
-        ["AMI at 0.1 µM"],
-        ["AMI at 3 µM"],
-        ["AMI at 0.1 µM, labels shuffled"],
-        ["AMI at 3 µM, labels shuffled"],
+        [metric, name]
+        for metric in ("AMI", "AMI, labels shuffled", "Cells of either class")
+        for name in ("ResNet18", "ResNet101", "ResNet152")
     ]
-    assert view.body[1][1] == [("0.41 ± 0.01 (2)", ""), ("0.61 ± 0.01 (2)", ""), ("—", "a")]
+    assert view.body[0][1] == [("0.11 ± 0.01 (2)", ""), ("0.41 ± 0.01 (2)", "")]
+    assert view.body[2][1] == [("—", "a"), ("—", "a")]
+    assert view.body[6][1] == [("40 ± 0 (2)", "")] * 2
     assert view.footnotes == {"a": "no ImageNet weights"}
-    assert "n = 40 treated" in view.caption

@@ -1,78 +1,138 @@
 from __future__ import annotations
 
-import json
 import math
 
 import pandas as pd
 import pytest
-from tests.panels.conftest import record
+from tests.panels.conftest import NONE, as_records, declared, grid, record, run
 
+from phenoviews import values
 from phenoviews.errors import UserError
-from phenoviews.panels.records import COLUMNS, changes, class_names, of_panel, published, read, titles
+from phenoviews.panels.records import changes, chosen, class_names, of_panel, of_run, published, read, titles, why_none
 
 
 @pytest.fixture
-def run(tmp_path):
-    (tmp_path / "clusters.json").write_text(json.dumps({"k": 10, "ami": 0.5, "silhouette": 0.25}))
-    (tmp_path / "probe.json").write_text(json.dumps({"top1": 97, "per_class": {}}))
-    (tmp_path / "lpips.json").write_text(json.dumps({"lpips": None, "reason": "no weights"}))
-    files = [tmp_path / f"{kind}.json" for kind in ("clusters", "probe", "lpips")]
-    return {"dataset": "d", "transform": "t", "method": "m", "backbone": "b", "seed": 5, "files": files}
+def files(tmp_path):
+    """The measures of one run: clusters, a probe by class, LPIPS without weights."""
+    accuracy = [{"metric": "accuracy", "value": v, "class": c, "split": "test"} for c, v in (("cat", 80), ("dog", 60))]
+    measures = {
+        "clusters": values.table([{"metric": "ami", "value": 0.5, "k": 10.0}]),
+        "probe": values.table([{"metric": "top1", "value": 70, "split": "test"}, *accuracy]),
+        "lpips": values.missing(["lpips"], "no weights"),
+    }
+    for name, table in measures.items():
+        values.write(tmp_path / f"{name}.parquet", table)
+    return {name: tmp_path / f"{name}.parquet" for name in measures}
 
 
-def test_each_metric_is_found_with_its_file(run):
-    table = read([run], ["ami", "top1", "lpips"]).set_index("metric")
-    assert table.loc["ami", "value"] == 0.5
-    assert table.loc["top1", "value"] == 97
-    assert math.isnan(table.loc["lpips", "value"])
-    assert table.loc["lpips", "reason"] == "no weights"
-    assert table.loc["ami", "source"].endswith("clusters.json")
-    assert table.loc["top1", "source"].endswith("probe.json")
-    assert list(table.loc["ami", ["dataset", "transform", "method", "backbone", "seed"]]) == ["d", "t", "m", "b", 5]
+def test_records_are_the_values_of_a_run_with_its_dimensions_and_their_file(files):
+    found = read((run("t+hue=0.25", 5), file) for file in files.values())
+    assert len(found) == 5
+    assert set(found["source"]) == {str(file) for file in files.values()}
+    assert found[list(run())].drop_duplicates().to_dict("records") == [run("t+hue=0.25", 5)]
+    assert set(found["swept"]) == {"hue"}
+    assert set(found["at"]) == {0.25}
+    table = found.set_index(["metric", "class"])
+    assert table.loc[("ami", ""), ["value", "k", "split"]].tolist() == [0.5, 10, ""]
+    assert table.loc[("accuracy", "dog"), ["value", "split"]].tolist() == [60, "test"]
+    assert math.isnan(table.loc[("accuracy", "dog"), "k"])
+    assert math.isnan(table.loc[("lpips", ""), "value"])
+    assert table.loc[("lpips", ""), "reason"] == "no weights"
 
 
-def test_what_cannot_be_read_names_the_file(run):
-    with pytest.raises(UserError, match=r"no measure 'f1' in .*clusters\.json"):
-        read([run], ["f1"])
-    with pytest.raises(UserError, match=r"probe\.json: 'per_class' is not a number"):
-        read([run], ["per_class"])
-    run["files"][0].write_text('{"ami": 0.5')
-    with pytest.raises(UserError, match=r"clusters\.json: not JSON"):
-        read([run], ["ami"])
-    run["files"][0].write_text("[1]")
-    with pytest.raises(UserError, match=r"clusters\.json: not a JSON object"):
-        read([run], ["ami"])
+@pytest.mark.parametrize(
+    ("names", "number"),
+    [
+        ({}, ("", NONE)),
+        ({"method": "moco+temperature=0.1"}, ("temperature", 0.1)),
+        ({"method": "moco+head=linear+batch_size=64"}, ("batch_size", 64)),
+        ({"transform": "cifar+random_grayscale=off"}, ("", NONE)),
+        ({"transform": "cifar+random_grayscale=off+hue=0"}, ("hue", 0)),
+        ({"transform": "cifar+hue=0.1", "method": "moco+temperature=0.1"}, ("", NONE)),
+        ({"transform": "cifar+scale=[0.2,1.0]"}, ("", NONE)),
+    ],
+)
+def test_one_number_among_the_overrides_is_a_dimension(files, names, number):
+    found = read([(run(**names), files["clusters"])])
+    assert found["swept"].item() == number[0]
+    assert found["at"].item() == pytest.approx(number[1], nan_ok=True)
+
+
+def test_a_panel_has_all_metrics_of_its_files_and_the_changes_that_it_shows(files, tmp_path):
+    other = tmp_path / "other.parquet"
+    values.write(other, values.missing(["ami"], "no ImageNet weights"))
+    each = [run("t"), run("t+hue=off")]
+    found = of_panel(declared(each, "ami_change", base="transform"), [[files["clusters"], other]])
+    assert list(found["metric"]) == ["ami", "ami", "ami_change", "ami_change"]
+    assert list(found["reason"]) == [
+        "",
+        "no ImageNet weights",
+        "the changes are counted from here",
+        "no ImageNet weights",
+    ]
+    found = of_panel(declared(each[:1], "ami", "top1"), [[files["clusters"]], [files["probe"]]])
+    assert list(found["metric"]) == ["ami", "top1", "accuracy", "accuracy"]
+    with pytest.raises(UserError, match=r"no metric 'f1' in .*clusters\.parquet; delete"):
+        of_panel(declared(each[:1], "f1"), [[files["clusters"]]])
+    files["clusters"].write_text("[1]")
+    with pytest.raises(UserError, match=r"clusters\.parquet: no table of values"):
+        of_panel(declared(each[:1], "ami"), [[files["clusters"]]])
+
+
+def test_a_panel_may_choose_values_of_any_dimension(files):
+    each, measures = [run("one")], [[files["clusters"]], [files["probe"]]]
+    found = of_panel(declared(each, "accuracy", "top1", "ami", where={"class": ["dog"]}), measures)
+    # What has no class is not asked for it.
+    assert found[["metric", "class"]].to_numpy().tolist() == [["ami", ""], ["top1", ""], ["accuracy", "dog"]]
+    with pytest.raises(UserError, match=r"panel p_t: where\.class: nothing has 'dgo'; did you mean dog\?"):
+        of_panel(declared(each, "accuracy", where={"class": ["cat", "dgo"]}), measures)
+    scale = {"stand_ins": {"mnist": "digits"}}
+    assert len(of_panel(declared(each, "ami", where={"dataset": ["mnist"]}, scale=scale), measures)) == 4
+
+
+def test_numbers_are_chosen_as_numbers_and_what_could_not_be_measured_stays():
+    doses = [record("one", 5, "ami_treated", at / 10, concentration=at) for at in (0.3, 1.0, 3.0)]
+    failed = record("one", 6, "ami_treated", NONE, "collapsed")
+    found = chosen(as_records([*doses, failed]), {"concentration": [1, "3"]}, "p")
+    assert found["value"].dropna().tolist() == [0.1, 0.3]
+    assert found["reason"].tolist() == ["", "", "collapsed"]
+    with pytest.raises(UserError, match=r"nothing has '0\.5'; .*0\.3"):
+        chosen(as_records(doses), {"concentration": [0.5]}, "p")
+    with pytest.raises(UserError, match="nothing has 'high'"):
+        chosen(as_records(doses), {"concentration": ["high"]}, "p")
+    # Nothing can be known of a dimension that no measure came to have.
+    assert len(chosen(as_records([failed]), {"concentration": [0.5]}, "p")) == 1
 
 
 def test_changes_are_to_the_run_of_the_same_seed_without_overrides():
-    values = {("t", 5): 0.5, ("t+a=1", 5): 0.6, ("t", 6): 0.1, ("t+a=1+b=off", 6): 0.4, ("t+a=1", 7): 0.9}
-    lines = [record(t, seed, "ami", value) for (t, seed), value in values.items()]
+    of = {("t", 5): 0.5, ("t+a=1", 5): 0.6, ("t", 6): 0.1, ("t+a=1+b=off", 6): 0.4, ("t+a=1", 7): 0.9}
+    lines = [record(t, seed, "ami", value) for (t, seed), value in of.items()]
     lines += [record("t", 8, "ami", math.nan, "no"), record("t+a=1", 8, "ami", 1)]
-    found = changes(pd.DataFrame(lines, columns=COLUMNS), "transform").set_index(["transform", "seed"])
+    found = changes(as_records(lines), "transform").set_index(["transform", "seed"])
     assert set(found["metric"]) == {"ami_change"}
     assert found["value"].dropna().to_dict() == pytest.approx({("t+a=1", 5): 0.1, ("t+a=1+b=off", 6): 0.3})
     assert found.loc[("t+a=1", 7), "reason"] == "t of the same seed has no ami"
     assert found.loc[("t+a=1", 8), "reason"] == "t of the same seed has no ami"
     assert found.loc[("t", 5), "reason"] == "the changes are counted from here"
-    assert pd.isna(found.loc[("t+a=1", 5), "reason"])
+    assert found.loc[("t+a=1", 5), "reason"] == ""
 
 
-def test_a_panel_has_the_metrics_that_it_declares(run, tmp_path):
-    other = tmp_path / "other.json"
-    other.write_text(json.dumps({"k": 10, "ami": None, "reason": "no ImageNet weights"}))
-    names = {key: run[key] for key in ("dataset", "transform", "method", "backbone", "seed")}
-    panel = {
-        "each": [names, {**names, "transform": "t+hue=off"}],
-        "metrics": [{"name": "ami_change"}],
-        "base": "transform",
-    }
-    found = of_panel(panel, [[tmp_path / "clusters.json", other]])
-    assert list(found["metric"]) == ["ami_change"] * 2
-    assert found["value"].isna().all()
-    assert list(found["reason"]) == ["the changes are counted from here", "no ImageNet weights"]
-    panel["metrics"] = [{"name": "ami"}, {"name": "top1"}]
-    found = of_panel({**panel, "each": panel["each"][:1]}, [[tmp_path / "clusters.json"], [tmp_path / "probe.json"]])
-    assert dict(zip(found["metric"], found["value"], strict=True)) == {"ami": 0.5, "top1": 97}
+def test_changes_are_made_within_every_other_dimension():
+    lines = [
+        record(t, 5, "accuracy", value, **{"class": name, "correct": 1, "of": 2})
+        for t, found in {"t": {"cat": 50, "dog": 70}, "t+a=1": {"cat": 60, "dog": 40}}.items()
+        for name, value in found.items()
+    ]
+    found = changes(as_records(lines), "transform").set_index(["transform", "class"])
+    assert found["value"].dropna().to_dict() == {("t+a=1", "cat"): 10, ("t+a=1", "dog"): -30}
+    assert found[["correct", "of"]].isna().all(axis=None)
+
+
+def test_why_a_run_has_no_value():
+    found = as_records([record("one", 5, "ami", 0.5), record("two", 5, "ami", NONE, "collapsed")])
+    assert of_run(found, run("one"))["value"].tolist() == [0.5]
+    assert why_none(of_run(found, run("two"))) == "collapsed"
+    assert why_none(found) == ""
 
 
 def test_published_values_of_one_panel(root):
@@ -107,9 +167,7 @@ def test_published_numbers_are_those_of_the_transcribed_tables(root, shared_data
 def test_titles_tell_what_differs():
     panel = {
         "runs": {"dataset": ["d"], "transform": ["t"], "method": ["moco", "byol"], "backbone": ["vgg11"]},
-        "each": [
-            {"dataset": "d", "transform": "t", "method": m, "backbone": "vgg11", "seed": 5} for m in ("moco", "byol")
-        ],
+        "each": grid(["d"], ["t"], ["moco", "byol"], seeds=[5]),
         "labels": {"moco": "MoCo v2+", "byol": "BYOL", "vgg11": "VGG11", "d": "d", "t": "t"},
     }
     assert titles(panel) == ["MoCo v2+", "BYOL"]
@@ -118,44 +176,6 @@ def test_titles_tell_what_differs():
 def test_class_names_in_the_order_of_labels(tmp_path):
     pd.DataFrame({"label": [2, 0, 1, 0], "class": ["c", "a", "b", "a"]}).to_parquet(tmp_path / "index.parquet")
     assert class_names(tmp_path / "index.parquet") == ["a", "b", "c"]
-
-
-# ---------------------------------------------------------------------------------------------------- post-processings
-SCORES = {
-    "none": {"nsc": 90.3, "nscb": None, "counts": {"nsc": [93, 103]}, "intervals": {"nsc": [84.5, 95.1], "nscb": None}},
-    "tvn": {"nsc": 92.2, "nscb": 87.0, "counts": {"nsc": [95, 103], "nscb": [80, 92]}, "intervals": {}},
-}
-SCORES["none"]["reasons"] = {"nscb": "one batch only"}
-
-
-def profiled(tmp_path, scores, metrics=("nsc", "nscb"), postprocessings=("none", "tvn")) -> pd.DataFrame:
-    (tmp_path / "scores.json").write_text(json.dumps(scores))
-    other = {"tvn": {"map_moas": 0.5}} if scores["postprocessings"] else {}
-    (tmp_path / "structure.json").write_text(json.dumps({**scores, "postprocessings": other}))
-    names = dict(zip(("dataset", "transform", "method", "backbone"), "dtmb", strict=True))
-    panel = {"each": [{**names, "seed": 5}], "metrics": [{"name": name} for name in metrics]}
-    files = [[tmp_path / "scores.json"], [tmp_path / "structure.json"]]
-    return of_panel({**panel, "postprocessings": list(postprocessings)}, files).set_index(["postprocessing", "metric"])
-
-
-def test_scores_have_their_post_processing_counts_and_intervals(tmp_path):
-    found = profiled(tmp_path, {"postprocessings": SCORES})
-    assert list(found.index) == [("none", "nsc"), ("none", "nscb"), ("tvn", "nsc"), ("tvn", "nscb")]
-    assert found.loc[("none", "nsc"), ["value", "correct", "of", "low", "high"]].tolist() == [90.3, 93, 103, 84.5, 95.1]
-    missing = found.loc[("none", "nscb")]
-    assert missing["reason"] == "one batch only"
-    assert missing[["value", "correct", "of", "low", "high"]].isna().all()
-    counted = found.loc[("tvn", "nscb")]
-    assert (counted["correct"], counted["of"]) == (80, 92)
-    assert math.isnan(counted["low"])
-
-
-def test_without_an_encoder_every_post_processing_has_its_reason(tmp_path):
-    found = profiled(tmp_path, {"reason": "no ImageNet weights", "postprocessings": {}})
-    assert set(found["reason"]) == {"no ImageNet weights"}
-    assert len(found) == 4
-    with pytest.raises(UserError, match=r"no measure 'nsc' under 'whitening' in .*scores\.json, .*structure\.json"):
-        profiled(tmp_path, {"postprocessings": SCORES}, ["nsc"], ["whitening"])
 
 
 def test_published_scores_are_those_of_the_transcribed_tables(root, shared_data):

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
-from tests.panels.conftest import axes, grid
+from tests.panels.conftest import NONE, as_records, declared, grid
 
 from phenoviews.errors import UserError
 from phenoviews.panels import numbers
 from phenoviews.panels.figures import treatments as treatments_plot
-from phenoviews.panels.records import COLUMNS, published
+from phenoviews.panels.records import published
 from phenoviews.panels.style import COLOURS, SMALL, WIDTH
 
 NOTE = "Demo scale (simulated screen in place of BBBC021, reduced training, 1 seed): not comparable."
@@ -24,6 +24,8 @@ def treatments() -> pd.DataFrame:
     """Ten treatments of each of twelve MoAs: 4 NSC errors; 5 NSCB errors, 2 of them both; the last MoA not asked."""
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"Metadata_MoA": np.repeat(MOAS, 10), "postprocessing": "whitening"})
+    table["Metadata_Compound"] = [f"compound {number // 2}" for number in range(120)]
+    table["Metadata_Concentration"] = [1.0 + number % 2 for number in range(120)]
     table["x"], table["y"] = rng.normal(size=(2, 120))
     table["nsc"] = ~table.index.isin([0, 11, 22, 119])
     asked = table["Metadata_MoA"] != MOAS[-1]
@@ -32,21 +34,43 @@ def treatments() -> pd.DataFrame:
     return table
 
 
+def values(treatments: pd.DataFrame, run: dict) -> list[dict]:
+    """What a run's measures say of treatments, each with its outcomes."""
+    lines = []
+    for name, of in treatments.groupby("postprocessing", sort=False):
+        for score in ("nsc", "nscb"):
+            right = of[score].dropna().astype(float)
+            line = {"metric": score, "value": NONE, "reason": "every MoA is seen in one batch only"}
+            if len(right):
+                line |= {"value": 100 * right.mean(), "reason": "", "correct": right.sum(), "of": len(right)}
+            lines.append({"postprocessing": name, **line})
+            for row in of.loc[right.index].itertuples():
+                at = {"compound": row.Metadata_Compound, "concentration": row.Metadata_Concentration}
+                at |= {"moa": row.Metadata_MoA, "postprocessing": name}
+                lines.append({"metric": f"{score}_right", "value": right[row.Index], **at})
+    return [{**run, **line, "source": "scores.parquet"} for line in lines]
+
+
+def failed(run: dict) -> list[dict]:
+    line = {"value": NONE, "reason": "no ImageNet weights", "source": "scores.parquet"}
+    return [{**run, "metric": metric, **line} for metric in ("nsc", "nscb", "nsc_right", "nscb_right")]
+
+
+def as_map(treatments: pd.DataFrame, path) -> str:
+    treatments.drop(columns=["nsc", "nscb"]).to_parquet(path)
+    return str(path)
+
+
 @pytest.fixture
-def declared(treatments, tmp_path):
-    """Two encoders; the second has no weights."""
+def shown(treatments, tmp_path) -> tuple[dict, pd.DataFrame, dict]:
+    """Two encoders, with and without whitening; the second has no weights."""
     each = grid(backbone=["resnet18", "resnet50"], seeds=[5])
-    other = treatments.assign(postprocessing="none", nsc=True)
-    pd.concat([other, treatments]).to_parquet(tmp_path / "0.parquet")
-    pd.DataFrame({"reason": ["no ImageNet weights"]}).to_parquet(tmp_path / "1.parquet")
-    panel = {
-        "each": each,
-        "runs": axes(each),
-        "postprocessings": ["whitening"],
-        "labels": {"resnet18": "ResNet18", "resnet50": "ResNet50"},
-        "scale": {"name": "demo", "note": NOTE, "stand_ins": {}},
-    }
-    return panel, {"treatments": [tmp_path / "0.parquet", tmp_path / "1.parquet"]}
+    both = pd.concat([treatments.assign(postprocessing="none", nsc=True), treatments], ignore_index=True)
+    maps = [as_map(both, tmp_path / "0.parquet"), as_map(both.iloc[:0], tmp_path / "1.parquet")]
+    labels = {"resnet18": "ResNet18", "resnet50": "ResNet50"}
+    scale = {"name": "demo", "note": NOTE, "stand_ins": {}}
+    panel = declared(each, "nsc", "nscb", rows=["backbone", "postprocessing"], labels=labels, scale=scale)
+    return panel, as_records(values(both, each[0]) + failed(each[1])), {"map": maps}
 
 
 def one_line(text: str) -> str:
@@ -85,58 +109,59 @@ def test_counts_and_what_is_left_out_are_told(treatments):
     )
 
 
-def test_the_declared_figure_is_drawn_from_its_files_with_the_reason_of_a_missing_run(declared):
-    fig = treatments_plot.draw(*declared)
+def test_the_declared_figure_is_drawn_from_its_files_with_the_reason_of_a_missing_run(shown):
+    panel, records, files = shown
+    whitened = records[records["postprocessing"].isin(["whitening", ""])]
+    fig = treatments_plot.draw(panel, whitened, files)
     titles = [one_line(ax.get_title(loc="left")) for ax in fig.axes]
     assert titles == ["a ResNet18: 4 of 120 NSC errors, 5 of 110 NSCB errors", "b ResNet50"]
     assert one_line(fig.axes[1].texts[0].get_text()) == "no map: no ImageNet weights"
-    panel, files = declared
-    fig = treatments_plot.draw({**panel, "postprocessings": ["none", "tvn"]}, files)
+    fig = treatments_plot.draw(panel, records, files)
     titles = [one_line(ax.get_title(loc="left")) for ax in fig.axes]
-    assert titles[:2] == [
+    assert titles == [
         "a ResNet18 · No post-processing: 0 of 120 NSC errors, 5 of 110 NSCB errors",
-        "b ResNet18 · TVN",
+        "b ResNet18 · Whitening: 4 of 120 NSC errors, 5 of 110 NSCB errors",
+        "c ResNet50 · No post-processing",
+        "d ResNet50 · Whitening",
     ]
-    assert one_line(fig.axes[1].texts[0].get_text()) == "no map: no profiles after TVN"
+    fig = treatments_plot.draw(
+        {**panel, "each": panel["each"][1:]}, records[records["value"].isna()], {"map": files["map"][1:]}
+    )
+    assert one_line(fig.axes[0].texts[0].get_text()) == "no map: no ImageNet weights"
 
 
-def test_what_the_maps_count_is_a_table(declared):
-    panel, files = declared
-    found = treatments_plot.records({**panel, "postprocessings": ["whitening", "tvn"]}, files)
-    assert list(found.columns) == COLUMNS
-    found = found.set_index(["backbone", "postprocessing", "metric"]).sort_index()
-    right = found.loc[("resnet18", "whitening"), ["value", "correct", "of"]]
-    np.testing.assert_allclose(right.loc["nsc"].astype(float), [100 * 116 / 120, 116, 120])
-    np.testing.assert_allclose(right.loc["nscb"].astype(float), [100 * 105 / 110, 105, 110])
-    assert found["value"].notna().sum() == 2
-    reasons = found["reason"].xs("nsc", level="metric")
-    assert reasons[("resnet18", "tvn")] == "no profiles after TVN"
-    assert set(reasons["resnet50"]) == {"no ImageNet weights"}
+def test_a_post_processing_that_could_not_be_made_has_its_reason_and_no_map(shown):
+    panel, records, files = shown
+    undefined = {"value": NONE, "reason": "needs two controls", "correct": NONE, "of": NONE}
+    whitened = (records["postprocessing"] == "whitening") & records["metric"].isin(["nsc", "nscb"])
+    records.loc[whitened, list(undefined)] = list(undefined.values())
+    fig = treatments_plot.draw(panel, records, files)
+    assert one_line(fig.axes[1].texts[0].get_text()) == "no map: needs two controls"
+    assert fig.axes[0].collections
 
 
-def test_a_score_that_asks_of_nothing_has_its_reason(treatments, tmp_path):
-    treatments.assign(nscb=pd.array([None] * len(treatments), dtype="boolean")).to_parquet(tmp_path / "0.parquet")
-    panel = {"each": grid(seeds=[5]), "postprocessings": ["whitening"]}
-    found = treatments_plot.records(panel, {"treatments": [tmp_path / "0.parquet"]}).set_index("metric")
-    assert found.loc["nsc", "correct"] == 116
-    assert found.loc["nscb", ["value", "correct", "of"]].isna().all()
-    assert found.loc["nscb", "reason"] == "no treatment has NSCB"
+def test_outcomes_are_found_by_compound_and_concentration_in_whatever_order(shown, treatments):
+    panel, records, files = shown
+    shuffled = records.sample(frac=1, random_state=0)
+    drawn = [treatments_plot.draw(panel, found, files).axes[1] for found in (records, shuffled)]
+    for label in ("NSC error", "NSCB error", "both", "right"):
+        one, other = (next(part for part in ax.collections if part.get_label() == label) for ax in drawn)
+        np.testing.assert_allclose(one.get_offsets(), other.get_offsets())
+    both = next(part for part in drawn[0].collections if part.get_label() == "both")
+    np.testing.assert_allclose(both.get_offsets(), treatments.loc[[0, 11], ["x", "y"]])
 
 
 def test_the_numbers_stand_beside_those_of_the_papers_map(root, treatments, tmp_path):
     """A map with as many errors as the paper's: no difference to the published scores, which are those of table 2."""
     asked = pd.array([True] * 87 + [False] * 5 + [None] * 11, dtype="boolean")
     same = treatments.iloc[:103].assign(nsc=[False] * 4 + [True] * 99, nscb=asked)
-    same.to_parquet(tmp_path / "0.parquet")
     names = ["treatments", "single_cell+random_grayscale=off", "simclr+epochs=600+temperature=0.5", "resnet50_imagenet"]
     each = grid(*([name] for name in names), seeds=[0])
-    scale = {"name": "paper", "note": "", "stand_ins": {}}
-    panel = {"name": "single_cell_figure2", "title": "Final run", "each": each, "runs": axes(each), "labels": {}}
-    panel |= {"postprocessings": ["whitening"], "scale": scale}
-    found = treatments_plot.records(panel, {"treatments": [tmp_path / "0.parquet"]})
+    panel = declared(each, "nsc", "nscb", name="single_cell_figure2", title="Final run", rows=["postprocessing"])
+    found = as_records(values(same, each[0]))
     files = {key: tmp_path / f"figure2.{key}" for key in ("csv", "md", "tex", "claims")}
     source = root / "resources" / "published" / "single_cell.csv"
-    numbers.write(panel, found, files, source, None, laid_out=treatments_plot.as_table(panel, found))
+    numbers.write(panel, found, files, source, None)
     table = pd.read_csv(files["csv"]).set_index("metric")
     assert table["published_correct"].to_dict() == {"nsc": 99, "nscb": 87}
     np.testing.assert_allclose(table["difference"], 0, atol=1e-4)
@@ -162,11 +187,11 @@ def test_the_numbers_stand_beside_those_of_the_papers_map(root, treatments, tmp_
 def test_every_map_is_drawn_in_rows(treatments, tmp_path, runs, shown, rows):
     each = grid(seeds=range(runs))
     names = ["none", "whitening", "tvn"][:shown]
-    path = tmp_path / "0.parquet"
-    pd.concat([treatments.assign(postprocessing=name) for name in names]).to_parquet(path)
+    found = pd.concat([treatments.assign(postprocessing=name) for name in names], ignore_index=True)
     scale = {"name": "demo", "note": NOTE, "stand_ins": {}}
-    panel = {"each": each, "runs": axes(each), "postprocessings": names, "labels": {}, "scale": scale}
-    fig = treatments_plot.draw(panel, {"treatments": [path] * runs})
+    panel = declared(each, "nsc", "nscb", rows=["seed", "postprocessing"], scale=scale)
+    records = as_records([line for run in each for line in values(found, run)])
+    fig = treatments_plot.draw(panel, records, {"map": [as_map(found, tmp_path / "0.parquet")] * runs})
     fig.draw_without_rendering()
     titles = [one_line(ax.get_title(loc="left")) for ax in fig.axes]
     assert len(set(titles)) == runs * shown

@@ -37,7 +37,7 @@ def test_the_three_scores_under_the_three_postprocessings_with_counts(table, tmp
     assert out[0] == (
         "96 rows in 96 wells, 48 of them controls; 24 treatments, 12 compounds, 4 MoAs, 3 batches; 6 features"
     )
-    assert out[2].split() == ["NSC", "NSCB", "drop"]
+    assert out[2].split() == ["NSC", "NSCB", "Drop"]
     assert [line.split()[0] for line in out[3:6]] == ["none", "whitening", "tvn"]
     assert all(line.count("/24 = ") == 2 for line in out[3:6])
 
@@ -116,7 +116,7 @@ def test_one_batch_is_undefined_and_the_rest_is_scored(table, tmp_path, capsys):
     rows = [line for line in out if line.startswith(("none ", "whitening ", "tvn "))]
     assert all(line.split()[-2:] == ["undefined", "undefined"] and "/24 = " in line for line in rows)
     assert [line for line in out if line.startswith("undefined:")] == [
-        "undefined: none NSCB, none drop, whitening NSCB, whitening drop, tvn NSCB, tvn drop: every MoA is seen in one "
+        "undefined: none NSCB, none Drop, whitening NSCB, whitening Drop, tvn NSCB, tvn Drop: every MoA is seen in one "
         "batch only"
     ]
     out, _, status = run(table.drop(columns="Metadata_Batch"), tmp_path, capsys, "--no-batch", "--more")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from phenoviews.errors import UserError
 from phenoviews.files import write_json
 from phenoviews.profiles import run, structure, tables
 from phenoviews.profiles.__main__ import main
+from phenoviews.study.metrics import measured
 
 from .conftest import screen
 
@@ -45,55 +47,98 @@ def test_wells_are_the_means_of_their_cells(cells, profiles):
 
 
 def test_the_command_scores_the_profiles_of_a_run_alike(profiles, tmp_path):
-    numbers, _, _ = run.scores(*profiles, SETTINGS)
+    values, _, _, about = run.scores(*profiles, SETTINGS)
     run.as_table(*profiles).to_parquet(tmp_path / "profiles.parquet")
     main([str(tmp_path / "profiles.parquet"), "--json", str(tmp_path / "told.json")])
     told = json.loads((tmp_path / "told.json").read_text())["postprocessing"]
-    for name, of in numbers["postprocessings"].items():
-        assert [of[key] for key in ("nsc", "nscb", "drop")] == [
-            told[name][key]["percent"] for key in of if key in told[name]
-        ]
-        assert of["counts"]["nscb"] == [told[name]["nscb"]["correct"], told[name]["nscb"]["of"]]
-    write_json(tmp_path / "scores.json", numbers)  # nothing in it that JSON has not
+    scores = values[values["metric"].isin(["nsc", "nscb", "drop"])]
+    assert len(scores) == 9
+    for row in scores.to_dict("records"):
+        number = told[row["postprocessing"]][row["metric"]]
+        assert row["value"] == number["percent"]
+        assert [row["low"], row["high"]] == number["interval"]
+        assert [row["correct"], row["of"]] == [number.get("correct", ANY), number.get("of", ANY)]
+    write_json(tmp_path / "about.json", about)  # nothing in it that JSON has not
+    assert set(values["metric"]) == set(measured("scores"))
 
 
 def test_without_batches_nscb_has_a_reason(profiles):
     meta, x = profiles
-    numbers, _, mapped = run.scores(meta.drop(columns="Metadata_Batch"), x, SETTINGS)
-    assert numbers["postprocessings"]["none"]["nscb"] is None
-    assert "batch" in numbers["postprocessings"]["none"]["reasons"]["nscb"]
-    assert set(numbers["postprocessings"]["tvn"]["reasons"]) == {"nsc", "nscb", "drop"}
-    assert mapped["nscb"].isna().all()
+    values, _, _, _ = run.scores(meta.drop(columns="Metadata_Batch"), x, SETTINGS)
+    scores = values[~values["metric"].str.endswith("_right")]
+    found = scores.set_index(["postprocessing", "metric"])[["value", "reason"]]
+    assert np.isnan(found.at[("none", "nscb"), "value"])
+    assert "batch" in found.at[("none", "nscb"), "reason"]
+    assert list(found.loc["tvn"].index) == ["nsc", "nscb", "drop"]
+    assert found.loc["tvn", "value"].isna().all()
+    assert "nscb_right" not in set(values["metric"])
 
 
-def test_the_map_has_every_treatment_and_whether_it_was_right(profiles):
-    numbers, predictions, mapped = run.scores(*profiles, SETTINGS)
+def test_each_treatment_has_its_outcome_and_a_place_on_the_map(profiles):
+    values, predictions, mapped, about = run.scores(*profiles, SETTINGS)
+    treatments, _ = tables.treatments(*profiles)
+    names = treatments[["Metadata_Compound", "Metadata_Concentration"]]
     for name, of in mapped.groupby("postprocessing"):
-        expected, _ = tables.treatments(*profiles)
-        assert len(of) == len(expected) == numbers["counts"]["treatments"]
-        assert of["nsc"].sum() == numbers["postprocessings"][name]["counts"]["nsc"][0]
+        assert of[list(names)].to_numpy().tolist() == names.to_numpy().tolist()
         assert np.isfinite(of[["x", "y"]].to_numpy()).all()
-    assert len(predictions[predictions["score"] == "nsc"]) == 3 * numbers["counts"]["treatments"]
+        found = values[values["postprocessing"] == name].set_index("metric")
+        for score in ("nsc", "nscb"):
+            right = found.loc[f"{score}_right"]
+            assert right["value"].sum() == found.at[score, "correct"]
+            assert len(right) == found.at[score, "of"]
+            assert right["value"].isin([0, 1]).all()
+            truth = predictions[(predictions["postprocessing"] == name) & (predictions["score"] == score)]
+            expected = truth.set_index(["Metadata_Compound", "Metadata_Concentration"])["Correct"]
+            at = right.set_index(["compound", "concentration"])["value"].astype(bool)
+            assert at.to_dict() == expected.to_dict()
+            moas = dict(zip(truth["Metadata_Compound"], truth["Metadata_MoA"], strict=True))
+            assert dict(zip(right["compound"], right["moa"], strict=True)) == moas
+    assert len(treatments) == about["counts"]["treatments"]
+    assert run.no_map().columns.isin(mapped.columns).all()
+
+
+def structure_of(values, name) -> dict[str, float]:
+    return values[values["postprocessing"] == name].set_index("metric")["value"].to_dict()
 
 
 def test_structure_is_that_of_the_library(profiles):
-    found = run.structures(*profiles, STRUCTURE)
+    values = run.structures(*profiles, STRUCTURE)
+    assert set(values["metric"]) == set(measured("structure"))
     precision, shares = structure.structure(*profiles, seed=0)
     row = precision[(precision["postprocessing"] == "whitening") & (precision["task"] == "moas")].iloc[0]
-    assert found["postprocessings"]["whitening"]["map_moas"] == row["map"]
-    of = shares[(shares["postprocessing"] == "none") & (shares["wells"] == "controls")].set_index("factor")["adjusted"]
-    assert found["postprocessings"]["none"]["share_batch"] == of["batch"]
+    whitened = values[values["postprocessing"] == "whitening"].set_index("metric")
+    assert whitened.at["map_moas", "value"] == row["map"]
+    assert whitened.at["chance_moas", "value"] == row["chance"]
+    assert whitened.loc["found_moas", ["value", "correct", "of"]].tolist() == [
+        row["found"],
+        row["found"],
+        row["groups"],
+    ]
+    none = structure_of(values, "none")
+    of = shares[shares["postprocessing"] == "none"].set_index(["wells", "factor"])["adjusted"]
+    assert none["share_batch"] == of["controls", "batch"]
+    assert none["share_plate_all"] == of["all", "plate"]
     # The batch effect that was put in is seen, and TVN takes it out.
-    assert of["batch"] > 0.3 > found["postprocessings"]["tvn"]["share_batch"]
+    assert none["share_batch"] > 0.3 > structure_of(values, "tvn")["share_batch"]
 
 
 def test_a_post_processing_that_cannot_be_has_its_reason_everywhere(profiles):
     meta, x = profiles
     bare = (meta["Metadata_Control"] & (meta["Metadata_Batch"] == "B0")).to_numpy()
-    of = run.structures(meta[~bare].reset_index(drop=True), x[~bare], STRUCTURE)["postprocessings"]["tvn"]
-    assert {of[name] for name in of if name != "reasons"} == {None}
-    assert set(of["reasons"]) == {name for name in of if name != "reasons"}
-    assert all("controls" in why or "negative control" in why for why in of["reasons"].values())
+    values = run.structures(meta[~bare].reset_index(drop=True), x[~bare], STRUCTURE)
+    tvn = values[values["postprocessing"] == "tvn"]
+    assert tvn["value"].isna().all()
+    assert set(tvn["metric"]) == set(measured("structure"))
+    assert all("controls" in why or "negative control" in why for why in tvn["reason"])
+
+
+def test_without_batches_what_is_about_them_has_a_reason(profiles):
+    meta, x = profiles
+    values = run.structures(meta.drop(columns="Metadata_Batch"), x, STRUCTURE)
+    none = values[values["postprocessing"] == "none"].set_index("metric")
+    assert none.at["map_moas_other_batch", "reason"] == "there are no batches"
+    assert "one per batch" in none.at["share_batch", "reason"]
+    assert none.at["map_moas", "reason"] == ""
 
 
 def test_a_dataset_is_counted(cells):

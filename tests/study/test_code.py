@@ -10,7 +10,7 @@ from shutil import which
 
 import pytest
 
-from phenoviews.study.code import SCRIPTS, UnreadableCode, code_hash, reached
+from phenoviews.study.code import SCRIPTS, UnreadableCode, code_hash, reached, registered
 
 STUDY = {
     "stage.py": "from lib.parts import used\nfrom lib import shapes\nprint(used(1), shapes.area(2))\n",
@@ -122,6 +122,12 @@ def test_of_a_registry_only_what_is_chosen_counts(edited):
     assert not edited("lib/square.py", "= 4", "= 5", REGISTRY, chosen=ROUND)
     assert edited("lib/square.py", "= 4", "= 5", REGISTRY)
     assert edited("lib/__init__.py", "()\n", "() or None\n", REGISTRY, chosen=ROUND)
+
+
+def test_a_registry_tells_its_keys_without_being_imported(write):
+    assert registered("lib.KINDS", write(REGISTRY)) == ["round", "square"]
+    with pytest.raises(UnreadableCode, match=r"lib\.SORTS is no dictionary"):
+        registered("lib.SORTS", write(REGISTRY))
 
 
 def test_what_joins_a_registry_changes_nothing_for_the_others(write):

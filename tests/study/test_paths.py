@@ -8,6 +8,7 @@ import pytest
 
 from phenoviews.study import Run, Study, paths
 from phenoviews.study.document import merge, shipped
+from phenoviews.study.panel import PLOTS
 
 
 def study(scale="paper", **patch):
@@ -148,3 +149,33 @@ def test_people_look_at_a_table_in_markdown_and_at_a_figure_as_a_picture(paper):
         "results/paper/panels/no_free_lunch/table1.md",
         "results/paper/panels/single_cell/figure2.png",
     ]
+
+
+def test_a_panel_has_a_file_per_run_for_each_of_its_measures(paper):
+    panel = paper.panels["no_free_lunch_table1"]
+    runs = paper.runs(panel)[:2]
+    files = paths.measures(paper, panel, runs)
+    assert list(files) == ["clusters", "probe", "lpips"]
+    where = "mnist/mnist_rot_crop"
+    assert files["clusters"][1] == f"results/paper/runs/{where}/moco/vgg11/seed6/measures/clusters-k10.parquet"
+    assert files["probe"][1] == f"results/paper/runs/{where}/moco/vgg11/seed6/measures/probe.parquet"
+    assert files["lpips"][1] == f"results/paper/views/{where}/seed6/measures/lpips.parquet"
+    assert [len(of) for of in files.values()] == [2, 2, 2]
+
+
+def test_a_figure_has_what_it_draws_besides(paper):
+    panel = paper.panels["no_free_lunch_figure2"]
+    run = paper.runs(panel)[0]
+    assert paths.figure_files(paper, panel, [run]) == {
+        "index": ["results/data/cells_nocodazole+split_seed=5/index.parquet"],
+        "images": ["results/data/cells_nocodazole+split_seed=5/images.npy"],
+        "points": [paths.of_run(paper, paths.POINTS, run, k=4)],
+    }
+    assert set(paths.FIGURE_FILES) == set(PLOTS)
+
+
+def test_an_encoder_is_made_from_its_training_or_from_weights(paper):
+    trained, given = (Run("mnist", "plain", method, "vgg11", 5) for method in ("moco", "imagenet"))
+    folder = "results/paper/runs/mnist/plain/moco/vgg11/seed5"
+    assert paths.networks(paper, trained) == {name: f"{folder}/{name}.pt" for name in ("encoder", "projector")}
+    assert paths.networks(paper, given) == {"weights": ["results/weights/vgg11.json"]}

@@ -8,7 +8,7 @@ import yaml
 
 from phenoviews.errors import UserError
 from phenoviews.study import Run, Study
-from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Probing, Resolved, Training
+from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Resolved, Training
 
 TRAINED = Run("mnist", "mnist_first", "moco", "vgg11", 5)
 FROZEN = Run("cells_nocodazole", "plain", "imagenet", "vgg16", 5)
@@ -49,7 +49,6 @@ def test_settings_are_attributes(plain: dict):
     [
         (Pretraining, ["name", "scale", "dataset", "transform", "method", "training", "backbone", "seed"]),
         (Embedding, ["name", "dataset", "transform", "method", "backbone", "evaluate"]),
-        (Probing, ["name", "dataset", "transform", "method", "backbone", "evaluate", "probe", "seed"]),
         (FrozenEmbedding, ["name", "dataset", "backbone", "seed"]),
     ],
 )

@@ -502,11 +502,44 @@ REFUSED = {
     ),
     "a measure of a test split on treatments": (
         ("panels", "single_cell", "table5", "metrics", ["top1"]),
-        "single_cell.table5: `top1` is not for datasets of kind treatments; 'simulated_treatments_15'",
+        "single_cell.table5: `top1` is measured on a labelled test split; 'simulated_treatments_15' is of kind treat",
     ),
     "profiles of a data set without treatments": (
         ("panels", "single_cell", "figure2", "runs", "dataset", "mnist"),
-        "figure2: `treatments` is for datasets of kind treatments; 'digits' is of kind digits",
+        "figure2: `nsc` is measured on treatments; 'digits' is of kind digits, which has none",
+    ),
+    "doses of a data set without any": (
+        ("panels", "no_free_lunch", "figure6", "runs", "dataset", "mnist"),
+        "figure6: `ami_treated` is measured on cells at several doses; 'digits' is of kind digits",
+    ),
+    "a plot of other data": (
+        ("panels", "no_free_lunch", "figure1", "runs", "dataset", "treatments"),
+        "figure1: `plot: tsne` is measured on a labelled test split; 'simulated_treatments'",
+    ),
+    "unknown metric": (("panels", "no_free_lunch", "table7", "metrics", ["top11"]), "value 'top11'; did you mean top1"),
+    "unknown dimension": (
+        ("panels", "no_free_lunch", "table7", "columns", ["clas"]),
+        "columns.0.: unknown value 'clas'; did you mean class",
+    ),
+    "unknown dimension to choose from": (
+        ("panels", "no_free_lunch", "table7", "where", {"clas": ["3"]}),
+        "table7.where: unknown value 'clas'; did you mean class",
+    ),
+    "a dimension of other metrics": (
+        ("panels", "no_free_lunch", "table7", "rows", ["class", "method"]),
+        "table7.rows: none of its metrics has the dimension 'class'",
+    ),
+    "a mean over a dimension of other metrics": (
+        ("panels", "no_free_lunch", "table7", "average", ["concentration"]),
+        "table7.average: none of its metrics has the dimension 'concentration'",
+    ),
+    "changes of nothing": (
+        ("panels", "no_free_lunch", "table2", "metrics", ["ami_change"]),
+        "table2: `base` is missing; add it",
+    ),
+    "clusters without their number": (
+        ("panels", "no_free_lunch", "table7", "metrics", ["top1", "ami"]),
+        "table7: `clusters` is missing; add it",
     ),
     "half of the data's own statistics": (("datasets", "mnist", "std", "own"), "both `own`, or both numbers"),
     "unknown recipe": (("datasets", "mnist", "recipe", "mnst"), "did you mean mnist"),

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from phenoviews import methods, models
 from phenoviews.data import Images, embeddings, write
 from phenoviews.data.pool import Resident
-from phenoviews.errors import UserError
+from phenoviews.errors import NotMeasured, UserError
 from phenoviews.study.resolved import Embedding, FrozenEmbedding
 from phenoviews.training import embed as embedding
 from phenoviews.training.embed import embed, embed_frozen, evaluation_view
@@ -118,7 +118,8 @@ def test_embeddings_that_are_not_finite_are_a_reason_or_an_error(
     run, out = make_run(evaluate="projector"), tmp_path / "test.npy"
     torch.save({key: value * torch.nan for key, value in method.projector.state_dict().items()}, projector)
     embed(Embedding.of(run), digits, encoder, projector, out, threads=1)
-    assert embeddings.load(out) == (None, "the projector's output is not a number")
+    with pytest.raises(NotMeasured, match=r"^the projector's output is not a number$"):
+        embeddings.load(out)
     out.unlink()
     state = method.encoder.state_dict()
     torch.save(state | {"features.0.weight": state["features.0.weight"] * torch.inf}, encoder)

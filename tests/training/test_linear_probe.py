@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -13,9 +13,11 @@ from sklearn.linear_model import LogisticRegression
 from phenoviews import methods, models
 from phenoviews.data import Images
 from phenoviews.data.pool import pool
-from phenoviews.study.resolved import Probing
+from phenoviews.errors import NotMeasured
+from phenoviews.study.resolved import Embedding, Resolved
 from phenoviews.training.embed import evaluation_view, features, load
 from phenoviews.training.probe import fit, probe
+from phenoviews.training.subject import Subject
 
 
 @pytest.fixture
@@ -60,51 +62,55 @@ def test_learning_rate_falls_at_the_milestones(make_run: Callable):
     assert (second / first).item() == pytest.approx(0.1, rel=0.05)
 
 
-def test_scores_on_file(weights: tuple, make_run: Callable, digits: Path, tmp_path: Path):
-    run, out = Probing.of(make_run()), tmp_path / "probe.json"
-    probe(run, digits, *weights, out, threads=1)
-    found = json.loads(out.read_text())
-    assert found["n"] == 150
-    assert set(found["per_class"]) == set("0123456789")
+@pytest.fixture
+def measured(weights: tuple, digits: Path) -> Callable[[Resolved], pd.DataFrame]:
+    """What a run's probe finds."""
+
+    def measure(run: Resolved) -> pd.DataFrame:
+        images, device = Images.open(digits), torch.device("cpu")
+        network = load(Embedding.of(run), *weights, device)
+        test = features(network, pool(images, "test", device), evaluation_view(run.dataset)).numpy()
+        return probe(Subject(network, images, run.dataset, test, run.seed, device), run.probe)
+
+    return measure
+
+
+def test_scores_are_those_of_the_classifier_by_class(
+    weights: tuple, make_run: Callable, digits: Path, measured: Callable
+):
+    run = make_run()
+    found = measured(run)
+    assert set(found["regime"]) == {"linear"}
+    assert set(found["class"]) == {"", *"0123456789"}
+    values = found.set_index(["metric", "class"])["value"]
     images = Images.open(digits)
-    network = load(run, *weights, torch.device("cpu"))
-    view = evaluation_view(run.dataset)
+    network, view = load(Embedding.of(run), *weights, torch.device("cpu")), evaluation_view(run.dataset)
     train, test = (features(network, pool(images, s, "cpu"), view) for s in ("train", "test"))
     torch.manual_seed(run.seed)
     classifier, loss = fit(lambda epoch: train, torch.from_numpy(images.labels("train")), 10, run.probe)
-    expected = 100 * (classifier(test).argmax(1).numpy() == images.labels("test")).mean()
-    assert found["top1"] == pytest.approx(expected)
-    assert found["train_loss"] == pytest.approx(loss)
-    first = out.read_bytes()
-    probe(run, digits, *weights, out, threads=1)
-    assert out.read_bytes() == first
+    right = classifier(test).argmax(1).numpy() == images.labels("test")
+    assert values["top1", ""] == pytest.approx(100 * right.mean())
+    assert values["accuracy", "7"] == pytest.approx(100 * right[images.labels("test") == 7].mean())
+    assert values["train_loss", ""] == pytest.approx(loss)
+    assert found.equals(measured(run))
 
 
-def test_embedding_once_is_only_quicker(weights: tuple, make_run: Callable, digits: Path, tmp_path: Path):
+def test_embedding_once_is_only_quicker(make_run: Callable, measured: Callable):
     """A blur of a single pixel counts as random, so that every epoch embeds anew, and changes nothing."""
     blurred = [{"gaussian_blur": {"kernel_size": 1, "p": 0.5}}, {"normalize": {}}]
-    for name, transform in (("once", blurred[1:]), ("anew", blurred)):
-        run = Probing.of(make_run(probe={"epochs": 3, "transform": transform}))
-        probe(run, digits, *weights, tmp_path / f"{name}.json", threads=1)
-    assert (tmp_path / "anew.json").read_bytes() == (tmp_path / "once.json").read_bytes()
+    once, anew = (measured(make_run(probe={"epochs": 3, "transform": of})) for of in (blurred[1:], blurred))
+    assert once.equals(anew)
 
 
-def test_random_transform_is_drawn_anew_in_every_epoch(
-    weights: tuple, make_run: Callable, digits: Path, tmp_path: Path
-):
+def test_random_transform_is_drawn_anew_in_every_epoch(make_run: Callable, measured: Callable):
     flips = [{"random_horizontal_flip": {"p": 0.5}}, {"normalize": {}}]
-    found = []
+    losses = []
     for transform in (flips, flips, flips[1:]):
-        run = Probing.of(make_run(probe={"epochs": 2, "transform": transform}))
-        probe(run, digits, *weights, tmp_path / "probe.json", threads=1)
-        found.append(json.loads((tmp_path / "probe.json").read_text())["train_loss"])
-    assert found[0] == found[1] != found[2]
+        found = measured(make_run(probe={"epochs": 2, "transform": transform}))
+        losses.append(found.set_index("metric").at["train_loss", "value"])
+    assert losses[0] == losses[1] != losses[2]
 
 
-def test_a_classifier_that_diverges_is_a_result(weights: tuple, make_run: Callable, digits: Path, tmp_path: Path):
-    probe(Probing.of(make_run(probe={"lr": 1e38})), digits, *weights, tmp_path / "probe.json", threads=1)
-    assert json.loads((tmp_path / "probe.json").read_text()) == {
-        "top1": None,
-        "per_class": {},
-        "reason": "the classifier's loss is not a number; lower probe.lr (1e+38)",
-    }
+def test_a_classifier_that_diverges_is_a_result(make_run: Callable, measured: Callable):
+    with pytest.raises(NotMeasured, match=r"^the classifier's loss is not a number; lower probe\.lr \(1e\+38\)$"):
+        measured(make_run(probe={"lr": 1e38}))

@@ -128,7 +128,7 @@ def test_treatments_of_ones_own_are_scored(lab):
     table = {
         "title": "Our treatments",
         "runs": {"dataset": "ours", "transform": "single_cell", "method": "simclr", "backbone": "resnet18"},
-        "postprocessings": ["none", "tvn"],
+        "where": {"postprocessing": ["none", "tvn"]},
         "metrics": ["nsc", "nscb"],
         "rows": ["postprocessing"],
         "columns": ["metric"],

@@ -54,19 +54,20 @@ def test_paper_b_shares_its_trainings(project):
 
 ARRAYS = {"download", "data"}
 CELLS = {"download", "screen", "illumination", "nuclei", "qc", "cells"}
+OF_ENCODER, OF_EMBEDDINGS = "measure_encoder", "measure_embeddings"
 
 
 @pytest.mark.parametrize(
     ("panel", "trainings", "others"),
     [
-        ("no_free_lunch_table1", 25, ARRAYS | {"clusters", "probe", "lpips", "weights"}),
-        ("no_free_lunch_table7", 30, ARRAYS | {"probe"}),
+        ("no_free_lunch_table1", 25, ARRAYS | {"clusters", OF_ENCODER, "lpips", "weights"}),
+        ("no_free_lunch_table7", 30, ARRAYS | {OF_ENCODER, "embed_frozen"}),
         ("no_free_lunch_figure1", 2, ARRAYS | {"clusters", "tsne"}),
         ("no_free_lunch_figure9", 6, ARRAYS | {"clusters"}),
         ("no_free_lunch_table2", 270, CELLS | {"clusters", "weights", "embed_frozen"}),
         ("no_free_lunch_ablation", 150, CELLS | {"clusters"}),
         ("no_free_lunch_figure2", 3, CELLS | {"clusters"}),
-        ("no_free_lunch_figure6", 0, CELLS | {"doses", "weights", "embed_frozen"}),
+        ("no_free_lunch_figure6", 0, CELLS | {OF_EMBEDDINGS, "weights", "embed_frozen"}),
         ("single_cell_table1", 10, CELLS | {"score", "weights"}),
         ("single_cell_table6", 3, CELLS | {"score", "weights"}),
         ("single_cell_figure2", 1, CELLS | {"score", "weights"}),
@@ -78,6 +79,16 @@ def test_a_panel_runs_what_it_needs_and_nothing_else(project, panel, trainings, 
     plan = project.planned("--config", "scale=paper", "--", panel)
     assert plan.pop("pretrain", 0) == trainings
     assert set(plan) == {panel, *others}
+
+
+def test_a_metric_by_class_and_one_without_labels_are_a_table_without_new_rules(project):
+    run = {"dataset": "digits", "transform": "mnist_first", "method": ["moco", "untrained"], "backbone": "vgg11"}
+    panel = {"title": "By class", "runs": run, "metrics": ["accuracy", "knn", "rankme"], "where": {"class": ["3", "7"]}}
+    panel |= {"rows": ["method", "class"], "columns": ["metric"]}
+    (project.folder / "mine.yaml").write_text(yaml.safe_dump({"panels": {"mine": {"classes": panel}}}))
+    plan = project.planned("--configfile", "mine.yaml", "--", "mine_classes")
+    assert (plan["pretrain"], plan["embed_frozen"]) == (1, 1)
+    assert (plan[OF_ENCODER], plan[OF_EMBEDDINGS]) == (4, 2)
 
 
 def test_a_sweep_needs_no_new_rules(project):

@@ -11,14 +11,16 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
-from phenoviews.study import METRICS, Run, Study, chosen, paths
-from phenoviews.study.chosen import CHOOSERS, FIGURES, METHODS, OPERATIONS, READERS, SCREEN_READERS
-from phenoviews.study.code import code_hash
+from phenoviews.study import Run, Study, chosen, paths
+from phenoviews.study.chosen import CHOOSERS, EMBEDDED, ENCODED, FIGURES, METHODS, OPERATIONS, READERS, SCREEN_READERS
+from phenoviews.study.code import code_hash, registered
 from phenoviews.study.document import shipped
 from phenoviews.study.locks import clear_stale
+from phenoviews.study.metrics import measured
 from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
-from phenoviews.study.paths import EMBEDDINGS, OVERLAY, QC, RUN, SCREEN, SIMULATION, TRUTH, VIEWS, WEIGHTS
-from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Probing, Resolved
+from phenoviews.study.paths import CLUSTERS, EMBEDDINGS, LPIPS, MEASURE, OVERLAY, POINTS, PROFILES, QC, RUN, SCREEN
+from phenoviews.study.paths import SIMULATION, TRUTH, TSNE, VIEWS, WEIGHTS
+from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Resolved
 
 # Killed at any moment, the workflow goes on at the next call.
 if workflow.is_main_process and not workflow.dryrun:
@@ -90,7 +92,7 @@ def kind_of(section, wildcard):
 
 method_of = ask(chosen.method, "run")
 transform_operations = ask(chosen.training_operations, "transform")
-probe_operations = ask(chosen.probe_operations, "run")
+measuring_operations = ask(chosen.measuring_operations, "run", "measure")
 
 
 def evaluation_operations(wildcards):
@@ -101,16 +103,6 @@ TRAINED_WITH = {METHODS: method_of, OPERATIONS: transform_operations}
 
 # -------------------------------------------------------------------------------------------------------------- files
 ENVIRONMENT = "../../envs/phenoviews.yaml"
-CLUSTERS = f"{RUN}/measures/clusters-k{{k}}.json"
-CLUSTER_TABLE = f"{RUN}/measures/clusters-k{{k}}.parquet"
-TSNE = f"{RUN}/measures/tsne.parquet"
-DOSES = f"{RUN}/measures/doses.json"
-PROFILES = f"{RUN}/measures/profiles.parquet"
-SCORES = f"{RUN}/measures/scores.json"
-TREATMENTS = f"{RUN}/measures/treatments.parquet"
-STRUCTURE = f"{RUN}/measures/structure.json"
-PROBE = f"{RUN}/measures/probe.json"
-LPIPS = f"{VIEWS}/lpips.json"
 
 downloads = ask(paths.raw_data, "dataset")
 declared_file = ask(paths.declared_file, "source", "file")
@@ -120,13 +112,21 @@ pictures_of = ask(paths.pictures, "screen", "plate")
 locations = ask(paths.locations, "screen")
 cell_inputs = ask(paths.cell_files, "dataset")
 embeddings_of = ask(paths.embeddings, "run")
+networks_of = ask(paths.networks, "run")
 weights_of = ask(paths.weights, "run")
 lpips_weights = ask(paths.lpips_weights)
 
 
-def path(pattern, run, **more) -> str:
-    """The file of a run."""
-    return paths.of_run(study, pattern, run, **more)
+# ----------------------------------------------------------------------------------------------------------- measures
+def evaluated_of(wildcards) -> str:
+    return user_errors(study.evaluated, wildcards.dataset)
+
+
+def measure_settings(wildcards) -> dict:
+    """What config.yaml says of a measure; a probe's settings are the recipe's."""
+    if wildcards.measure == "probe":
+        return user_errors(study.resolve, run_of(wildcards))["probe"]
+    return study.config["measures"].get(wildcards.measure, {})
 
 
 # ----------------------------------------------------------------------------------------------------------- profiles
@@ -146,6 +146,12 @@ def resolved(wildcards, stage) -> dict:
     return user_errors(stage.of, run).to_dict()
 
 
+def encoder(wildcards) -> dict:
+    """What an encoder that is measured is made from."""
+    trained = user_errors(study.is_trained, run_of(wildcards))
+    return resolved(wildcards, Embedding if trained else FrozenEmbedding)
+
+
 def checkpoint_of(wildcards) -> str:
     trainer = code("phenoviews.training.loop:Trainer", TRAINED_WITH)
     return paths.checkpoint(study, resolved(wildcards, Pretraining), trainer(wildcards))
@@ -158,7 +164,8 @@ def minutes(wildcards, attempt) -> int:
 
 def memory(wildcards, attempt) -> int:
     """MB; a retry has more."""
-    return user_errors(study.load, run_of(wildcards)).mem_mb * attempt
+    run = run_of(wildcards)
+    return (user_errors(study.load, run).mem_mb if user_errors(study.is_trained, run) else 16000) * attempt
 
 
 # ------------------------------------------------------------------------------------------------------------- panels
@@ -186,14 +193,6 @@ def in_report(panel, form) -> dict:
     }
 
 
-def table_inputs(panel) -> dict[str, list[str]]:
-    """One file per run for every kind of measure that the table shows, in the order of its runs."""
-    kinds = dict.fromkeys(METRICS[metric]["measure"] for metric in panel.declared["metrics"])
-    patterns = {"clusters": CLUSTERS, "probe": PROBE, "lpips": LPIPS, "scores": SCORES, "structure": STRUCTURE}
-    k = panel.declared.get("clusters")
-    return {kind: [path(patterns[kind], run, k=k) for run in study.runs(panel)] for kind in kinds}
-
-
 def number_files(panel) -> dict[str, str]:
     """The numbers of a panel as tables, with the verdicts on the paper's claims."""
     if not panel.has_numbers:
@@ -212,15 +211,3 @@ def published_of(panel) -> list[str]:
 
 def claims_on(panel) -> list[str]:
     return if_there(f"resources/claims/{panel.paper}.yaml") if panel.has_numbers else []
-
-
-def figure_inputs(panel) -> dict[str, list[str]]:
-    """Files of each run, in the order of the figure's runs."""
-    patterns = {
-        "tsne": {"index": INDEX, "tsne": TSNE, "clusters": CLUSTER_TABLE, "numbers": CLUSTERS},
-        "nearest": {"index": INDEX, "images": IMAGES, "clusters": CLUSTER_TABLE, "numbers": CLUSTERS},
-        "doses": {"doses": DOSES},
-        "treatments": {"treatments": TREATMENTS},
-    }[panel.declared["plot"]]
-    runs, k = study.runs(panel), panel.declared.get("clusters")
-    return {name: [path(pattern, run, k=k) for run in runs] for name, pattern in patterns.items()}

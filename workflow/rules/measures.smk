@@ -6,8 +6,8 @@ rule clusters:
         index=INDEX,
         embeddings=embeddings_of,
     output:
-        numbers=CLUSTERS,
-        table=CLUSTER_TABLE,
+        values=CLUSTERS,
+        points=POINTS,
     log:
         f"{RUN}/logs/clusters-k{{k}}.log",
     conda:
@@ -17,30 +17,67 @@ rule clusters:
         mem_mb=4000,
     params:
         **study.config["measures"]["clusters"],
+        metrics=measured("clusters"),
         code=code("clusters.py"),
     script:
         "../scripts/clusters.py"
 
 
-# Treated against untreated cells, dose by dose, on equal random samples.
-rule doses:
+# Whatever needs embeddings alone: `phenoviews.measures.embedded` has the measures.
+rule measure_embeddings:
     input:
         index=INDEX,
         embeddings=embeddings_of,
     output:
-        DOSES,
+        MEASURE,
     log:
-        f"{RUN}/logs/doses.log",
+        f"{RUN}/logs/{{measure}}.log",
+    wildcard_constraints:
+        measure="|".join(registered(EMBEDDED)),
     conda:
         ENVIRONMENT
     resources:
         runtime=60,
-        mem_mb=4000,
+        mem_mb=lambda wildcards: 16000 if evaluated_of(wildcards) == "all" else 4000,
     params:
-        clusters=study.config["measures"]["clusters"],
-        code=code("doses.py"),
+        evaluated=evaluated_of,
+        settings=measure_settings,
+        metrics=lambda wildcards: measured(wildcards.measure),
+        code=code("measure_embeddings.py", {EMBEDDED: lambda wildcards: [wildcards.measure]}),
     script:
-        "../scripts/doses.py"
+        "../scripts/measure_embeddings.py"
+
+
+# Whatever needs the encoder itself: `phenoviews.training.encoded` has the measures.
+rule measure_encoder:
+    input:
+        unpack(networks_of),
+        images=IMAGES,
+        index=INDEX,
+        embeddings=embeddings_of,
+    output:
+        MEASURE,
+    log:
+        f"{RUN}/logs/{{measure}}.log",
+    wildcard_constraints:
+        measure="|".join(registered(ENCODED)),
+    conda:
+        ENVIRONMENT
+    threads: study.config["resources"]["threads"]
+    resources:
+        gpu=1,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=memory,
+    params:
+        run=encoder,
+        settings=measure_settings,
+        metrics=lambda wildcards: measured(wildcards.measure),
+        code=code(
+            "measure_encoder.py",
+            {ENCODED: lambda wildcards: [wildcards.measure], METHODS: method_of, OPERATIONS: measuring_operations},
+        ),
+    script:
+        "../scripts/measure_encoder.py"
 
 
 rule tsne:
@@ -69,10 +106,11 @@ rule score:
         index=INDEX,
         embeddings=embeddings_of,
     output:
-        profiles=PROFILES,
-        numbers=SCORES,
-        predictions=SCORES.replace(".json", ".csv"),
-        treatments=TREATMENTS,
+        values=MEASURE.replace("{measure}", "scores"),
+        profiles=PROFILES.replace("{file}", "profiles.parquet"),
+        predictions=PROFILES.replace("{file}", "predictions.csv"),
+        map=PROFILES.replace("{file}", "map.parquet"),
+        about=PROFILES.replace("{file}", "about.json"),
     log:
         f"{RUN}/logs/score.log",
     conda:
@@ -82,6 +120,7 @@ rule score:
         mem_mb=16000,
     params:
         settings=study.config["measures"]["profiles"],
+        metrics=measured("scores"),
         code=code("score.py"),
     script:
         "../scripts/score.py"
@@ -90,9 +129,9 @@ rule score:
 # What profiles follow besides: replicates, mechanisms of action, weeks and plates.
 rule structure:
     input:
-        PROFILES,
+        PROFILES.replace("{file}", "profiles.parquet"),
     output:
-        STRUCTURE,
+        MEASURE.replace("{measure}", "structure"),
     log:
         f"{RUN}/logs/structure.log",
     conda:
@@ -102,6 +141,7 @@ rule structure:
         mem_mb=4000,
     params:
         control=control_of,
+        metrics=measured("structure"),
         settings={key: study.config["measures"]["profiles"][key] for key in STRUCTURE_SETTINGS},
         code=code("structure.py"),
     script:
@@ -128,6 +168,7 @@ rule lpips:
         dataset=lambda wildcards: user_errors(study.shown, wildcards.dataset),
         sets=lambda wildcards: user_errors(study.sets, wildcards.transform),
         pair=study.config["measures"]["lpips"]["pair"],
+        metrics=measured("lpips"),
         code=code("perceptual.py", {OPERATIONS: transform_operations}),
     script:
         "../scripts/perceptual.py"

@@ -9,7 +9,7 @@ for panel in study.panels.values():
                 panel.name
             input:
                 ancient(paths.plate_pictures(study, [run.dataset for run in study.runs(panel)])),
-                **table_inputs(panel),
+                **paths.measures(study, panel, study.runs(panel)),
                 published=published_of(panel),
                 claims=claims_on(panel),
             output:
@@ -32,7 +32,8 @@ for panel in study.panels.values():
                 panel.name
             input:
                 ancient(paths.plate_pictures(study, [run.dataset for run in study.runs(panel)])),
-                **figure_inputs(panel),
+                **paths.measures(study, panel, study.runs(panel)),
+                **paths.figure_files(study, panel, study.runs(panel)),
                 published=published_of(panel),
                 claims=claims_on(panel),
             output:

@@ -1,4 +1,4 @@
-# dataset × transform × method × backbone × seed → an encoder, its embeddings, its linear probe
+# dataset × transform × method × backbone × seed → an encoder, its embeddings
 
 
 rule pretrain:
@@ -85,28 +85,3 @@ rule embed_frozen:
         code=code("embed_frozen.py", {OPERATIONS: evaluation_operations}),
     script:
         "../scripts/embed_frozen.py"
-
-
-rule probe:
-    input:
-        images=IMAGES,
-        index=INDEX,
-        encoder=f"{RUN}/encoder.pt",
-        projector=f"{RUN}/projector.pt",
-        summary=f"{RUN}/run.yaml",
-    output:
-        PROBE,
-    log:
-        f"{RUN}/logs/probe.log",
-    conda:
-        ENVIRONMENT
-    threads: study.config["resources"]["threads"]
-    resources:
-        gpu=1,
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        mem_mb=memory,
-    params:
-        run=lambda wildcards: resolved(wildcards, Probing),
-        code=code("probe.py", {METHODS: method_of, OPERATIONS: probe_operations}),
-    script:
-        "../scripts/probe.py"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from phenoviews import values
 from phenoviews.errors import reported
-from phenoviews.files import write_json
 
 with reported(snakemake.log[0]):
     if snakemake.input.weights:
@@ -19,10 +19,10 @@ with reported(snakemake.log[0]):
     else:
         weights, reason = None, "AlexNet's weights are not to be used (config: measures.lpips.weights is none)"
     if weights is None:
-        write_json(snakemake.output[0], {"lpips": None, "reason": reason})
+        values.write(snakemake.output[0], values.missing(snakemake.params.metrics, reason))
     else:
         device = claim()
         images = Images.open(Path(snakemake.input.images).parent)
         dataset, seed = shown(images, snakemake.params.dataset), int(snakemake.wildcards.seed)
         views = pairs(pool(images, "test", device), dataset, snakemake.params.sets, snakemake.params.pair, seed)
-        write_json(snakemake.output[0], distance(views, load_state(weights), device))
+        values.write(snakemake.output[0], distance(views, load_state(weights), device))

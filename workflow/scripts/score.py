@@ -2,24 +2,25 @@
 
 import pandas as pd
 
+from phenoviews import values
 from phenoviews.data import embeddings
-from phenoviews.errors import reported
+from phenoviews.errors import NotMeasured, reported
 from phenoviews.files import atomic, write_json, write_text
 from phenoviews.profiles import run
 
 with reported(snakemake.log[0]):
     settings, output = dict(snakemake.params.settings), snakemake.output
-    found, reason = embeddings.load(snakemake.input.embeddings)
-    tables = {name: pd.DataFrame({"reason": [reason]}) for name in ("profiles", "treatments")}
-    numbers, predictions = {"reason": reason, "postprocessings": {}}, pd.DataFrame()
-    if not reason:
-        index = pd.read_parquet(snakemake.input.index)
-        meta, x = run.profiles(index, found, settings.pop("across_cells"))
-        tables["profiles"] = run.as_table(meta, x)
-        numbers, predictions, tables["treatments"] = run.scores(meta, x, settings)
-        numbers["dataset"] = run.counted(index)
-    for name, table in tables.items():
-        with atomic(output[name]) as partial:
+    index = pd.read_parquet(snakemake.input.index)
+    try:
+        meta, x = run.profiles(index, embeddings.load(snakemake.input.embeddings), settings.pop("across_cells"))
+        measured, predictions, mapped, about = run.scores(meta, x, settings)
+        profiles = run.as_table(meta, x)
+    except NotMeasured as reason:
+        measured, predictions = values.missing(snakemake.params.metrics, str(reason)), pd.DataFrame()
+        profiles, mapped, about = pd.DataFrame({"reason": [str(reason)]}), run.no_map(), {"reason": str(reason)}
+    for file, table in ((output.profiles, profiles), (output.map, mapped)):
+        with atomic(file) as partial:
             table.to_parquet(partial)
     write_text(output.predictions, predictions.to_csv(index=False))
-    write_json(output.numbers, numbers)
+    write_json(output.about, {**about, "dataset": run.counted(index)})
+    values.write(output.values, measured)

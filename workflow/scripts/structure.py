@@ -2,15 +2,15 @@
 
 import pandas as pd
 
+from phenoviews import values
 from phenoviews.errors import reported
-from phenoviews.files import write_json
 from phenoviews.profiles import run, tables
 
 with reported(snakemake.log[0]):
     table = pd.read_parquet(snakemake.input[0])
     if "reason" in table:
-        numbers = {"reason": table["reason"].iloc[0], "postprocessings": {}}
+        measured = values.missing(snakemake.params.metrics, table["reason"].iloc[0])
     else:
         meta, x, _ = tables.read(snakemake.input[0], control=snakemake.params.control)
-        numbers = run.structures(meta, x, snakemake.params.settings)
-    write_json(snakemake.output[0], numbers)
+        measured = run.structures(meta, x, snakemake.params.settings)
+    values.write(snakemake.output[0], measured)

@@ -6,5 +6,5 @@ from phenoviews.panels import numbers, records
 with reported(snakemake.log[0]):
     panel = snakemake.params.panel
     published, claimed = (next(iter(snakemake.input[name]), None) for name in ("published", "claims"))
-    measures = [files for kind, files in snakemake.input.items() if kind not in ("published", "claims")]
-    numbers.write(panel, records.of_panel(panel, measures), snakemake.output, published, claimed)
+    found = records.of_panel(panel, [snakemake.input[measure] for measure in panel["measures"]])
+    numbers.write(panel, found, snakemake.output, published, claimed)

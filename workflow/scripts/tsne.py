@@ -1,23 +1,22 @@
-"""A map of the test embeddings in two dimensions."""
+"""A map of the test embeddings in two dimensions; empty where there are none, for a reason that their clusters tell."""
 
 import pandas as pd
 
 from phenoviews.data import embeddings
-from phenoviews.errors import reported
+from phenoviews.errors import NotMeasured, reported
 from phenoviews.files import atomic
-from phenoviews.measures.tsne import tsne
+from phenoviews.measures.tsne import no_map, tsne
 
 with reported(snakemake.log[0]):
     index = pd.read_parquet(snakemake.input.index)
-    found, reason = embeddings.load(snakemake.input.embeddings)
-    if reason:
-        table = pd.DataFrame({"row": [], "x": [], "y": []})  # the figure says the reason, which the clusters have too
-    else:
+    try:
         table = tsne(
-            found,
+            embeddings.load(snakemake.input.embeddings),
             rows=index.index[index["split"] == "test"].to_numpy(),
             points=snakemake.params.points,
             seed=snakemake.params.seed,
         )
+    except NotMeasured:
+        table = no_map()
     with atomic(snakemake.output[0]) as partial:
         table.to_parquet(partial)

@@ -16,6 +16,11 @@ class UserError(Exception):
         super().__init__(" ".join(str(message).split()))
 
 
+class NotMeasured(UserError):
+    """There is nothing to measure: no encoder, a training that failed, an output that allows no such measure. That is a
+    result, and the message is the reason that stands in the place of values."""
+
+
 @contextlib.contextmanager
 def reported(log: str | Path | None = None) -> Iterator[None]:
     """Run a script's body; a `UserError` ends it with one line on stderr and in `log`, and exit status 1."""

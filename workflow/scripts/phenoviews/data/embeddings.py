@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from phenoviews.data.images import write_array
-from phenoviews.errors import UserError
+from phenoviews.errors import NotMeasured, UserError
 from phenoviews.files import atomic
 
 
@@ -39,12 +39,14 @@ def _finite(chunk: np.ndarray) -> np.ndarray:
     return chunk
 
 
-def load(path: str | Path) -> tuple[np.ndarray | None, str | None]:
-    """→ (embeddings (n, d) or None, the reason why there are none or None)."""
+def load(path: str | Path) -> np.ndarray:
+    """Embeddings (n, d). Raises `NotMeasured` with the reason where there are none."""
     try:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(
             f"{path}: not readable embeddings ({error}); delete the file to have them made again"
         ) from error
-    return (None, str(found)) if found.dtype.kind == "U" else (found, None)
+    if found.dtype.kind == "U":
+        raise NotMeasured(str(found))
+    return found

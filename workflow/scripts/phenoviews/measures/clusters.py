@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,26 +13,27 @@ from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 from sklearn.metrics.cluster import contingency_matrix
 from threadpoolctl import threadpool_limits
 
-from phenoviews.errors import UserError
+from phenoviews.errors import NotMeasured, UserError
+from phenoviews.values import table
 
 
 def clusters(
     embeddings: np.ndarray, labels: np.ndarray, rows: np.ndarray, k: int, seed: int = 0, n_init: int = 10
-) -> tuple[dict[str, Any], pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """K-means (k-means++, Euclidean, on the raw embeddings) and what its clusters share with `labels`.
 
     Args:
         embeddings: (n, d) float.
         labels: (n,) int, the class of each point.
-        rows: (n,) int, the row of each point in its data set's `images.npy`; kept in the table.
+        rows: (n,) int, the row of each point in its data set's `images.npy`.
         k: number of clusters.
         seed: K-means' random state.
         n_init: restarts; the one with the lowest inertia counts.
 
     Returns:
-        numbers: k, n, silhouette (Euclidean, over all points), ami (normalised by the larger entropy, as the
-            paper's D.3 defines it), ami_arithmetic (by their mean, as scikit-learn), hungarian_accuracy.
-        table: one line per point: row, cluster, distance (to the centroid of its cluster), label.
+        values: with the dimension k: silhouette (Euclidean, over all points), ami (normalised by the larger entropy,
+            as the paper's D.3 defines it), ami_arithmetic (by their mean, as scikit-learn), hungarian_accuracy.
+        points: one line per point: row, cluster, distance (to the centroid of its cluster), label.
 
     Raises:
         UserError: as `k_means`.
@@ -41,7 +41,7 @@ def clusters(
     fit = k_means(embeddings, k, seed, n_init)
     with threadpool_limits(1):
         silhouette = float(silhouette_score(embeddings, fit.labels_))
-    table = pd.DataFrame(
+    points = pd.DataFrame(
         {
             "row": np.asarray(rows, dtype=np.int64),
             "cluster": fit.labels_.astype(np.int64),
@@ -49,22 +49,27 @@ def clusters(
             "label": np.asarray(labels, dtype=np.int64),
         }
     )
-    numbers = {
-        "k": int(k),
-        "n": len(embeddings),
+    values = {
         "silhouette": silhouette,
         "ami": ami(labels, fit.labels_),
         "ami_arithmetic": float(adjusted_mutual_info_score(labels, fit.labels_, average_method="arithmetic")),
         "hungarian_accuracy": hungarian_accuracy(labels, fit.labels_),
     }
-    return numbers, table
+    return table({"metric": metric, "value": value, "k": float(k)} for metric, value in values.items()), points
+
+
+def no_points() -> pd.DataFrame:
+    """The points of `clusters`, where there are none."""
+    types = {"row": np.int64, "cluster": np.int64, "distance": np.float64, "label": np.int64}
+    return pd.DataFrame({name: np.empty(0, kind) for name, kind in types.items()})
 
 
 def k_means(embeddings: np.ndarray, k: int, seed: int = 0, n_init: int = 10) -> KMeans:
     """K-means as `clusters` has it, fitted: `labels_` (n,), `cluster_centers_` (k, d).
 
     Raises:
-        UserError: no more points than clusters, fewer distinct points than clusters, NaN or infinity.
+        UserError: no more points than clusters, NaN or infinity.
+        NotMeasured: fewer distinct points than clusters.
     """
     check_finite(embeddings)
     if len(embeddings) <= k:
@@ -76,7 +81,7 @@ def k_means(embeddings: np.ndarray, k: int, seed: int = 0, n_init: int = 10) -> 
         warnings.simplefilter("ignore", ConvergenceWarning)
         fit = KMeans(k, init="k-means++", n_init=n_init, random_state=seed).fit(embeddings)
     if (found := len(np.unique(fit.labels_))) < k:
-        raise UserError(
+        raise NotMeasured(
             f"the {len(embeddings)} embeddings hold {found} distinct point(s), fewer than k = {k}: "
             "the encoder has collapsed; see the embedding spread in the run's history.csv"
         )
@@ -86,14 +91,6 @@ def k_means(embeddings: np.ndarray, k: int, seed: int = 0, n_init: int = 10) -> 
 def ami(labels: np.ndarray, assigned: np.ndarray) -> float:
     """Adjusted mutual information of classes and clusters, normalised by the larger entropy (D.3)."""
     return float(adjusted_mutual_info_score(labels, assigned, average_method="max"))
-
-
-def no_clusters(k: int, reason: str) -> tuple[dict[str, Any], pd.DataFrame]:
-    """As from `clusters`, where there are no embeddings: no numbers but the reason, and an empty table."""
-    numbers = dict.fromkeys(("silhouette", "ami", "ami_arithmetic", "hungarian_accuracy"))
-    table = pd.DataFrame({"row": [], "cluster": [], "distance": [], "label": []})
-    types = {"row": np.int64, "cluster": np.int64, "distance": np.float64, "label": np.int64}
-    return {"k": k, "n": 0, **numbers, "reason": reason}, table.astype(types)
 
 
 def hungarian_accuracy(labels: np.ndarray, assigned: np.ndarray) -> float:

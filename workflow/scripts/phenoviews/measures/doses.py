@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import pandas as pd
 
 from phenoviews.errors import UserError
 from phenoviews.measures.clusters import ami, check_finite, k_means
+from phenoviews.values import table
 
 FEWEST = 10  # cells of a class; with fewer, chance alone moves the AMI by more than 0.05
 
 
 def doses(
     embeddings: np.ndarray, concentrations: np.ndarray, seed: int, k_means_seed: int = 0, n_init: int = 10
-) -> dict[str, Any]:
+) -> pd.DataFrame:
     """AMI of two K-means clusters with treated/untreated, for every concentration on equal samples.
 
     Args:
@@ -25,9 +25,9 @@ def doses(
         k_means_seed, n_init: as in `k_means`.
 
     Returns:
-        doses: one entry per concentration, the lowest first: concentration (µM), n (cells of each class, as many as
-        the rarest concentration, or the untreated, has), ami (normalised by the larger entropy), ami_random_labels
-        (of the same clusters with the labels shuffled).
+        Values with the dimensions concentration (µM) and dose (1 is the highest, 2 the next, ...), the lowest
+        concentration first: ami_treated (normalised by the larger entropy), ami_random_labels (of the same clusters
+        with the labels shuffled), cells (of each class, as many as the rarest concentration, or the untreated, has).
 
     Raises:
         UserError: no treated or no untreated cells, fewer than `FEWEST` of one kind, a concentration that is negative
@@ -52,10 +52,13 @@ def doses(
     drawn = {value: rng.choice(rows, n, replace=False) for value, rows in cells.items()}
     untreated = drawn.pop(0.0)
     labels = np.repeat([0, 1], n)
-    found = []
-    for value, treated in drawn.items():
-        rows = np.concatenate([untreated, treated])
-        assigned = k_means(embeddings[rows], 2, k_means_seed, n_init).labels_
-        numbers = {"ami": ami(labels, assigned), "ami_random_labels": ami(rng.permutation(labels), assigned)}
-        found.append({"concentration": value, "n": n, **numbers})
-    return {"doses": found}
+    rows = []
+    for dose, (value, treated) in zip(range(len(drawn), 0, -1), drawn.items(), strict=True):
+        points = np.concatenate([untreated, treated])
+        assigned = k_means(embeddings[points], 2, k_means_seed, n_init).labels_
+        numbers = {"ami_treated": ami(labels, assigned), "ami_random_labels": ami(rng.permutation(labels), assigned)}
+        rows += [
+            {"metric": metric, "value": number, "concentration": value, "dose": float(dose)}
+            for metric, number in {**numbers, "cells": n}.items()
+        ]
+    return table(rows)

@@ -9,12 +9,14 @@ from typing import Any
 
 import lpips
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from phenoviews.data.pool import Pool
 from phenoviews.errors import UserError
+from phenoviews.values import table
 from phenoviews.views import Transform
 
 SIDE = 64  # pixels; AlexNet's five layers need more than the 32 of MNIST and CIFAR
@@ -59,8 +61,8 @@ def distance(
     alexnet: dict[str, Tensor],
     device: str | torch.device = "cpu",
     batches: int | None = None,
-) -> dict[str, Any]:
-    """Mean LPIPS between the images of each pair, both upsampled to 64 by 64 pixels (bilinear).
+) -> pd.DataFrame:
+    """LPIPS between the images of each pair, both upsampled to 64 by 64 pixels (bilinear).
 
     Args:
         pairs: batches (first, second), each (n, 3, H, W) float in [-1, 1]; see `signed`.
@@ -69,7 +71,7 @@ def distance(
         batches: number of batches, for the progress bar.
 
     Returns:
-        lpips: the mean over all images; sd: their sample standard deviation; n: their number; reason: None.
+        Values over all images: lpips, the mean; lpips_sd, the sample standard deviation.
 
     Raises:
         UserError: no images, or a value that is not finite.
@@ -83,12 +85,13 @@ def distance(
     each = torch.cat(values).double().cpu().numpy()
     if not np.isfinite(each).all():
         raise UserError("LPIPS: a value is not finite; check the images and the AlexNet weights")
-    return {
-        "lpips": float(each.mean()),
-        "sd": float(each.std(ddof=1)) if len(each) > 1 else None,
-        "n": len(each),
-        "reason": None,
-    }
+    alone = "" if len(each) > 1 else "one image has no spread"
+    return table(
+        [
+            {"metric": "lpips", "value": each.mean()},
+            {"metric": "lpips_sd", "value": None if alone else each.std(ddof=1), "reason": alone},
+        ]
+    )
 
 
 def signed(images: Tensor, mean: Iterable[float], std: Iterable[float]) -> Tensor:

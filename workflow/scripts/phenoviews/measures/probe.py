@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import pandas as pd
 
 from phenoviews.errors import UserError
+from phenoviews.values import table
 
 
-def probe_scores(labels: np.ndarray, predictions: np.ndarray, classes: list[str]) -> dict[str, Any]:
+def probe_scores(labels: np.ndarray, predictions: np.ndarray, classes: list[str], split: str = "test") -> pd.DataFrame:
     """Top-1 accuracy, and accuracy and F1 of every class, all in percent.
 
     Args:
         labels: (n,) int, the true class of each image, an index into `classes`.
         predictions: (n,) int, the predicted class.
         classes: names by label.
+        split: what the images are.
 
     Returns:
-        top1; per_class: name → accuracy (the share of the class's images that are recognised, its recall) and f1
-        (2PR / (P + R), which the paper's code logs in its place: ambiguity A-13), both None for a class without
-        images; n.
+        Values with the dimension split: top1; and with class: accuracy (the share of the class's images that are
+        recognised, its recall), both with the images that they count; f1 (2PR / (P + R), which the paper's code logs in
+        its place: ambiguity A-13). A class without images has a reason in place of values.
 
     Raises:
         UserError: no images, or not one prediction per image.
@@ -35,15 +36,14 @@ def probe_scores(labels: np.ndarray, predictions: np.ndarray, classes: list[str]
         )
     options = {"labels": range(len(classes)), "average": None, "zero_division": 0.0}
     recall, f1 = recall_score(labels, predictions, **options), f1_score(labels, predictions, **options)
-    present = np.bincount(labels, minlength=len(classes)) > 0
-    return {
-        "top1": 100 * float(accuracy_score(labels, predictions)),
-        "per_class": {
-            name: {
-                "accuracy": 100 * float(recall[i]) if present[i] else None,
-                "f1": 100 * float(f1[i]) if present[i] else None,
-            }
-            for i, name in enumerate(classes)
-        },
-        "n": len(labels),
-    }
+    images, right = (np.bincount(of, minlength=len(classes)) for of in (labels, labels[labels == predictions]))
+    rows = [{"metric": "top1", "value": 100 * accuracy_score(labels, predictions)}]
+    rows[0] |= {"correct": right.sum(), "of": len(labels)}
+    for label, name in enumerate(classes):
+        scores = {"accuracy": recall[label], "f1": f1[label]}
+        for metric, score in scores.items() if images[label] else ():
+            rows.append({"metric": metric, "value": 100 * score, "class": name})
+            rows[-1] |= {"correct": right[label], "of": images[label]} if metric == "accuracy" else {}
+        for metric in scores if not images[label] else ():
+            rows.append({"metric": metric, "value": None, "reason": f"no {split} image is of it", "class": name})
+    return table(rows).assign(split=split)

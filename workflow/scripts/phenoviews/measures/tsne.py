@@ -49,6 +49,11 @@ def tsne(
     return pd.DataFrame({"row": np.asarray(rows, np.int64)[keep], "x": xy[:, 0], "y": xy[:, 1]})
 
 
+def no_map() -> pd.DataFrame:
+    """As from `tsne`, where there are no embeddings."""
+    return pd.DataFrame({"row": np.empty(0, np.int64), "x": np.empty(0), "y": np.empty(0)})
+
+
 def _distinct(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The rows of `x` that differ, in the order in which they first come, and for each row of `x` its number there."""
     place, _ = pd.factorize(np.array([row.tobytes() for row in x + 0.0], object))  # + 0.0, for -0.0 is 0.0

@@ -17,22 +17,19 @@ def write(
     files: Mapping[str, str],
     published: str | Path | None,
     claimed: str | Path | None,
-    laid_out: tuple[Mapping[str, Any], pd.DataFrame] | None = None,
 ) -> None:
     """Write `files` (csv, md, tex, claims) of a panel.
 
     Args:
         panel: its declaration.
-        found: its records, on which claims are judged.
+        found: its records: those of its metrics make the table, and claims are judged on all of them.
         published, claimed: the files of published values and of claims, where there are some.
-        laid_out: declaration and records of the table, where they are others, as from `figures.doses.as_table`.
     """
-    declared, cells = laid_out or (panel, found)
     verdicts = claims.evaluate(claims.load(claimed, panel["name"]), found, panel["scale"]["stand_ins"])
     claims.write(verdicts, panel, files["claims"])
     table.write(
-        table.long(cells, declared, records.published(published, panel["name"])),
-        declared,
+        table.long(found, panel, records.published(published, panel["name"])),
+        panel,
         files["csv"],
         files["md"],
         files["tex"],

@@ -1,82 +1,104 @@
-"""From measure files to records: one line per run and metric, with the file it came from.
-
-A measure file is a JSON object of metrics, {ami: 0.5, reason: ...}. Scores of profiles are there under each
-post-processing, {postprocessings: {tvn: {nsc: 92.2, counts: {nsc: [95, 103]}, intervals: {nsc: [87.4, 97.1]},
-reasons: {...}}, ...}}, with what they count and how well they are known.
-"""
+"""Records: the values of a panel's runs, one row each, with the dimensions of their run and the file they came from."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from phenoviews import values
 from phenoviews.errors import UserError
-from phenoviews.files import read_json
-
-RUN = ["dataset", "transform", "method", "backbone", "seed"]
-COUNTED = ["correct", "of", "low", "high"]  # k of n, and the interval of the value
-COLUMNS = [*RUN, "postprocessing", "metric", "value", "reason", "source", *COUNTED]
-CHANGE = "_change"  # ends the name of a metric that is the difference to another run
-
-
-def read(
-    runs: Iterable[dict[str, Any]], metrics: Sequence[str], postprocessings: Sequence[str] = ("",)
-) -> pd.DataFrame:
-    """Look up each metric in the measure files of each run.
-
-    Args:
-        runs: dicts with the keys of `RUN` and `files`, the run's measure files (JSON objects).
-        metrics: keys of those objects, such as "ami" or "top1". A null value is kept as missing, with the
-            object's `reason`.
-        postprocessings: those of the profiles under which the metrics are looked up; "" for a metric of no profiles.
-
-    Returns:
-        `COLUMNS`; value is NaN and reason a text where there is no number; source is the file; `COUNTED` are NaN
-        where the file has none.
-
-    Raises:
-        UserError: a metric that none of a run's files has, a number that is none, a broken file.
-    """
-    lines = []
-    for run in runs:
-        measures = {str(path): _object(path) for path in run["files"]}
-        for postprocessing, metric in itertools.product(postprocessings, metrics):
-            source, found = _found(measures, postprocessing, metric)
-            value, reason = found[metric], found.get("reason")
-            if value is None:
-                value, reason = float("nan"), found.get("reasons", {}).get(metric) or reason or "not measured"
-            elif not isinstance(value, int | float):
-                raise UserError(f"{source}: '{metric}' is not a number; delete the file to have it measured again")
-            correct, of = found.get("counts", {}).get(metric) or (None, None)
-            low, high = found.get("intervals", {}).get(metric) or (None, None)
-            line = {key: run[key] for key in RUN} | {"postprocessing": postprocessing, "metric": metric}
-            line |= {"value": value, "reason": reason, "source": source}
-            lines.append(line | {"correct": correct, "of": of, "low": low, "high": high})
-    return pd.DataFrame(lines, columns=COLUMNS).astype(dict.fromkeys(["value", *COUNTED], float))
+from phenoviews.study.metrics import AXES, CHANGE, RUN, SWEPT
+from phenoviews.study.names import stand_in
+from phenoviews.study.schema import nearest
+from phenoviews.values import COUNTED
 
 
 def of_panel(panel: Mapping[str, Any], measures: Iterable[Sequence[str]]) -> pd.DataFrame:
-    """The records of everything that a panel shows.
+    """The records of a panel.
 
     Args:
-        panel: its declaration; of it each (the runs), metrics, postprocessings if it has that axis and, where a
-            metric ends in `_change`, base.
+        panel: its declaration; of it each (the runs), metrics, where and, where a metric ends in `_change`, base.
         measures: for every kind of measure one file per run, in the order of `each`.
 
     Returns:
-        `COLUMNS`, as from `read` and `changes`.
+        As from `read`: all metrics of these files, and what is computed of them, as far as `where` lets them.
+
+    Raises:
+        UserError: what `read` and `chosen` raise; a metric of the panel that no run has.
     """
-    runs = [{**run, "files": files} for run, *files in zip(panel["each"], *measures, strict=True)]
-    shown = [metric["name"] for metric in panel["metrics"]]
-    names = list(dict.fromkeys(name.removesuffix(CHANGE) for name in shown))
-    found = read(runs, names, panel.get("postprocessings", [""]))
-    if any(name.endswith(CHANGE) for name in shown):
-        found = pd.concat([found, changes(found, panel["base"])])
-    return found[found["metric"].isin(shown)].reset_index(drop=True)
+    found = read((run, path) for of in measures for run, path in zip(panel["each"], of, strict=True))
+    names = [metric["name"] for metric in panel["metrics"]]
+    changed = {name.removesuffix(CHANGE) for name in names if name.endswith(CHANGE)}
+    if changed:
+        found = pd.concat([found, changes(found[found["metric"].isin(changed)], panel["base"])], ignore_index=True)
+    if unknown := [name for name in names if name not in set(found["metric"])]:
+        files = ", ".join(sorted(set(found["source"])))
+        raise UserError(f"no metric '{unknown[0]}' in {files}; delete these files to have them measured again")
+    stand_ins = panel["scale"]["stand_ins"]
+    where = {
+        key: [stand_in(value, stand_ins) if isinstance(value, str) else value for value in of]
+        for key, of in panel["where"].items()
+    }
+    return chosen(found, where, panel["name"])
+
+
+def read(files: Iterable[tuple[Mapping[str, Any], str | Path]]) -> pd.DataFrame:
+    """The values in measure files.
+
+    Args:
+        files: each with its run, a dict with the keys of `RUN`.
+
+    Returns:
+        One row per value: `RUN`; swept and at, the number that is overridden in these names; metric, value (NaN where
+        there is none), reason (why), `COUNTED`; source, the file; and every dimension that occurs, "" or NaN where a
+        metric does not have it.
+
+    Raises:
+        UserError: a file that holds no values.
+    """
+    return values.joined(
+        values.of_run(values.read(path).assign(source=str(path)), {key: run[key] for key in RUN}) for run, path in files
+    )
+
+
+def chosen(records: pd.DataFrame, where: Mapping[str, Sequence[Any]], panel: str) -> pd.DataFrame:
+    """The records that have one of the values that `where` names in each of its dimensions.
+
+    A metric that does not have a dimension is not asked for it, nor is a measure that could not be made.
+
+    Raises:
+        UserError: a value that no record has.
+    """
+    for key, wanted in where.items():
+        if key not in records:
+            continue  # no measure could be made
+        column, blank = records[key], is_blank(records[key])
+        typed = [_as_in(column, value) for value in wanted]
+        known = set(column[~blank])
+        if absent := [value for value in typed if value not in known and known]:
+            raise UserError(f"panel {panel}: where.{key}: nothing has '{absent[0]}'{nearest(str(absent[0]), known)}")
+        asked = records["metric"].isin(records.loc[~blank, "metric"])
+        records = records[column.isin(typed) | (blank & (records["value"].isna() | ~asked))]
+    return records.reset_index(drop=True)
+
+
+def of_run(records: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame:
+    """The records of one run, a dict with the keys of `RUN` or some of them."""
+    return records[np.all([records[key] == run[key] for key in RUN if key in run], axis=0)]
+
+
+def why_none(records: pd.DataFrame) -> str:
+    """Why none of these records has a value; "" where one has."""
+    return "" if records["value"].notna().any() else "; ".join(records["reason"].unique())
+
+
+def is_blank(column: pd.Series) -> pd.Series:
+    """Which rows do not have a dimension."""
+    return column.isna() | (column.astype(object) == "")
 
 
 def changes(records: pd.DataFrame, key: str) -> pd.DataFrame:
@@ -87,23 +109,20 @@ def changes(records: pd.DataFrame, key: str) -> pd.DataFrame:
         key: dataset, transform, method or backbone.
 
     Returns:
-        `COLUMNS`, one line for each of `records`; the metric `ami` becomes `ami_change`. Runs without overrides, and
-        those with nothing to compare them with, have a reason in the place of a value.
+        One row for each of `records`; the metric `ami` becomes `ami_change`. Runs without overrides, and those with
+        nothing to compare them with, have a reason in the place of a value.
     """
-    same = [*RUN, "postprocessing", "metric"]
+    found = [name for name in values.dimensions(records) if name not in (*RUN, *SWEPT)]
+    same = [*RUN, "metric", *found]
     base = records[key].str.split("+").str[0]
-    before = records.set_index(same)["value"].to_dict()
-    values, reasons = [], []
-    for line, name in zip(records.to_dict("records"), base, strict=True):
-        at = tuple({**line, key: name}[part] for part in same)
-        value = line["value"] - before.get(at, float("nan"))
-        reason = f"{name} of the same seed has no {line['metric']}" if pd.isna(line["reason"]) else line["reason"]
-        if line[key] == name:
-            value, reason = float("nan"), "the changes are counted from here"
-        values.append(value)
-        reasons.append(reason if value != value else None)
-    uncounted = dict.fromkeys(COUNTED, float("nan"))
-    return records.assign(metric=records["metric"] + CHANGE, value=values, reason=reasons, **uncounted)
+    before = records[[*same, "value"]].rename(columns={"value": "before"})
+    at = records[same].assign(**{key: base}).merge(before, how="left", on=same, validate="many_to_one")
+    value = records["value"] - at["before"].to_numpy()
+    value[base == records[key]] = np.nan
+    reason = records["reason"].where(records["reason"] != "", base + " of the same seed has no " + records["metric"])
+    reason = reason.mask(base == records[key], "the changes are counted from here").mask(value.notna(), "")
+    uncounted = dict.fromkeys(COUNTED, np.nan)
+    return records.assign(metric=records["metric"] + CHANGE, value=value, reason=reason, **uncounted)
 
 
 def published(path: str | Path | None, panel: str) -> pd.DataFrame:
@@ -112,47 +131,26 @@ def published(path: str | Path | None, panel: str) -> pd.DataFrame:
     What the paper quotes from another has the method's name with its group, "Ljosa et al. [24], supervised".
 
     The file is `resources/published/{paper}.csv`, whose columns are told in `resources/published/README.md`; None for
-    a panel of the user's, of which nothing is published.
+    a panel of the user's, of which nothing is published. Any column that is not told there is a dimension.
     """
-    text = ["paper", "panel", "dataset", "transform", "method", "backbone", "metric", "unit", "note"]
-    profiled = ["postprocessing", "quoted"]  # columns that a paper without such an axis need not have
+    text = ["paper", "panel", *AXES, "metric", "unit", "note", "quoted"]
     number = ["value", "n_seeds", "decimals", "correct", "of"]
     if path is None:
         table = pd.DataFrame(columns=text)
     else:
+        header = pd.read_csv(path, nrows=0).columns
+        words = [name for name in header if name not in number]
         empty = {key: [""] for key in number}
-        table = pd.read_csv(path, dtype=dict.fromkeys(text + profiled, str), keep_default_na=False, na_values=empty)
+        table = pd.read_csv(path, dtype=dict.fromkeys(words, str), keep_default_na=False, na_values=empty)
         table = table[table["paper"] + "_" + table["panel"] == panel]
-    table = table.assign(**{key: "" for key in profiled if key not in table})
-    table = table.reindex(columns=text + profiled + number)
+    table = table.assign(**{key: "" for key in text if key not in table})
+    table = table.assign(**{key: np.nan for key in number if key not in table})
     quoted = table["quoted"] != ""
     table.loc[quoted, "method"] += ", " + table.loc[quoted, "quoted"]
     return table.astype(dict.fromkeys(number, float)).reset_index(drop=True)
 
 
-def _found(measures: Mapping[str, dict[str, Any]], postprocessing: str, metric: str) -> tuple[str, dict[str, Any]]:
-    """The file that has a metric, and the object in it."""
-    for path, measure in measures.items():
-        found = measure.get("postprocessings", {}).get(postprocessing, {}) if postprocessing else measure
-        if metric in found:
-            return path, found
-        if postprocessing and not measure.get("postprocessings") and "reason" in measure:
-            return path, {metric: None, "reason": measure["reason"]}  # no encoder, and so no profiles
-    under = f" under '{postprocessing}'" if postprocessing else ""
-    raise UserError(f"no measure '{metric}'{under} in {', '.join(measures) or 'no file'}; see the panel's `metrics`")
-
-
-def _object(path: str | Path) -> dict[str, Any]:
-    try:
-        value = read_json(path)
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error}); delete it to have it measured again") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: not a JSON object; delete it to have it measured again")
-    return value
-
-
-def titles(panel: dict[str, Any]) -> list[str]:
+def titles(panel: Mapping[str, Any]) -> list[str]:
     """What each run of a panel is called in it: the labels of what differs between its runs, without the seed."""
     varied = [axis for axis, names in panel["runs"].items() if len(names) > 1]
     return [" · ".join(panel["labels"][run[axis]] for axis in varied) for run in panel["each"]]
@@ -162,3 +160,13 @@ def class_names(index: str | Path) -> list[str]:
     """The name of each label, from a dataset's `index.parquet`."""
     classes = pd.read_parquet(index, columns=["label", "class"]).drop_duplicates().sort_values("label")
     return classes["class"].tolist()
+
+
+def _as_in(column: pd.Series, value: Any) -> Any:
+    """A value as a column has it, where it can be had so."""
+    if not pd.api.types.is_numeric_dtype(column):
+        return str(value)
+    try:
+        return float(value)
+    except ValueError:
+        return value

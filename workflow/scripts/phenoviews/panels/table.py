@@ -6,24 +6,28 @@ A panel declares its layout (`Study.declaration` makes it of config.yaml):
     title: what the table shows
     each: [{dataset: ..., transform: ..., method: ..., backbone: ..., seed: ...}, ...]     every run
     runs: {dataset: [...], transform: [...], method: [...], backbone: [...]}     the names, in printed order
-    metrics: [{name: ami, label: AMI, unit: "", digits: 2, signed: false}, ...]
-    rows: [transform]            keys that go down
-    columns: [metric]            keys that go across; "metric" is a key like the others
-    postprocessings: [none, tvn]                optional: those of profiles; then "postprocessing" is a key as well
+    metrics: [{name: ami, label: AMI, unit: "", digits: 2, signed: false, counts: "", dimensions: [k]}, ...]
+    dimensions: {class: {label: class, unit: "", names: {}, blank: all, follows: ""}, ...}       as in `study.metrics`
+    rows: [transform]            dimensions that go down
+    columns: [metric]            dimensions that go across; "metric" is one like the others
+    where: {class: [cat, dog]}   the values of a dimension that are shown, in this order; without, all of them
+    average: [class]             dimensions over which the mean is taken, within each seed
     labels: {mnist_first: First set, ...}                        the printed form of names; default: the name
     scale: {name: demo, note: what a reader has to know of it, stand_ins: {mnist: digits, imagenet: untrained}}
 
 The runs may be several grids (trained encoders, pretrained ones): a table has the rows and the columns that occur among
-its runs, and leaves blank where a row and a column have no run in common. Keys in neither rows nor columns have one
-value each, which the caption names. `stand_ins` tells which name of a dataset, transform, method or backbone is used in
-the place of a published one. What a paper quotes from others stands in rows of its own, above ours.
+its runs, and leaves blank where a row and a column have no run in common. Every other dimension has one value, which
+the caption names. `stand_ins` tells which name of a dataset, transform, method or backbone is used in the place of a
+published one. What a paper quotes from others stands in rows of its own, above ours.
 """
 
 from __future__ import annotations
 
 import itertools
+import re
 import string
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,83 +37,203 @@ import pandas as pd
 
 from phenoviews.errors import UserError
 from phenoviews.files import write_text
-from phenoviews.panels.records import COUNTED
+from phenoviews.panels.records import is_blank
+from phenoviews.study.metrics import AXES, RUN, SWEPT
 from phenoviews.study.names import stand_in
+from phenoviews.values import COUNTED, dimensions
 
-GRID = ["dataset", "transform", "method", "backbone"]
-NAMED = [*GRID, "postprocessing"]  # what has names; metrics have metrics
-KEYS = [*NAMED, "metric"]
-POSTPROCESSINGS = {"none": "No post-processing", "whitening": "Whitening", "tvn": "TVN"}
 PUBLISHED = {"n": "n_seeds", "decimals": "decimals", "correct": "correct", "of": "of"}
-# What a table without the axis postprocessing need not show.
-PROFILED = ["postprocessing", *COUNTED, "published_decimals", "published_correct", "published_of"]
+# What a table does not show where it has nothing of the kind.
+OPTIONAL = [*COUNTED, "published_decimals", "published_correct", "published_of", "averaged", "missing"]
 QUOTED = "quoted by the paper from cited work"
 EMPTY = "\N{EM DASH}"
+ANYWHERE = "(anywhere)"  # of a published value: in a dimension that its file does not tell
 
 
 def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFrame) -> pd.DataFrame:
-    """One line per cell (runs that differ in their seed only) and metric, in the declared order, also without numbers.
+    """One line per cell (values that differ in their seed only), in the declared order, also without numbers.
 
     Args:
-        records: as from `records.read`.
+        records: as from `records.of_panel`.
         panel: the declaration above.
         published: as from `records.published`.
 
     Returns:
-        `KEYS`, unit, mean, sd (sample standard deviation; NaN for one run), n (runs with a number),
-        published, published_n, published_note, difference (mean - published), scale, note, reason (why a number
-        or a run is missing), seeds and sources (both joined by spaces; of the runs with a number). Of scores of
-        profiles also correct, low, high (of one run; NaN for several), of (treatments asked), published_correct,
-        published_of and published_decimals. Lines of what the paper quotes come first; they have no runs.
+        The dimensions that are not averaged over (swept and at only where the table shows them), "" where a metric does
+        not have them; metric, unit, mean, sd (sample standard deviation; NaN for one run), n (runs with a number),
+        asked (runs), published, published_n, published_note, difference (mean - published), scale, note, reason (why
+        a number or some of the runs are missing), missing (the same seed by seed), seeds and sources (both joined by
+        spaces; of the runs with a number). Of what is counted also correct, low, high (of one run; NaN for several),
+        of, published_correct, published_of and published_decimals. averaged: over how many values. Lines of what the
+        paper quotes come first; they have no runs.
 
     Raises:
         UserError: a value that is published twice.
     """
-    scale = panel["scale"]
-    used = published.assign(**{key: [stand_in(name, scale["stand_ins"]) for name in published[key]] for key in GRID})
-    groups = dict(list(records.groupby(KEYS, sort=False))) if len(records) else {}
+    scale, metrics = panel["scale"], {metric["name"]: metric for metric in panel["metrics"]}
+    found = _averaged(_completed(_shown(records, panel), panel), panel)
+    named = [name for name in dimensions(found) if name not in ("seed", "averaged") or name in _keys(panel)]
+    used = published.assign(**{axis: [stand_in(name, scale["stand_ins"]) for name in published[axis]] for axis in AXES})
+    used = _placed(used, found, named, _keys(panel))
+    quoted = used.loc[used["quoted"] != "", named].replace(ANYWHERE, "").drop_duplicates()
+    cells = {(*line, name): found.iloc[:0] for line in quoted.itertuples(index=False, name=None) for name in metrics}
+    cells |= dict(iter(found.groupby([*named, "metric"], sort=False)))
+    order = {key: places(panel, key, found[key]) for key in [*named, "metric"]}
     lines = []
-    quoted = dict.fromkeys(used.loc[used["quoted"] != "", NAMED].itertuples(index=False, name=None))
-    runs = dict.fromkeys(tuple(run[key] for key in GRID) for run in panel["each"])
-    ours = ((*run, postprocessing) for run in runs for postprocessing in panel.get("postprocessings", [""]))
-    for cell, metric in itertools.product([*quoted, *ours], panel["metrics"]):
-        keys = (*cell, metric["name"])
-        group = groups.get(keys, records.iloc[:0])
-        valued = group[group["value"].notna()].sort_values("seed")
+    for at in sorted(cells, key=lambda at: [order[key].get(value, -1) for key, value in zip(order, at, strict=True)]):
+        group, metric = cells[at], metrics[at[-1]]
+        valued, missing = (group[of].sort_values("seed") for of in (group["value"].notna(), group["value"].isna()))
         values = valued["value"].to_numpy(float)
-        reasons = list(dict.fromkeys(group.loc[group["value"].isna(), "reason"]))
-        if group.empty:
-            reasons = [QUOTED if cell in quoted else "no runs"]
-        match = used[(used[KEYS] == list(keys)).all(axis=1)]
-        if len(match) > 1:
-            raise UserError(
-                f"published values: {len(match)} lines for {'/'.join(filter(None, keys))}; keep one of them"
-            )
-        known = dict(match.iloc[0]) if len(match) else {}
         mean = values.mean() if len(values) else np.nan
         counted = dict(valued[COUNTED].iloc[0]) if len(valued) == 1 else dict.fromkeys(COUNTED, np.nan)
         asked = valued["of"].unique()
         counted["of"] = asked[0] if len(asked) == 1 else np.nan
+        match = used[np.all([used[key].isin([value, ANYWHERE]) for key, value in zip(order, at, strict=True)], axis=0)]
+        if len(match) > 1:
+            told = "/".join(str(value) for value in at if value != "")
+            raise UserError(f"published values: {len(match)} lines for {told}; keep one of them")
+        known = dict(match.iloc[0]) if len(match) else {}
         lines.append(
             {
-                **dict(zip(KEYS, keys, strict=True)),
-                "unit": metric.get("unit", ""),
+                **dict(zip([*named, "metric"], at, strict=True)),
+                "unit": metric["unit"],
                 "mean": mean,
                 "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
                 "n": len(values),
+                "asked": len(group),
                 **counted,
+                "averaged": group["averaged"].max(),
                 "published": known.get("value", np.nan),
                 **{f"published_{key}": known.get(column, np.nan) for key, column in PUBLISHED.items()},
                 "published_note": known.get("note", ""),
                 "difference": mean - known.get("value", np.nan),
                 "scale": scale["name"],
                 "note": scale["note"],
-                "reason": "; ".join(reasons),
+                "reason": why_missing(list(missing["reason"]), len(group)) if len(group) else QUOTED,
+                "missing": "; ".join(f"{seed}: {why}" for seed, why in missing[["seed", "reason"]].to_numpy()),
                 "seeds": " ".join(map(str, valued["seed"])),
                 "sources": " ".join(valued["source"]),
             }
         )
     return pd.DataFrame(lines)
+
+
+def why_missing(reasons: Sequence[str], asked: int) -> str:
+    """Why some of the runs that were asked have no number: "3 of 5 seeds; 2 collapsed"; "" where all have one."""
+    if not reasons:
+        return ""
+    if len(reasons) == asked and len(set(reasons)) == 1:
+        return reasons[0]
+    kinds = Counter(re.split(r" in epoch \d", reason)[0] for reason in reasons)  # that of each training is its own
+    counts = "; ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return f"{asked - len(reasons)} of {asked} seeds; {counts}"
+
+
+def _keys(panel: Mapping[str, Any]) -> list[str]:
+    return [*panel["rows"], *panel["columns"]]
+
+
+def _shown(records: pd.DataFrame, panel: Mapping[str, Any]) -> pd.DataFrame:
+    """The records of the panel's metrics, in the dimensions that these have: objects, "" where one has none."""
+    found = records[records["metric"].isin([metric["name"] for metric in panel["metrics"]])]
+    swept = SWEPT if set(SWEPT) & set(_keys(panel)) else []
+    free = [name for name in panel["dimensions"] if name not in (*RUN, *SWEPT) and name in found]
+    kept = [*RUN, *swept, *(name for name in free if not is_blank(found[name]).all())]
+    found = found[[*kept, *(name for name in found if name not in dimensions(found))]]
+    return found.assign(**{name: found[name].astype(object).mask(is_blank(found[name]), "") for name in kept})
+
+
+def _completed(found: pd.DataFrame, panel: Mapping[str, Any]) -> pd.DataFrame:
+    """With a record for each run and metric. One that has no place in the dimensions of its metric, since it could not
+    be measured, is there once for each place of the others: those of its dataset if there are any."""
+    free = [name for name in dimensions(found) if name not in (*RUN, *SWEPT)]
+    parts = []
+    for metric in panel["metrics"]:
+        of = found[found["metric"] == metric["name"]]
+        there = set(of[RUN].itertuples(index=False, name=None))
+        absent = [run for run in panel["each"] if tuple(run[key] for key in RUN) not in there]
+        none = {**dict.fromkeys([*free, "source"], ""), "metric": metric["name"], "reason": "no runs"}
+        of = pd.concat([of, pd.DataFrame([{**none, **run} for run in absent], columns=of.columns, dtype=object)])
+        own = [name for name in free if (of[name] != "").any()]
+        placeless = of["value"].isna() & (of[own] == "").all(axis=1)
+        known = of[~placeless]
+        if known.empty:
+            values = {name: _declared(panel, name) for name in metric["dimensions"]}
+            own, known = list(values), pd.DataFrame(list(itertools.product(*values.values())), columns=list(values))
+        parts.append(of[~placeless])
+        for dataset, rows in of[placeless].groupby("dataset", sort=False):
+            alike = known[known["dataset"] == dataset] if "dataset" in known else known.iloc[:0]
+            places = (alike if len(alike) else known)[own].drop_duplicates()
+            parts.append(rows.drop(columns=own, errors="ignore").merge(places, how="cross") if own else rows)
+    found = pd.concat(parts, ignore_index=True)
+    text = [name for name in (*dimensions(found), "source") if name != "seed"]
+    found = found.fillna(dict.fromkeys(text, ""))
+    return found.astype({"seed": int, **dict.fromkeys(["value", *COUNTED], float)})
+
+
+def _declared(panel: Mapping[str, Any], name: str) -> list[Any]:
+    """The values of a dimension that are there without a measurement."""
+    if name in panel["where"]:
+        return panel["where"][name]
+    return list(panel["dimensions"][name]["names"]) * (name in _keys(panel)) or [""]
+
+
+def _averaged(found: pd.DataFrame, panel: Mapping[str, Any]) -> pd.DataFrame:
+    """The mean over the dimensions that are averaged over, within each seed; `averaged` tells over how many values. A
+    seed that lacks one of them has no mean, which would be of something else."""
+    if not panel["average"]:
+        return found.assign(averaged=np.nan)
+    over = [name for name in dimensions(found) if _is_averaged(panel, name)]
+    named = [name for name in dimensions(found) if name not in over]
+    lines = []
+    for _, cell in found.groupby([*(name for name in named if name != "seed"), "metric"], sort=False):
+        values = set(cell[over].itertuples(index=False, name=None))
+        for _, group in cell.groupby("seed"):
+            line = dict(group.iloc[0]) if len(values) == 1 else {**group.iloc[0], **dict.fromkeys(COUNTED, np.nan)}
+            reasons = list(dict.fromkeys(group.loc[group["value"].isna(), "reason"]))
+            if len(group) < len(values):
+                reasons.append(f"lacks {len(values) - len(group)} of {len(values)} values to average over")
+            line |= {"value": np.nan if reasons else group["value"].mean(), "reason": "; ".join(reasons)}
+            lines.append(line | {"averaged": len(values), "source": " ".join(dict.fromkeys(group["source"]))})
+    return pd.DataFrame(lines).drop(columns=over)
+
+
+def _is_averaged(panel: Mapping[str, Any], name: str) -> bool:
+    """Whether the mean is taken over a dimension, or over what decides it."""
+    follows = panel["dimensions"][name]["follows"]
+    return name in panel["average"] or (follows in panel["average"] and name not in _keys(panel))
+
+
+def _placed(published: pd.DataFrame, found: pd.DataFrame, named: Sequence[str], keys: Sequence[str]) -> pd.DataFrame:
+    """The published values in the dimensions of the found ones. One that is told in another dimension has no place; one
+    that tells nothing of a dimension that has one value here is of this value."""
+    untold = [name for name in named if name not in AXES and name not in keys]
+    for name in named:
+        column = published[name] if name in published else pd.Series("", published.index)
+        if any(isinstance(value, float) for value in found[name]):
+            column = column.map(lambda value: float(value) if value else "")
+        published = published.assign(**{name: column.replace("", ANYWHERE) if name in untold else column})
+    known = {*named, *AXES, *PUBLISHED.values(), "paper", "panel", "metric", "value", "unit", "quoted", "note"}
+    elsewhere = [name for name in published if name not in known]
+    return published[(published[elsewhere] == "").all(axis=1)]
+
+
+def places(panel: Mapping[str, Any], key: str, column: Iterable[Any]) -> dict[Any, int]:
+    """{value: its place} of the values of a dimension, in printed order."""
+    there = dict.fromkeys(column)
+    if key == "metric":
+        declared = [metric["name"] for metric in panel["metrics"]]
+    elif key in AXES:
+        declared = panel["runs"][key]
+    else:
+        declared = panel["where"].get(key) or panel["dimensions"][key]["names"]
+    others = [value for value in there if value != "" and value not in declared]
+    if not any(isinstance(value, str) for value in others):
+        others = sorted(others)
+    # What is not declared is quoted by the paper; blank is a metric's that does not have the dimension.
+    blank = [""] if "" in there and "" not in declared else []
+    ordered = [*blank, *others, *(value for value in declared if value in there)]
+    return {value: place for place, value in enumerate(ordered)}
 
 
 @dataclass(frozen=True)
@@ -132,32 +256,23 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
     no sd, and its score of profiles is "score [low, high], k/n". A metric that is `signed` shows its plus.
 
     Raises:
-        UserError: a key has several values but is in neither `rows` nor `columns`.
+        UserError: a dimension has several values but is in neither `rows`, `columns` nor `average`.
     """
     rows, columns = list(panel["rows"]), list(panel["columns"])
     metrics = {metric["name"]: metric for metric in panel["metrics"]}
-    order = {**panel["runs"], "postprocessing": panel.get("postprocessings", [""]), "metric": list(metrics)}
-    fixed = [key for key in KEYS if key not in rows + columns]
-    for key in NAMED:  # what is quoted from others has names of its own, and no run
-        quoted = [name for name in dict.fromkeys(table[key]) if name not in order[key] and (name or key not in fixed)]
-        order[key] = [*quoted, *order[key]]
-    for key in fixed:
-        if len(order[key]) != 1:
-            raise UserError(
-                f"panel {panel['name']}: {len(order[key])} values of '{key}', which is in neither `rows` nor "
-                "`columns`; put it into one of them"
-            )
+    order = {key: list(places(panel, key, table[key])) for key in table if key in ("metric", *panel["dimensions"])}
+    fixed = {key: _one_value(panel, key, order) for key in order if key not in rows + columns}
 
-    def name(key: str) -> str:
-        if key in metrics:
-            unit = metrics[key].get("unit")
-            return metrics[key]["label"] + (f" ({unit})" if unit else "")
-        return panel["labels"].get(key, POSTPROCESSINGS.get(key, key))
+    def name(key: str, value: Any) -> str:
+        return printed(panel, key, value)
 
-    def occurring(keys: list[str]) -> list[tuple[str, ...]]:
+    def occurring(keys: list[str]) -> list[tuple[Any, ...]]:
         found = set(table[keys].itertuples(index=False, name=None))
-        return [names for names in itertools.product(*(order[key] for key in keys)) if names in found]
+        return [values for values in itertools.product(*(order[key] for key in keys)) if values in found]
 
+    if (twice := table.duplicated(rows + columns)).any():
+        told = ", ".join(name(key, table.loc[twice.idxmax(), key]) for key in rows + columns)
+        raise UserError(f"panel {panel['name']}: two values in one cell ({told}); name what differs in rows or columns")
     cells = {tuple(line[key] for key in rows + columns): line for line in table.to_dict("records")}
     down, across = occurring(rows), occurring(columns)
     compared = {tuple(cell[key] for key in columns) for cell in cells.values() if not _missing(cell["published"])}
@@ -180,18 +295,56 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
                 line.append((EMPTY, mark("not in the paper")))
             elif at in compared:
                 line.append((_known(cell, metric), mark(cell["published_note"])))
-        body.append(([name(key) for key in row], line))
+        body.append(([name(key, value) for key, value in zip(rows, row, strict=True)], line))
 
     ours = "reproduced" if panel["scale"]["name"] == "paper" else panel["scale"]["name"]
-    where = "; ".join(f"{_heading(key)}: {name(order[key][0])}" for key in fixed if order[key] != [""])
+    named = [f"{_heading(panel, key)}: {name(key, value)}" for key, value in fixed.items() if value != ""]
+    if panel["average"]:
+        over = " and ".join(_heading(panel, key) for key in panel["average"])
+        named.append(f"mean over {over}, {table['averaged'].max():.0f} values")
+    where = f" ({'; '.join(named)})" if named else ""
     return Layout(
         note=panel["scale"]["note"],
-        caption=f"{panel['title'].rstrip('.')}{f' ({where})' if where else ''}. {_averaged(table)}{_origin(table)}",
-        stub=[_heading(key).capitalize() for key in rows],
-        heads=[(", ".join(map(name, at)), [ours, "published"] if at in compared else [ours]) for at in across],
+        caption=f"{panel['title'].rstrip('.')}{where}. {_averages(table, metrics)}{_origin(table, metrics)}",
+        stub=[_heading(panel, key).capitalize() for key in rows],
+        heads=[(", ".join(map(name, columns, at)), [ours, "published"] if at in compared else [ours]) for at in across],
         body=body,
         footnotes={mark: reason for reason, mark in marks.items()},
     )
+
+
+def _one_value(panel: Mapping[str, Any], key: str, order: Mapping[str, Sequence[Any]]) -> Any:
+    """The value of a dimension that is in neither rows nor columns; "" where what is there decides it."""
+    values = [value for value in order[key] if value != ""]
+    if key == "seed" or (key != "metric" and panel["dimensions"][key]["follows"] in _keys(panel)):
+        return values[0] if len(values) == 1 else ""
+    if key in AXES and "at" in order:  # a name differs in the number that is swept, and that is shown
+        numbers = {*order["swept"]}
+        bare = [[part for part in value.split("+") if part.partition("=")[0] not in numbers] for value in values]
+        values = list(dict.fromkeys(map("+".join, bare)))
+    if len(values) > 1:
+        raise UserError(
+            f"panel {panel['name']}: {len(values)} values of '{key}', which is in neither `rows`, `columns` nor "
+            "`average`; put it into one of them, or choose one value of it under `where`"
+        )
+    return values[0] if values else ""
+
+
+def printed(panel: Mapping[str, Any], key: str, value: Any) -> str:
+    """What a value of a dimension is called."""
+    if key == "metric":
+        metric = next(metric for metric in panel["metrics"] if metric["name"] == value)
+        return metric["label"] + (f" ({metric['unit']})" if metric["unit"] else "")
+    dimension = panel["dimensions"][key]
+    if value == "":
+        return dimension["blank"]
+    if isinstance(value, str):
+        return panel["labels"].get(value, dimension["names"].get(value, value))
+    return f"{value:g} {dimension['unit']}".strip()
+
+
+def _heading(panel: Mapping[str, Any], key: str) -> str:
+    return key if key == "metric" else panel["dimensions"][key]["label"]
 
 
 def markdown(view: Layout) -> str:
@@ -268,7 +421,8 @@ def write(
 ) -> None:
     """Write the table of `long` as CSV, and pivoted as Markdown (with the text `below` it) and LaTeX."""
     view = layout(table, panel)
-    write_text(csv, table.drop(columns=[] if "postprocessings" in panel else PROFILED).to_csv(index=False))
+    nothing = [name for name in OPTIONAL if is_blank(table[name]).all()]
+    write_text(csv, table.drop(columns=nothing).to_csv(index=False))
     write_text(md, markdown(view) + ("\n" + below if below else ""))
     write_text(tex, latex(view))
 
@@ -276,50 +430,50 @@ def write(
 def _number(cell: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     if not cell["n"]:
         return EMPTY
-    digits, sign = metric["digits"], "+" if metric.get("signed") else ""
+    digits, sign = metric["digits"], "+" if metric["signed"] else ""
     spread = "" if _missing(cell["sd"]) else f" ± {cell['sd']:.{digits}f}"
     form = f"{sign}z.{digits}f"  # z: no -0.00
     known = f" ({cell['n']})" if _missing(cell["low"]) else f"\n[{cell['low']:{form}}, {cell['high']:{form}}]"
-    return f"{cell['mean']:{form}}{spread}{known}{_share(cell['correct'], cell['of'])}"
+    return f"{cell['mean']:{form}}{spread}{known}{_share(cell['correct'], cell['of'], metric)}"
 
 
 def _known(cell: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     digits = metric["digits"] if _missing(cell["published_decimals"]) else int(cell["published_decimals"])
-    return f"{cell['published']:.{digits}f}{_share(cell['published_correct'], cell['published_of'])}"
+    share = _share(cell["published_correct"], cell["published_of"], metric)
+    return f"{cell['published']:.{digits}f}{share}"
 
 
-def _share(correct: float, of: float) -> str:
-    return "" if _missing(correct) else f",\n{correct:.0f}/{of:.0f}"
+def _share(correct: float, of: float, metric: Mapping[str, Any]) -> str:
+    return "" if _missing(correct) or not metric["counts"] else f",\n{correct:.0f}/{of:.0f}"
 
 
-def _heading(key: str) -> str:
-    return "post-processing" if key == "postprocessing" else key
-
-
-def _averaged(table: pd.DataFrame) -> str:
+def _averages(table: pd.DataFrame, metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the numbers are means of, and what stands beside them."""
     counts = sorted(set(table["n"]) - {0})
     if not counts:
         return "No runs with a number."
-    asked = sorted(set(table["of"].dropna().astype(int)), reverse=True)
+    counted = table[table["metric"].map(lambda name: bool(metrics[name]["counts"]))]
+    word = next((metric["counts"] for metric in metrics.values() if metric["counts"]), "")
+    asked = sorted(set(counted["of"].dropna().astype(int)), reverse=True)
     one = ", one ".join(f"of {n} is {100 / n:.2g} %" for n in asked)
-    points = f" One treatment {one}." if asked else ""
-    bootstrap = "in square brackets a 95 % bootstrap interval over treatments, then how many treatments are right"
+    points = f" One {word} {one}." if asked else ""
+    bootstrap = f"in square brackets a 95 % bootstrap interval over {word}s, then how many {word}s are right"
     bounded = table["low"].notna().any()
     if counts == [1]:
-        counted = "in brackets its number, hence no spread" + ", then how many treatments are right" * bool(asked)
-        single = f"One run (seed) per cell, {bootstrap if bounded else counted}."
-        return single + points
+        alone = "in brackets its number, hence no spread" + f", then how many {word}s are right" * bool(asked)
+        return f"One run (seed) per cell, {bootstrap if bounded else alone}.{points}"
     n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     spread = f"Mean ± sample standard deviation over n = {n} runs that differ in their seed, with n in brackets"
     return f"{spread}{f'; of one run {bootstrap}' if bounded else ''}.{points}"
 
 
-def _origin(table: pd.DataFrame) -> str:
+def _origin(table: pd.DataFrame, metrics: Mapping[str, Mapping[str, Any]]) -> str:
     counts = sorted(set(table["published_n"].dropna().astype(int)))
     if table["published"].isna().all():
         return ""
     over = f", mean of {' or '.join(map(str, counts))} runs" if counts else ""
-    counted = ", with the number of right treatments" if table["published_of"].notna().any() else ""
+    word = next((metric["counts"] for metric in metrics.values() if metric["counts"]), "")
+    counted = f", with the number of right {word}s" if word and table["published_of"].notna().any() else ""
     return f" Published: the value printed in the paper{over}{counted}."
 
 

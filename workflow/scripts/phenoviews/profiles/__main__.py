@@ -14,8 +14,9 @@ from phenoviews.files import write_json, write_text
 from phenoviews.profiles import tables
 from phenoviews.profiles.neighbours import confusion
 from phenoviews.profiles.postprocess import POSTPROCESSINGS
-from phenoviews.profiles.score import TITLES, score
+from phenoviews.profiles.score import SCORES, score
 from phenoviews.profiles.structure import structure
+from phenoviews.study.metrics import METRICS
 
 EPILOG = """\
 The table
@@ -111,15 +112,15 @@ def _report(result: dict[str, Any], rows: int, wells: bool) -> list[str]:
         f"{of}, {n['controls']:,} of them controls; {n['treatments']:,} treatments, {n['compounds']:,} compounds, "
         f"{n['moas']:,} MoAs, {n['batches']:,} batches; {n['features']:,} features",
         "",
-        f"{'':<11}" + "".join(f"{title:<34}" for title in TITLES.values()).rstrip(),
+        f"{'':<11}" + "".join(f"{METRICS[key].label:<34}" for key in SCORES).rstrip(),
     ]
     reasons = {}
     for name in POSTPROCESSINGS:
         cells = []
-        for key in TITLES:
+        for key in SCORES:
             cells.append(_cell(result["postprocessing"][name][key]))
             if why := result["postprocessing"][name][key]["undefined"]:
-                reasons.setdefault(why, []).append(f"{name} {TITLES[key]}")
+                reasons.setdefault(why, []).append(f"{name} {METRICS[key].label}")
         lines.append(f"{name:<11}" + "".join(f"{cell:<34}" for cell in cells).rstrip())
     lines += ["", *(f"undefined: {', '.join(where)}: {why}" for why, where in reasons.items())]
     if result["left_out"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,11 +14,17 @@ from phenoviews.measures.tsne import tsne
 from phenoviews.profiles import tables
 from phenoviews.profiles.annotated import counts
 from phenoviews.profiles.postprocess import postprocessed
-from phenoviews.profiles.score import TITLES, score
+from phenoviews.profiles.score import score
 from phenoviews.profiles.structure import structure
+from phenoviews.values import table
 
 # Of the paper's map (ambiguity B-22).
 MAP_SEED = 0
+
+OF_TREATMENT = {"Metadata_Compound": "compound", "Metadata_Concentration": "concentration", "Metadata_MoA": "moa"}
+TASKS = ("replicates", "moas", "moas_other_batch")
+ENDINGS = {"controls": "", "all": "_all"}  # of the names of shares
+WELLS = {"controls": "controls", "all": "wells"}
 
 
 def profiles(index: pd.DataFrame, embeddings: np.ndarray, across_cells: str) -> tuple[pd.DataFrame, np.ndarray]:
@@ -52,81 +59,86 @@ def as_table(meta: pd.DataFrame, x: np.ndarray) -> pd.DataFrame:
 
 def scores(
     meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]
-) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
-    """What `score` finds, as a measure file, as predictions, and as a map of the treatments.
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """What `score` finds, as values, as predictions, as a map of the treatments, and in words.
 
     Args:
         meta, x: as from `profiles`.
         settings: of `measures.profiles` in config.yaml what `score` takes.
 
     Returns:
-        numbers: postprocessings → {nsc, nscb, drop (percent and points, None where undefined), counts {score: [right,
-            of]}, intervals {score: [low, high]}, reasons {score: why undefined}}; counts, left_out and notes as from
-            `score`.
+        values: with the dimension postprocessing: nsc, nscb, drop (percent and points), with their intervals and what
+            they count; and for each treatment, with compound, concentration and moa, nsc_right and nscb_right: 1 or 0,
+            for the treatments that are asked.
         predictions: as from `score`.
         mapped: a row per treatment and post-processing: its Metadata columns, postprocessing, x and y (t-SNE by
-            cosine; arbitrary units), nsc and nscb (whether it was right; missing where it is not asked).
+            cosine; arbitrary units).
+        about: counts, left_out and notes as from `score`.
     """
     found, predictions = score(meta, x, **settings)
-    numbers = {
-        "postprocessings": {name: _numbers(of) for name, of in found["postprocessing"].items()},
-        **{key: found[key] for key in ("counts", "left_out", "notes")},
-    }
-    return numbers, predictions, _mapped(meta, x, settings, predictions)
+    rows = [
+        {
+            "metric": metric,
+            "value": number["percent"],
+            "reason": number["undefined"],
+            "postprocessing": name,
+            **dict(zip(["low", "high"], number["interval"] or [None, None], strict=True)),
+            **({} if number["undefined"] else {key: number.get(key) for key in ("correct", "of")}),
+        }
+        for name, of in found["postprocessing"].items()
+        for metric, number in of.items()
+    ]
+    asked = predictions.assign(metric=predictions["score"] + "_right", value=predictions["Correct"].astype(float))
+    asked = asked.rename(columns=OF_TREATMENT)[["metric", "value", "postprocessing", *OF_TREATMENT.values()]]
+    values = table([*rows, *asked.to_dict("records")])
+    about = {key: found[key] for key in ("counts", "left_out", "notes")}
+    return values, predictions, _mapped(meta, x, settings), about
 
 
-def structures(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What `structure` finds, as a measure file: postprocessings → {map_replicates, map_moas, map_moas_other_batch,
-    share_batch, share_plate (adjusted η² of the controls), reasons}, and the whole tables as `precision`, `shares`."""
+def structures(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """What `structure` finds, as values with the dimension postprocessing.
+
+    Returns:
+        For each of `TASKS` map_..., mean average precision; chance_..., what random rankings give; found_..., how many
+        groups are above chance. And share_batch, share_plate, the adjusted η² of the controls; share_batch_all,
+        share_plate_all, that of all wells.
+    """
     precision, shares = structure(meta, x, **settings)
-    found: dict[str, dict[str, Any]] = {}
-    for row in precision.itertuples():
-        tasks = ("replicates", "moas", "moas_other_batch") if row.task == "all" else (row.task,)
-        of = found.setdefault(row.postprocessing, {"reasons": {}})
-        for task in tasks:
-            of[f"map_{task}"] = None if row.undefined else row.map
-            if row.undefined:
-                of["reasons"][f"map_{task}"] = row.undefined
-        if row.task == "all":
-            of["reasons"] |= {f"share_{factor}": row.undefined for factor in ("batch", "plate")}
-    controls = shares[shares["wells"] == "controls"]
-    for name, of in found.items():
-        for factor in ("batch", "plate"):
-            rows = controls[(controls["postprocessing"] == name) & (controls["factor"] == factor)]
-            of[f"share_{factor}"] = float(rows["adjusted"].iloc[0]) if rows["adjusted"].notna().any() else None
-            if of[f"share_{factor}"] is None:
-                of["reasons"].setdefault(f"share_{factor}", f"no variance among controls, or one per {factor}")
-        of.setdefault("map_moas_other_batch", None)
-    return {
-        "postprocessings": found,
-        "precision": tables.plain(precision),
-        "shares": tables.plain(shares),
-    }
+    rows = []
+    for name, of in precision.groupby("postprocessing", sort=False):
+        by_task, of_shares = of.set_index("task"), shares[shares["postprocessing"] == name]
+        # A post-processing that these wells do not allow has one line, which says why.
+        whole = by_task.at["all", "undefined"] if "all" in by_task.index else ""
+        for task in TASKS:
+            line = by_task.loc[task] if task in by_task.index else {"undefined": "there are no batches"}
+            reason = whole or line["undefined"]
+            counted = {} if reason else {"correct": line["found"], "of": line["groups"]}
+            for key in ("map", "chance", "found"):
+                value = None if reason else line[key]
+                rows.append({"metric": f"{key}_{task}", "value": value, "reason": reason, "postprocessing": name})
+                rows[-1] |= counted if key == "found" else {}
+        for (wells, ending), factor in itertools.product(ENDINGS.items(), ("batch", "plate")):
+            found = of_shares[(of_shares["wells"] == wells) & (of_shares["factor"] == factor)]["adjusted"].dropna()
+            reason = whole or ("" if len(found) else f"no variance among {WELLS[wells]}, or one per {factor}")
+            value = None if reason else found.iloc[0]
+            metric = f"share_{factor}{ending}"
+            rows.append({"metric": metric, "value": value, "reason": reason, "postprocessing": name})
+    return table(rows)
 
 
-def _numbers(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    defined = {key: number for key, number in found.items() if number["percent"] is not None}
-    return {
-        **{key: found[key]["percent"] for key in TITLES},
-        "counts": {key: [number["correct"], number["of"]] for key, number in defined.items() if "correct" in number},
-        "intervals": {key: number["interval"] for key, number in defined.items()},
-        "reasons": {key: number["undefined"] for key, number in found.items() if number["percent"] is None},
-    }
-
-
-def _mapped(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any], predictions: pd.DataFrame) -> pd.DataFrame:
+def _mapped(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -> pd.DataFrame:
     batch = meta["Metadata_Batch"].to_numpy() if "Metadata_Batch" in meta else None
     parts = []
     with threadpool_limits(1):
         wells, _ = postprocessed(x, meta[tables.CONTROL].to_numpy(), batch, settings["reg"], settings["coral_reg"])
     for name, values in wells.items():
-        table, of = tables.treatments(meta, values, settings["across_wells"])
+        treatments, of = tables.treatments(meta, values, settings["across_wells"])
         place = tsne(of, np.arange(len(of)), seed=MAP_SEED, metric="cosine")
-        table = table.assign(postprocessing=name, x=place["x"], y=place["y"])
-        for key in ("nsc", "nscb"):
-            asked = predictions[(predictions["postprocessing"] == name) & (predictions["score"] == key)]
-            right = asked.set_index(tables.TREATMENT)["Correct"].to_dict()
-            treatments = table[tables.TREATMENT].itertuples(index=False, name=None)
-            table[key] = pd.array([right.get(treatment) for treatment in treatments], dtype="boolean")
-        parts.append(table)
+        parts.append(treatments.assign(postprocessing=name, x=place["x"], y=place["y"]))
     return pd.concat(parts, ignore_index=True)
+
+
+def no_map() -> pd.DataFrame:
+    """The map of the treatments, where there are no embeddings."""
+    text = [*tables.TREATMENT, "Metadata_MoA", "postprocessing"]
+    return pd.DataFrame({name: np.empty(0, object) for name in text} | {name: np.empty(0) for name in ("x", "y")})

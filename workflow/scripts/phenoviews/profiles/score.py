@@ -13,7 +13,7 @@ from phenoviews.profiles import neighbours
 from phenoviews.profiles.postprocess import postprocessed
 from phenoviews.profiles.tables import CONTROL, TREATMENT, constant, treatments
 
-TITLES = {"nsc": "NSC", "nscb": "NSCB", "drop": "drop"}
+SCORES = ("nsc", "nscb", "drop")
 
 
 def score(
@@ -58,7 +58,7 @@ def score(
             found[name], predicted = _scores(*treatments(meta, values, across_wells), interval_by, draws, seed)
             tables += [table.assign(postprocessing=name, score=key) for key, table in predicted.items()]
     for name, why in undefined.items():
-        found[name] = {key: {"percent": None, "undefined": why, "interval": None} for key in TITLES}
+        found[name] = {key: {"percent": None, "undefined": why, "interval": None} for key in SCORES}
     table, profiles = treatments(meta, x, across_wells)
     result = {
         "counts": _counts(meta, table, x),
@@ -139,7 +139,7 @@ def _notes(
             for reason, words in reasons.items():
                 if scores[key].get(reason) and not scores[key]["undefined"]:
                     notes.append(
-                        f"{name}, {TITLES[key]}: {scores[key][reason]} of {scores[key]['of']} treatments {words}"
+                        f"{name}, {key.upper()}: {scores[key][reason]} of {scores[key]['of']} treatments {words}"
                     )
     if np.allclose(profiles, profiles[0], rtol=1e-6, atol=0):
         notes.append("all treatments have almost the same profile: the encoder may have collapsed")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from phenoviews.errors import UserError
 from phenoviews.study import names
-from phenoviews.study.panel import Panel, missing, shown
+from phenoviews.study.panel import Panel, check_panel
 from phenoviews.study.plan import runs
 from phenoviews.study.resolve import Resolver, check_own
 from phenoviews.study.run import AXES
@@ -60,18 +60,8 @@ def _check_recipes(study: Resolver) -> None:
 
 
 def _check_panel(study: Resolver, panel: Panel) -> None:
-    where = f"config: panels.{panel.paper}.{panel.item}"
-    for key in missing(panel):
-        raise UserError(f"{where}: `{key}` is missing; add it")
     try:
         datasets = dict.fromkeys(run.dataset for run in runs(study, panel))
     except UserError as error:
-        raise UserError(f"{where}: {error}") from None
-    # Profiles are made of all cells of a dataset of treatments; everything else is measured on a test split.
-    for name in datasets:
-        for what, profiled in shown(panel).items():
-            if profiled != (study.evaluated(name) == "all"):
-                raise UserError(
-                    f"{where}: `{what}` {'is' if profiled else 'is not'} for datasets of kind treatments; "
-                    f"'{name}' is of kind {study.entry('datasets', name)['kind']}"
-                )
+        raise UserError(f"config: panels.{panel.paper}.{panel.item}: {error}") from None
+    check_panel(panel, {name: study.entry("datasets", name)["kind"] for name in datasets})

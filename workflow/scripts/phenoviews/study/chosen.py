@@ -13,6 +13,8 @@ CHOOSERS = "phenoviews.cells.choosers.CHOOSERS"
 OPERATIONS = "phenoviews.views.OPERATIONS"
 METHODS = "phenoviews.methods.METHODS"
 FIGURES = "phenoviews.panels.figures.FIGURES"
+EMBEDDED = "phenoviews.measures.embedded.EMBEDDED"
+ENCODED = "phenoviews.training.encoded.ENCODED"
 
 # The operations of evaluated images, which are resized and normalised, nothing else.
 EVALUATION = frozenset({"normalize"})
@@ -24,8 +26,8 @@ def kind(study: Resolver, section: str, name: str) -> list[str]:
 
 
 def method(study: Resolver, run: Run) -> list[str]:
-    """The kind of a run's method."""
-    return [study.resolve(run)["method"]["kind"]]
+    """The kind of a run's method; nothing of the methods where it is an encoder that nobody trains here."""
+    return [study.resolve(run)["method"]["kind"]] if study.is_trained(run) else []
 
 
 def training_operations(study: Resolver, transform: str) -> set[str]:
@@ -33,9 +35,9 @@ def training_operations(study: Resolver, transform: str) -> set[str]:
     return _operations(pipeline for one in study.sets(transform) for pipeline in one["views"])
 
 
-def probe_operations(study: Resolver, run: Run) -> set[str]:
-    """The operations that a classifier is trained with, and those of evaluated images."""
-    return _operations([study.resolve(run)["probe"]["transform"]]) | EVALUATION
+def measuring_operations(study: Resolver, run: Run, measure: str) -> set[str]:
+    """The operations of evaluated images, and those that a classifier is trained with."""
+    return EVALUATION | (_operations([study.resolve(run)["probe"]["transform"]]) if measure == "probe" else set())
 
 
 def _operations(pipelines: Iterable[list[dict[str, object]]]) -> set[str]:

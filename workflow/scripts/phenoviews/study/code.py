@@ -70,6 +70,16 @@ def reached(
     return {module: set(names) for module, names in reader.found.items()}
 
 
+def registered(registry: str, scripts: Path = SCRIPTS) -> list[str]:
+    """The keys of a registry ("phenoviews.methods.METHODS"), read without importing it.
+
+    Raises:
+        UnreadableCode: no such registry, or one that is not written down at once.
+    """
+    module, _, name = registry.rpartition(".")
+    return list(_written(_read(scripts, module).definitions.get(name, []), registry))
+
+
 @dataclass
 class _Module:
     """A module as it is read: what its names stand for.
@@ -285,12 +295,17 @@ def _defined(statement: ast.stmt) -> list[str]:
     return names if len(names) == len(flat) else []
 
 
+def _written(found: Sequence[ast.stmt], registry: str) -> dict[str, ast.expr]:
+    """A registry as it is written down."""
+    value = getattr(found[0], "value", None) if len(found) == 1 else None
+    if not isinstance(value, ast.Dict):
+        raise UnreadableCode(f"{registry} is no dictionary that is written down at once")
+    return {getattr(key, "value", None): entry for key, entry in zip(value.keys, value.values, strict=True)}
+
+
 def _entries(found: list[ast.stmt], keys: Collection[str], registry: str) -> list[ast.AST]:
     """Of a registry the entries under `keys`."""
-    value = getattr(found[0], "value", None)
-    if len(found) != 1 or not isinstance(value, ast.Dict):
-        raise UnreadableCode(f"{registry} is no dictionary that is written down at once")
-    entries = {getattr(key, "value", None): entry for key, entry in zip(value.keys, value.values, strict=True)}
+    entries = _written(found, registry)
     missing = [key for key in keys if key not in entries]
     if missing:
         raise UnreadableCode(f"{registry} has no {', '.join(missing)}")

@@ -7,7 +7,8 @@ sweeps that meet in a point share the training there.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -48,6 +49,18 @@ def spell(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(spell, value))}]"
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def swept(run: Iterable[str]) -> tuple[str, float]:
+    """The one number that is overridden in the names of a run → (its key, the number): ("hue", 0.25) of
+    `cifar+hue=0.25`; ("", NaN) where none is, or several are."""
+    numbers = [
+        (key, float(value))
+        for name in run
+        for key, value in parse(name)[1].items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    return numbers[0] if len(numbers) == 1 else ("", math.nan)
 
 
 def stand_in(name: str, stand_ins: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from phenoviews.study import names
-from phenoviews.study.panel import METRICS, Panel
+from phenoviews.study.panel import Panel
 from phenoviews.study.plan import grids, listed, runs
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import AXES
@@ -25,7 +25,7 @@ def declaration(study: Resolver, panel: Panel, changes: Sequence[str]) -> dict[s
         "name": panel.name,
         "each": [asdict(run) for run in shown],
         "runs": grid,
-        "metrics": [{"name": name, **METRICS[name]} for name in panel.declared.get("metrics", [])],
+        **panel.shown(),
         "labels": {name: label(study, AXES[axis], name, panel) for axis in AXES for name in grid[axis]},
         "scale": {
             "name": study.scale,

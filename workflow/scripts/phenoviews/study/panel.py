@@ -1,27 +1,32 @@
-"""A table or figure as config.yaml declares it, and the metrics that it may show."""
+"""A table or figure as config.yaml declares it: what it shows, what it is made of, whether that can be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
-# What a table may show of a run: the kind of measure that holds it, and how it is printed.
-METRICS = {
-    "silhouette": {"measure": "clusters", "label": "Silhouette", "unit": "", "digits": 2},
-    "ami": {"measure": "clusters", "label": "AMI", "unit": "", "digits": 2},
-    "ami_change": {"measure": "clusters", "label": "Change of AMI", "unit": "", "digits": 2, "signed": True},
-    "ami_arithmetic": {"measure": "clusters", "label": "AMI (arithmetic)", "unit": "", "digits": 2},
-    "hungarian_accuracy": {"measure": "clusters", "label": "Cluster accuracy", "unit": "", "digits": 2},
-    "top1": {"measure": "probe", "label": "Top-1", "unit": "%", "digits": 1},
-    "lpips": {"measure": "lpips", "label": "LPIPS", "unit": "", "digits": 2},
-    "nsc": {"measure": "scores", "label": "NSC", "unit": "%", "digits": 1},
-    "nscb": {"measure": "scores", "label": "NSCB", "unit": "%", "digits": 1},
-    "drop": {"measure": "scores", "label": "Drop", "unit": "points", "digits": 1},
-    "map_replicates": {"measure": "structure", "label": "mAP of replicates", "unit": "", "digits": 2},
-    "map_moas": {"measure": "structure", "label": "mAP of MoAs", "unit": "", "digits": 2},
-    "map_moas_other_batch": {"measure": "structure", "label": "mAP of MoAs, other weeks", "unit": "", "digits": 2},
-    "share_batch": {"measure": "structure", "label": "Variance by week", "unit": "", "digits": 2},
-    "share_plate": {"measure": "structure", "label": "Variance by plate", "unit": "", "digits": 2},
+from phenoviews.errors import UserError
+from phenoviews.study.metrics import ANY, CELLS, CHANGE, DIMENSIONS, METRICS, RUN, SWEPT, TEST, TREATMENTS
+from phenoviews.study.schema import nearest
+
+# The data that datasets of a kind hold, for what can be measured of them; those of other kinds have a test split.
+DATA = {"cells": (TEST, CELLS, ANY), "treatments": (TREATMENTS, ANY)}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A kind of figure: the metrics that it draws, and the keys that its declaration needs."""
+
+    metrics: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+
+PLOTS: dict[str, Plot] = {
+    "tsne": Plot(("ami", "silhouette")),
+    "nearest": Plot(("ami",), needs=("images", "columns")),
+    "doses": Plot(("ami_treated", "ami_random_labels", "cells")),
+    "treatments": Plot(("nsc", "nscb")),
 }
 
 
@@ -43,31 +48,67 @@ class Panel:
 
     @property
     def has_numbers(self) -> bool:
-        """Whether it has a table of its numbers, which for some figures stands beside the picture."""
-        return self.declared.get("plot") in (None, "doses", "treatments")
+        """Whether it has a table of its numbers, and verdicts on the paper's claims; a figure where it declares so."""
+        return "metrics" in self.declared
+
+    @property
+    def metrics(self) -> list[str]:
+        """What it shows: in its table, and in its figure."""
+        drawn = () if self.is_table else PLOTS[self.declared["plot"]].metrics
+        return list(dict.fromkeys([*self.declared.get("metrics", ()), *drawn]))
+
+    @property
+    def measures(self) -> list[str]:
+        """The measures whose files hold that."""
+        return list(dict.fromkeys(METRICS[metric].measure for metric in self.metrics))
+
+    @property
+    def dimensions(self) -> list[str]:
+        """What tells its values apart."""
+        of_metrics = [name for metric in self.metrics for name in METRICS[metric].dimensions]
+        return [name for name in DIMENSIONS if name in (*RUN, *SWEPT, *of_metrics)]
+
+    def shown(self) -> dict[str, Any]:
+        """What its declaration says of metrics, measures and dimensions, as plain data."""
+        return {
+            "metrics": [{"name": name, **asdict(METRICS[name])} for name in self.declared.get("metrics", ())],
+            "measures": self.measures,
+            "dimensions": {name: asdict(DIMENSIONS[name]) for name in self.dimensions},
+        }
 
 
-def missing(panel: Panel) -> Iterator[str]:
-    """The keys that such a panel needs and has not."""
+def check_panel(panel: Panel, kinds: Mapping[str, str]) -> None:
+    """Refuse a panel that cannot be made.
+
+    Args:
+        kinds: {dataset of one of its runs: the dataset's kind}.
+
+    Raises:
+        UserError: a key that is missing, a dimension that its metrics do not have, data that are not the metrics'.
+    """
+    declared, where = panel.declared, f"config: panels.{panel.paper}.{panel.item}"
+    for key in _missing(panel):
+        raise UserError(f"{where}: `{key}` is missing; add it")
+    for name, kind in kinds.items():
+        for metric in panel.metrics:
+            if METRICS[metric].data not in DATA.get(kind, (TEST, ANY)):
+                what = metric if metric in declared.get("metrics", ()) else f"plot: {declared['plot']}"
+                raise UserError(
+                    f"{where}: `{what}` is measured on {METRICS[metric].data}; '{name}' is of kind {kind}, which has "
+                    "none"
+                )
+    there = ["metric", *panel.dimensions]
+    for key in ("rows", "columns", "where", "average"):
+        for name in declared.get(key, ()):
+            if name not in there:
+                raise UserError(f"{where}.{key}: none of its metrics has the dimension '{name}'{nearest(name, there)}")
+
+
+def _missing(panel: Panel) -> Iterator[str]:
+    """The keys that such a panel needs and does not have."""
     declared = panel.declared
-    if panel.is_table:
-        yield from (key for key in ("metrics", "rows", "columns") if key not in declared)
-        if any(metric.endswith("_change") for metric in declared.get("metrics", [])) and "base" not in declared:
-            yield "base"
-    if any(shown(panel).values()) and "postprocessings" not in declared:
-        yield "postprocessings"
-    clustered = declared.get("plot") in ("tsne", "nearest") or any(
-        METRICS[metric]["measure"] == "clusters" for metric in declared.get("metrics", [])
-    )
-    if clustered and "clusters" not in declared:
-        yield "clusters"
-    if declared.get("plot") == "nearest":
-        yield from (key for key in ("images", "columns") if key not in declared)
-
-
-def shown(panel: Panel) -> dict[str, bool]:
-    """The metrics and the plot of a panel, and whether they are of profiles."""
-    metrics = panel.declared.get("metrics", [])
-    plots = [panel.declared["plot"]] if "plot" in panel.declared else []
-    of_profiles = {metric: METRICS[metric]["measure"] in ("scores", "structure") for metric in metrics}
-    return {**of_profiles, **{plot: plot == "treatments" for plot in plots}}
+    needed = ["metrics"] if panel.is_table else list(PLOTS[declared["plot"]].needs)
+    needed += ["rows", "columns"] if panel.is_table or panel.has_numbers else []
+    needed += ["base"] if any(metric.endswith(CHANGE) for metric in panel.metrics) else []
+    needed += ["clusters"] if "clusters" in panel.measures else []
+    yield from (key for key in needed if key not in declared)

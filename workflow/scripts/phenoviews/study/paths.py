@@ -40,6 +40,22 @@ VIEWS = f"{RESULTS}/views/{{dataset}}/{{transform}}/seed{{seed}}"
 RUN = f"{RESULTS}/runs/{{dataset}}/{{transform}}/{{method}}/{{backbone}}/seed{{seed}}"
 EMBEDDINGS = f"{RUN}/embeddings/{{evaluate}}.npy"
 
+# Tables of values, and nothing else, lie in folders called measures.
+MEASURE = f"{RUN}/measures/{{measure}}.parquet"
+CLUSTERS = f"{RUN}/measures/clusters-k{{k}}.parquet"
+LPIPS = f"{VIEWS}/measures/lpips.parquet"
+POINTS = f"{RUN}/maps/clusters-k{{k}}.parquet"
+TSNE = f"{RUN}/maps/tsne.parquet"
+PROFILES = f"{RUN}/profiles/{{file}}"
+
+# What a figure needs besides measures, by its kind.
+FIGURE_FILES: dict[str, dict[str, str]] = {
+    "tsne": {"index": INDEX, "map": TSNE, "points": POINTS},
+    "nearest": {"index": INDEX, "images": IMAGES, "points": POINTS},
+    "doses": {},
+    "treatments": {"map": PROFILES.replace("{file}", "map.parquet")},
+}
+
 
 def names_of(study: Resolver, section: str, *kinds: str) -> str:
     """A pattern of the names, with overrides or without, of entries of these kinds: for rules that serve only them."""
@@ -133,6 +149,14 @@ def embeddings(study: Resolver, run: Run) -> str:
     return of_run(study, EMBEDDINGS, run, evaluate=evaluated)
 
 
+def networks(study: Resolver, run: Run) -> dict[str, str | list[str]]:
+    """What the encoder that is measured is made from: files of a training, or the weights of an encoder that nobody
+    trained here."""
+    if study.is_trained(run):
+        return {name: of_run(study, f"{RUN}/{name}.pt", run) for name in ("encoder", "projector")}
+    return {"weights": weights(study, run)}
+
+
 def weights(study: Resolver, run: Run) -> list[str]:
     """The weights that the run's encoder starts from: ImageNet's, a file of the user's, or none."""
     init = study.resolve(run)["backbone"]["init"]
@@ -157,6 +181,22 @@ def checkpoint(study: Resolver, settings: Mapping[str, Any], code: str) -> str:
 def panel_file(study: Resolver, panel: Panel, suffix: str) -> str:
     """A file of a panel: csv, md, tex, claims.csv; png, pdf; log."""
     return f"{RESULTS}/panels/{panel.paper}/{panel.item}.{suffix}".format(scale=study.scale)
+
+
+def measures(study: Resolver, panel: Panel, runs: Iterable[Run]) -> dict[str, list[str]]:
+    """One file per run, in their order, for every measure that a panel shows."""
+    patterns = {measure: {"clusters": CLUSTERS, "lpips": LPIPS}.get(measure, MEASURE) for measure in panel.measures}
+    k = panel.declared.get("clusters")
+    return {
+        measure: [of_run(study, pattern, run, measure=measure, k=k) for run in runs]
+        for measure, pattern in patterns.items()
+    }
+
+
+def figure_files(study: Resolver, panel: Panel, runs: Iterable[Run]) -> dict[str, list[str]]:
+    """What a figure needs besides, one file of each kind per run."""
+    patterns, k = FIGURE_FILES[panel.declared["plot"]], panel.declared.get("clusters")
+    return {name: [of_run(study, pattern, run, k=k) for run in runs] for name, pattern in patterns.items()}
 
 
 def first_look(study: Resolver, panels: Iterable[Panel]) -> list[str]:

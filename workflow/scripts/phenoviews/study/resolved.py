@@ -233,12 +233,6 @@ class Embedding(Stage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probing(Embedding):
-    probe: Probe
-    seed: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class FrozenEmbedding(Stage):
     """Of an encoder that nobody trains here."""
 

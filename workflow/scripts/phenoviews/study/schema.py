@@ -13,14 +13,17 @@ import jsonschema
 import yaml
 
 from phenoviews.errors import UserError
+from phenoviews.study.metrics import DIMENSIONS, METRICS
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 
 @functools.cache
 def schema() -> dict[str, Any]:
-    """The schema as a document."""
+    """The schema as a document; the names of metrics and of dimensions are those of `study.metrics`."""
     document: dict[str, Any] = yaml.safe_load(SCHEMA.read_text())
+    known = {"metric": [*METRICS], "dimension": [*DIMENSIONS], "key": ["metric", *DIMENSIONS]}
+    document["$defs"] |= {name: {"enum": values} for name, values in known.items()}
     return document
 
 

@@ -1,1 +1,1 @@
-"""The one training loop: pretrain, resume, embed; and the linear probe of what was learnt."""
+"""The one training loop: pretrain, resume, embed; and what is measured of an encoder."""

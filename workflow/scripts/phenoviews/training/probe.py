@@ -4,63 +4,58 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from phenoviews.data.images import Images
+from phenoviews import values
 from phenoviews.data.pool import pool
-from phenoviews.files import write_json
+from phenoviews.errors import NotMeasured
 from phenoviews.measures.probe import probe_scores
-from phenoviews.study.resolved import Probe, Probing
-from phenoviews.training.devices import claim, settled
-from phenoviews.training.embed import evaluation_view, features, load, shown
+from phenoviews.study.resolved import Probe
+from phenoviews.training.embed import features
 from phenoviews.training.optim import peak_lr
+from phenoviews.training.subject import Subject
 from phenoviews.views import Transform
 
 
-def probe(run: Probing, data: Path, encoder: Path, projector: Path, out: Path, threads: int | None = None) -> None:
-    """Train a linear classifier on the embeddings of the `train` split and write its scores on `test` as JSON: those
-    of `probe_scores`, and train_loss (cross-entropy, mean over the last epoch); where that is not finite, the reason
-    why there are none.
+def probe(subject: Subject, settings: Probe) -> pd.DataFrame:
+    """How well a linear classifier that is trained on the embeddings of the `train` split does on `test`.
 
-    Settings in `run.probe`. The features go in as they are, the encoder is in evaluation mode, every epoch sees
-    all training images in a new order and under the probe's transform (where that is not random, the embeddings are
-    computed once). The run's seed decides everything. The embeddings of a split must fit on the device, the images
-    need not.
+    The features go in as they are, every epoch sees all training images in a new order and under the probe's transform
+    (where that is not random, the embeddings are computed once). The run's seed decides everything. The embeddings of a
+    split must fit on the device, the images need not.
+
+    Returns:
+        Values: those of `probe_scores`, and train_loss (cross-entropy, mean over the last epoch), all with the
+        dimension regime: linear.
+
+    Raises:
+        NotMeasured: the classifier's loss is not finite.
     """
-    images, device = Images.open(data), claim()
-    settings, dataset = run.probe, shown(images, run.dataset)
-    with settled(device, threads):
-        network = load(run, encoder, projector, device)
-        transform = Transform(settings.transform, dataset.size, dataset.mean, dataset.std)
-        train, generator = pool(images, "train", device), torch.Generator(device)
-        cached = None if transform.random else features(network, train, transform)
+    images, dataset, device = subject.images, subject.dataset, subject.device
+    transform = Transform(settings.transform, dataset.size, dataset.mean, dataset.std)
+    train, generator = pool(images, "train", device), torch.Generator(device)
+    cached = None if transform.random else features(subject.network, train, transform)
 
-        def inputs(epoch: int) -> Tensor:
-            if cached is not None:
-                return cached
-            generator.manual_seed(run.seed * 100_003 + epoch)
-            return features(network, train, transform, generator)
+    def inputs(epoch: int) -> Tensor:
+        if cached is not None:
+            return cached
+        generator.manual_seed(subject.seed * 100_003 + epoch)
+        return features(subject.network, train, transform, generator)
 
-        labels = torch.from_numpy(images.labels("train")).to(device)
-        torch.manual_seed(run.seed)
-        classifier, loss = fit(inputs, labels, len(images.classes), settings)
-        if not math.isfinite(loss):
-            no_probe(out, f"the classifier's loss is not a number; lower probe.lr ({settings.lr:g})")
-            return
-        test = features(network, pool(images, "test", device), evaluation_view(dataset))
-        with torch.no_grad():
-            predictions = classifier(test).argmax(dim=1).cpu().numpy()
+    labels = torch.from_numpy(images.labels("train")).to(device)
+    torch.manual_seed(subject.seed)
+    classifier, loss = fit(inputs, labels, len(images.classes), settings)
+    if not math.isfinite(loss):
+        raise NotMeasured(f"the classifier's loss is not a number; lower probe.lr ({settings.lr:g})")
+    with torch.no_grad():
+        predictions = classifier(torch.from_numpy(subject.test).to(device)).argmax(dim=1).cpu().numpy()
     scores = probe_scores(images.labels("test"), predictions, images.classes)
-    write_json(out, {**scores, "train_loss": loss})
-
-
-def no_probe(out: Path, reason: str) -> None:
-    """Write in place of scores the reason (one line) why there are none."""
-    write_json(out, {"top1": None, "per_class": {}, "reason": reason})
+    trained = values.table([{"metric": "train_loss", "value": loss}])
+    return values.joined([scores, trained]).assign(regime="linear")
 
 
 def fit(inputs: Callable[[int], Tensor], labels: Tensor, classes: int, settings: Probe) -> tuple[nn.Linear, float]:

@@ -1,12 +1,28 @@
-"""Figures: one module for each kind of plot, with `draw`, and with `records` and `as_table` where it has numbers.
+"""Figures: one module for each kind of plot, with a function `draw`.
 
-A figure joins by a module of its own and a line in `FIGURES`.
+    draw(panel, records, files) → the figure
+
+`panel` is its declaration, `records` are the values of its runs (`records.of_panel`), and `files` has, for each name
+that `study.panel.PLOTS` gives, one file per run: arrays and tables that are no values.
+
+A figure joins by a module of its own, a line in `FIGURES`, and one in `PLOTS`.
 """
 
 from __future__ import annotations
 
-from types import ModuleType
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
 
 from phenoviews.panels.figures import doses, nearest, treatments, tsne
 
-FIGURES: dict[str, ModuleType] = {"doses": doses, "nearest": nearest, "treatments": treatments, "tsne": tsne}
+Draw = Callable[[Mapping[str, Any], pd.DataFrame, Mapping[str, Sequence[str]]], Figure]
+
+FIGURES: dict[str, Draw] = {
+    "doses": doses.draw,
+    "nearest": nearest.draw,
+    "treatments": treatments.draw,
+    "tsne": tsne.draw,
+}

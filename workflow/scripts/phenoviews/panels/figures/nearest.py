@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from phenoviews.errors import UserError
-from phenoviews.files import read_json
-from phenoviews.panels.records import class_names, titles
+from phenoviews.panels.records import class_names, of_run, titles, why_none
 from phenoviews.panels.style import SMALL, WIDTH, label_scale, style, wrapped
 
 CONTROL, PHENOTYPE = "Metadata_Control", "Metadata_Phenotype"
@@ -24,19 +23,20 @@ PAINTS = {"blue": "#2a5bff", "green": "#00ff00", "red": "#ff1a00", "grey": "#fff
 PAINTS |= {"cyan": "#00ffff", "magenta": "#ff00ff", "yellow": "#ffff00"}
 
 
-def draw(panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> Figure:
-    """The figure of a panel as the study declares it, from one file per run of each of index, clusters, numbers and
-    images. Of cells (an index that says which are controls) it tells the share that is treated, and their true
-    phenotypes where the index has them."""
-    runs = zip(titles(panel), *(files[name] for name in ("index", "clusters", "numbers", "images")), strict=True)
+def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Sequence[str]]) -> Figure:
+    """The figure of a panel as the study declares it, from one file per run of each of index, points and images. Of
+    cells (an index that says which are controls) it tells the share that is treated, and their true phenotypes where
+    the index has them."""
+    runs = zip(panel["each"], titles(panel), *(files[name] for name in ("index", "points", "images")), strict=True)
     panels = []
-    for title, index, clusters, numbers, images in runs:
-        reason = read_json(numbers).get("reason")
+    for run, title, index, points, images in runs:
+        found = of_run(records, run)
+        reason = why_none(found[found["metric"] == "ami"])
         entry = {"title": title, "classes": class_names(index), "reason": reason}
         if not reason:
             table = pd.read_parquet(index)
             table = table[[name for name in (CONTROL, PHENOTYPE) if name in table]]
-            entry["clusters"] = pd.read_parquet(clusters).join(table, on="row")
+            entry["clusters"] = pd.read_parquet(points).join(table, on="row")
             entry["images"] = np.load(images, mmap_mode="r", allow_pickle=False)
         panels.append(entry)
     across = math.prod(len(panel["runs"][key]) for key in panel["columns"])

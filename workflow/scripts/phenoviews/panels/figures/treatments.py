@@ -1,10 +1,9 @@
-"""Maps of treatment profiles, coloured by MoA, with the errors of NSC and NSCB (*Contrastive Learning*, figure 2), and
-the numbers behind them."""
+"""Maps of treatment profiles, coloured by MoA, with the errors of NSC and NSCB (*Contrastive Learning*, figure 2)."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,10 +13,9 @@ from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
 from phenoviews.errors import UserError
-from phenoviews.panels.records import COLUMNS, COUNTED, RUN, titles
+from phenoviews.panels.records import of_run, titles, why_none
 from phenoviews.panels.style import COLOURS, SMALL, WIDTH, colour, label_scale, style
-from phenoviews.panels.table import POSTPROCESSINGS, letters
-from phenoviews.study import METRICS
+from phenoviews.panels.table import letters, places, printed
 
 SCORES = ("nsc", "nscb")
 LEGEND = 1.6  # inches, beside the maps
@@ -34,59 +32,39 @@ SHAPES = {
 DOT = {"marker": "o", "s": AREA / 4, "linewidths": 0, "edgecolors": "none", "facecolors": "white"}
 
 
-def draw(panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> Figure:
-    """The figure of a panel as the study declares it, from one file per run: its treatments.
+def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Sequence[str]]) -> Figure:
+    """The figure of a panel as the study declares it, from one file per run: its map.
 
-    A table of treatments has for every post-processing one row per treatment: Metadata_MoA, postprocessing, x and y (of
-    the map), nsc and nscb (whether its nearest neighbour has its MoA; missing where it is not asked). Where there is no
-    encoder, its only column is the reason.
+    A map has for every post-processing one row per treatment: Metadata_Compound, Metadata_Concentration, Metadata_MoA,
+    postprocessing, x and y. Where there is no encoder it is empty.
     """
-    shown = panel["postprocessings"]
+    scores = records[records["metric"].isin(SCORES)]
+    shown = [name for name in places(panel, "postprocessing", scores["postprocessing"]) if name]
     several_seeds = len({run["seed"] for run in panel["each"]}) > 1
     maps = []
-    titled = [title for title in titles(panel) for _ in shown]
-    for title, (run, _, name, treatments, reason) in zip(titled, _parts(panel, files), strict=True):
-        words = [title, POSTPROCESSINGS[name] * (len(shown) > 1), f"seed {run['seed']}" * several_seeds]
-        maps.append({"title": " · ".join(filter(None, words)), "treatments": treatments, "reason": reason})
+    for run, title, path in zip(panel["each"], titles(panel), files["map"], strict=True):
+        found, mapped = of_run(records, run), pd.read_parquet(path)
+        for name in shown or [""]:  # where no encoder could be had
+            here = found[found["postprocessing"].isin([name, ""])]
+            words = [title, printed(panel, "postprocessing", name) * (len(shown) > 1)]
+            words.append(f"seed {run['seed']}" * several_seeds)
+            reason = why_none(here[here["metric"].isin(SCORES)])
+            maps.append(
+                {
+                    "title": " · ".join(filter(None, words)),
+                    "treatments": mapped.iloc[:0] if reason else _with_outcomes(mapped, here, name),
+                    "reason": reason,
+                }
+            )
     return figure(maps, panel["scale"]["note"], across=len(shown) if len(shown) > 1 else ACROSS)
-
-
-def records(panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """What the maps count, one line per run, post-processing and score: percent right, of the treatments asked.
-
-    Returns:
-        `records.COLUMNS`; low and high are NaN, since the interval of a score stands with the scores of the run.
-    """
-    lines = []
-    for run, path, name, treatments, reason in _parts(panel, files):
-        for score in SCORES:
-            correct, of = _right(treatments[score]) if len(treatments) else (0, 0)
-            line = {key: run[key] for key in RUN} | {"postprocessing": name, "metric": score, "source": str(path)}
-            if of:
-                line |= {"value": 100 * correct / of, "correct": correct, "of": of}
-            elif len(treatments):
-                line |= {"reason": f"no treatment has {score.upper()}"}
-            else:
-                line |= {"reason": reason}
-            lines.append(line)
-    found = pd.DataFrame(lines, columns=COLUMNS)
-    return found.astype({"value": float, "reason": object, **dict.fromkeys(COUNTED, float)})
-
-
-def as_table(panel: Mapping[str, Any], found: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The figure's numbers for `table.long`: a declaration with a row per encoder and post-processing, a column per
-    score; and its records, `found`, as from `records`."""
-    varied = [axis for axis, names in panel["runs"].items() if len(names) > 1]
-    metrics = [{"name": score, **METRICS[score]} for score in SCORES]
-    return {**panel, "metrics": metrics, "rows": [*varied, "postprocessing"], "columns": ["metric"]}, found
 
 
 def figure(maps: Sequence[Mapping[str, Any]], note: str = "", across: int = ACROSS) -> Figure:
     """Draw the maps, row by row.
 
     Args:
-        maps: one dict per map: title; treatments, as from `draw`, of one post-processing; reason, for where that is
-            empty.
+        maps: one dict per map: title; treatments of one post-processing: Metadata_MoA, x and y, nsc and nscb
+            (whether its nearest neighbour has its MoA; missing where it is not asked); reason, for where that is empty.
         note: see `style.label_scale`.
         across: maps in a row, at most.
 
@@ -127,16 +105,16 @@ def figure(maps: Sequence[Mapping[str, Any]], note: str = "", across: int = ACRO
         return fig
 
 
-def _parts(
-    panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[Mapping[str, Any], str, str, pd.DataFrame, str]]:
-    """For every run and post-processing (run, its file, post-processing, treatments, reason why there are none)."""
-    for run, path in zip(panel["each"], files["treatments"], strict=True):
-        found = pd.read_parquet(path)
-        reason = found["reason"].iloc[0] if "reason" in found else ""
-        for name in panel["postprocessings"]:
-            of = found.iloc[:0] if reason else found[found["postprocessing"] == name]
-            yield run, path, name, of, reason or f"no profiles after {POSTPROCESSINGS[name]}"
+def _with_outcomes(mapped: pd.DataFrame, records: pd.DataFrame, postprocessing: str) -> pd.DataFrame:
+    """The map of one post-processing, with nsc and nscb: whether each treatment is right; missing where it is not
+    asked."""
+    mapped = mapped[mapped["postprocessing"] == postprocessing]
+    treatments = list(mapped[["Metadata_Compound", "Metadata_Concentration"]].itertuples(index=False, name=None))
+    for score in SCORES:
+        asked = records[records["metric"] == f"{score}_right"].set_index(["compound", "concentration"])["value"]
+        right = asked.astype(bool).to_dict()
+        mapped = mapped.assign(**{score: pd.array([right.get(at) for at in treatments], dtype="boolean")})
+    return mapped
 
 
 def _legend(fig: Figure, moas: Sequence[str]) -> None:

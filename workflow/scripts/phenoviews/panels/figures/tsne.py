@@ -13,26 +13,28 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.optimize import linear_sum_assignment
 
-from phenoviews.files import read_json
-from phenoviews.panels.records import class_names, titles
+from phenoviews.panels.records import class_names, of_run, titles, why_none
 from phenoviews.panels.style import SMALL, WIDTH, colour, label_scale, style
 
+SCORES = ("ami", "silhouette")
 GLYPHS = 600  # class names drawn on one map at most; more cannot be read
 
 
-def draw(panel: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> Figure:
-    """The figure of a panel as the study declares it, from one file per run of each of index, tsne, clusters and
-    numbers."""
-    runs = zip(titles(panel), files["tsne"], files["clusters"], files["numbers"], strict=True)
-    maps = [
-        {
-            "title": title,
-            "map": pd.read_parquet(points),
-            "clusters": pd.read_parquet(clusters),
-            "numbers": read_json(numbers),
-        }
-        for title, points, clusters, numbers in runs
-    ]
+def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Sequence[str]]) -> Figure:
+    """The figure of a panel as the study declares it, from one file per run of each of index, map and points."""
+    maps = []
+    for run, title, places, points in zip(panel["each"], titles(panel), files["map"], files["points"], strict=True):
+        found = of_run(records, run)
+        found = found[found["metric"].isin(SCORES)]
+        maps.append(
+            {
+                "title": title,
+                "map": pd.read_parquet(places),
+                "clusters": pd.read_parquet(points),
+                "numbers": found.set_index("metric")["value"].to_dict(),
+                "reason": why_none(found),
+            }
+        )
     return figure(maps, class_names(files["index"][0]), panel["class_word"], panel["scale"]["note"])
 
 
@@ -43,8 +45,8 @@ def figure(
 
     Args:
         maps: one dict per column: title; map, a table with row, x and y; clusters, a table with row, cluster and
-            label; numbers, with ami and silhouette of that clustering (over all points, not only those mapped), or
-            with the reason why there is none.
+            label; numbers, ami and silhouette of that clustering (over all points, not only those mapped); reason,
+            why there is no map, or "".
         classes: name of each label; names of one character are drawn as the points themselves.
         class_word: what a class is called, such as "digit".
         note: see `style.label_scale`.
@@ -59,7 +61,7 @@ def figure(
         for number, entry in enumerate(maps):
             points, numbers = entry["map"].merge(entry["clusters"], on="row"), entry["numbers"]
             above, below = axes[:, number]
-            if reason := entry["numbers"].get("reason"):
+            if reason := entry["reason"]:
                 above.set_title(f"{'abcdefghij'[number]}  {entry['title']}", loc="left")
                 above.text(0.5, 0.5, textwrap.fill(f"no map: {reason}", 30), ha="center", transform=above.transAxes)
                 for ax in (above, below):

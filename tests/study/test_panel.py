@@ -1,0 +1,53 @@
+"""What a panel declares, and what it makes of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from phenoviews.panels.figures import FIGURES
+from phenoviews.study import Study
+from phenoviews.study.document import shipped
+from phenoviews.study.metrics import DIMENSIONS, METRICS, RUN, SWEPT
+from phenoviews.study.panel import PLOTS, Panel
+from phenoviews.study.schema import schema
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return Study(shipped())
+
+
+def test_the_schema_knows_the_metrics_and_dimensions_of_the_one_list():
+    defined = schema()["$defs"]
+    assert defined["metric"]["enum"] == list(METRICS)
+    assert defined["dimension"]["enum"] == list(DIMENSIONS)
+    assert defined["key"]["enum"] == ["metric", *DIMENSIONS]
+
+
+def test_every_plot_has_its_figure():
+    assert set(PLOTS) == set(FIGURES) == set(schema()["$defs"]["panel"]["properties"]["plot"]["enum"])
+
+
+def test_a_table_reads_the_measures_of_its_metrics_and_a_figure_those_that_it_draws():
+    declared = {"metrics": ["ami", "top1", "silhouette"]}
+    assert Panel("p", "t", declared).measures == ["clusters", "probe"]
+    assert Panel("p", "f", {"plot": "tsne"}).measures == ["clusters"]
+    figure = Panel("p", "f", {"plot": "treatments", "metrics": ["nsc", "map_moas"]})
+    assert figure.metrics == ["nsc", "map_moas", "nscb"]
+    assert figure.measures == ["scores", "structure"]
+    assert (Panel("p", "f", {"plot": "tsne"}).has_numbers, figure.has_numbers) == (False, True)
+
+
+def test_what_a_panel_is_told_of_metrics_is_of_those_that_it_shows(study):
+    """Then another metric, or another word for one, draws only the panels anew that show it."""
+    panel = study.panels["no_free_lunch_table7"]
+    told = panel.shown()
+    assert [metric["name"] for metric in told["metrics"]] == ["top1"]
+    assert told["metrics"][0]["label"] == METRICS["top1"].label
+    assert list(told["dimensions"]) == [*RUN, *SWEPT, "regime", "split"]
+    declaration = study.declaration(panel)
+    assert {key: declaration[key] for key in told} == told
+    assert (declaration["where"], declaration["average"]) == ({}, [])
+    json.dumps(declaration)

@@ -1,0 +1,129 @@
+"""Everything that is measured: in which file it lies, of which data it can be had, and how it is printed.
+
+These are the only lists of metrics and of dimensions: the schema of config.yaml, the rules and the panels are fed from
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# The data that a metric can be had of.
+TEST, CELLS, TREATMENTS, ANY = "a labelled test split", "cells at several doses", "treatments", "any"
+
+# What is better.
+HIGHER, LOWER, NEITHER = "higher", "lower", "neither"
+
+# The dimensions of every value: its run, and the one number that is overridden in the names of the run.
+AXES = ["dataset", "transform", "method", "backbone"]
+RUN = [*AXES, "seed"]
+SWEPT = ["swept", "at"]
+
+# Ends the name of a metric that no file holds: the difference to another run, which panels compute.
+CHANGE = "_change"
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """What tells the values of a metric apart: its name in print, and its values'."""
+
+    label: str
+    unit: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)  # {value: what it is called}, in the order of tables
+    blank: str = "all"  # what a metric that does not have this dimension is of
+    follows: str = ""  # a dimension that decides this one: whoever names that has named this too
+
+
+DIMENSIONS: dict[str, Dimension] = {
+    "dataset": Dimension("dataset", blank=""),
+    "transform": Dimension("transform", blank=""),
+    "method": Dimension("method", blank=""),
+    "backbone": Dimension("backbone", blank=""),
+    "seed": Dimension("seed"),
+    "swept": Dimension("setting", blank="none"),  # of `cifar+hue=0.25`: hue
+    "at": Dimension("set to", blank="unchanged"),  # and 0.25
+    "postprocessing": Dimension(
+        "post-processing", names={"none": "No post-processing", "whitening": "Whitening", "tvn": "TVN"}
+    ),
+    "class": Dimension("class"),
+    "concentration": Dimension("concentration", "µM"),
+    "dose": Dimension("dose rank", follows="concentration"),  # 1: the highest
+    "compound": Dimension("compound"),
+    "moa": Dimension("mechanism of action", follows="compound"),
+    "regime": Dimension("classifier", names={"linear": "linear"}),
+    "split": Dimension("split", names={"train": "train", "val": "val", "test": "test"}),
+    "k": Dimension("clusters"),
+    "neighbours": Dimension("neighbours"),
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: the measure whose file holds it, and what panels need to show it."""
+
+    measure: str
+    label: str
+    data: str
+    better: str
+    unit: str = ""
+    digits: int = 2
+    signed: bool = False  # printed with its plus
+    counts: str = ""  # what a percentage is of, where single ones matter: k of n is printed beside it
+    dimensions: tuple[str, ...] = ()  # beside those of the run
+
+
+K = ("k",)
+PROBED = ("regime", "split")
+OF_CLASS = ("class", *PROBED)
+DOSE = ("concentration", "dose")
+PROFILED = ("postprocessing",)
+OF_TREATMENT = ("postprocessing", "compound", "concentration", "moa")
+
+METRICS: dict[str, Metric] = {
+    "silhouette": Metric("clusters", "Silhouette", TEST, HIGHER, dimensions=K),
+    "ami": Metric("clusters", "AMI", TEST, HIGHER, dimensions=K),
+    "ami_change": Metric("clusters", "Change of AMI", TEST, HIGHER, signed=True, dimensions=K),
+    "ami_arithmetic": Metric("clusters", "AMI (arithmetic)", TEST, HIGHER, dimensions=K),
+    "hungarian_accuracy": Metric("clusters", "Cluster accuracy", TEST, HIGHER, dimensions=K),
+    "top1": Metric("probe", "Top-1", TEST, HIGHER, "%", 1, dimensions=PROBED),
+    "accuracy": Metric("probe", "Accuracy", TEST, HIGHER, "%", 1, dimensions=OF_CLASS),
+    "f1": Metric("probe", "F1", TEST, HIGHER, "%", 1, dimensions=OF_CLASS),
+    "train_loss": Metric("probe", "Training loss", TEST, LOWER, digits=3, dimensions=("regime",)),
+    "knn": Metric("knn", "kNN accuracy", TEST, HIGHER, "%", 1, dimensions=("neighbours", "split")),
+    "rankme": Metric("rankme", "RankMe", ANY, HIGHER, digits=1),
+    "lpips": Metric("lpips", "LPIPS", TEST, NEITHER),
+    "lpips_sd": Metric("lpips", "SD of LPIPS over images", TEST, NEITHER),
+    "ami_treated": Metric("doses", "AMI", CELLS, HIGHER, dimensions=DOSE),
+    "ami_random_labels": Metric("doses", "AMI, labels shuffled", CELLS, NEITHER, dimensions=DOSE),
+    "cells": Metric("doses", "Cells of either class", CELLS, NEITHER, digits=0, dimensions=DOSE),
+    "nsc": Metric("scores", "NSC", TREATMENTS, HIGHER, "%", 1, counts="treatment", dimensions=PROFILED),
+    "nscb": Metric("scores", "NSCB", TREATMENTS, HIGHER, "%", 1, counts="treatment", dimensions=PROFILED),
+    "drop": Metric("scores", "Drop", TREATMENTS, LOWER, "points", 1, counts="treatment", dimensions=PROFILED),
+    "nsc_right": Metric("scores", "Right by NSC", TREATMENTS, HIGHER, dimensions=OF_TREATMENT),
+    "nscb_right": Metric("scores", "Right by NSCB", TREATMENTS, HIGHER, dimensions=OF_TREATMENT),
+    "map_replicates": Metric("structure", "mAP of replicates", TREATMENTS, HIGHER, dimensions=PROFILED),
+    "map_moas": Metric("structure", "mAP of MoAs", TREATMENTS, HIGHER, dimensions=PROFILED),
+    "map_moas_other_batch": Metric("structure", "mAP of MoAs, other weeks", TREATMENTS, HIGHER, dimensions=PROFILED),
+    "chance_replicates": Metric("structure", "mAP of replicates by chance", TREATMENTS, NEITHER, dimensions=PROFILED),
+    "chance_moas": Metric("structure", "mAP of MoAs by chance", TREATMENTS, NEITHER, dimensions=PROFILED),
+    "chance_moas_other_batch": Metric(
+        "structure", "mAP of MoAs, other weeks by chance", TREATMENTS, NEITHER, dimensions=PROFILED
+    ),
+    "found_replicates": Metric(
+        "structure", "Treatments above chance", TREATMENTS, HIGHER, digits=0, dimensions=PROFILED
+    ),
+    "found_moas": Metric("structure", "MoAs above chance", TREATMENTS, HIGHER, digits=0, dimensions=PROFILED),
+    "found_moas_other_batch": Metric(
+        "structure", "MoAs above chance, other weeks", TREATMENTS, HIGHER, digits=0, dimensions=PROFILED
+    ),
+    "share_batch": Metric("structure", "Variance by week", TREATMENTS, LOWER, dimensions=PROFILED),
+    "share_plate": Metric("structure", "Variance by plate", TREATMENTS, LOWER, dimensions=PROFILED),
+    "share_batch_all": Metric("structure", "Variance of all wells by week", TREATMENTS, NEITHER, dimensions=PROFILED),
+    "share_plate_all": Metric("structure", "Variance of all wells by plate", TREATMENTS, NEITHER, dimensions=PROFILED),
+}
+
+
+def measured(measure: str) -> list[str]:
+    """The metrics that the file of a measure holds."""
+    return [name for name, metric in METRICS.items() if metric.measure == measure and not name.endswith(CHANGE)]
