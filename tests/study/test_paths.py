@@ -31,9 +31,9 @@ def test_a_pattern_of_names_takes_overrides_and_no_other_names(paper):
 def test_a_file_of_a_run_lies_where_the_draw_of_its_dataset_says(paper):
     run = Run("cells_taxol", "dual", "moco", "vgg13", 6)
     there = "cells_taxol+split_seed=6"
-    file = paths.of_run(paper, paths.EMBEDDINGS, run, evaluate="encoder")
+    file = paths.run_file(paper, paths.EMBEDDINGS, run, evaluate="encoder")
     assert file == f"results/paper/runs/{there}/dual/moco/vgg13/seed6/embeddings/encoder.npy"
-    assert paths.of_run(paper, paths.INDEX, run) == f"results/data/{there}/index.parquet"
+    assert paths.run_file(paper, paths.INDEX, run) == f"results/data/{there}/index.parquet"
 
 
 def test_data_are_made_of_downloads_or_of_what_the_user_brings(paper, monkeypatch):

@@ -40,10 +40,10 @@ study = user_errors(Study, config, shipped())
 def ask(function, *names):
     """A function of a rule's wildcards: what `function` says of the study and of the wildcards of these names, of which
     `run` stands for the five that name a run."""
-    return lambda wildcards: user_errors(function, study, *(of_wildcards(wildcards, name) for name in names))
+    return lambda wildcards: user_errors(function, study, *(wildcard_value(wildcards, name) for name in names))
 
 
-def of_wildcards(wildcards, name):
+def wildcard_value(wildcards, name):
     return run_of(wildcards) if name == "run" else getattr(wildcards, name)
 
 
@@ -126,7 +126,7 @@ lpips_weights = ask(paths.lpips_weights)
 
 def path(pattern, run, **more) -> str:
     """The file of a run."""
-    return paths.of_run(study, pattern, run, **more)
+    return paths.run_file(study, pattern, run, **more)
 
 
 # ----------------------------------------------------------------------------------------------------------- profiles

@@ -25,7 +25,7 @@ BY_RUN = "run"
 SMALL = 64  # pixels: up to here `stem: auto` is the papers' stem for small images
 
 # How a dataset is shown to a network: size in pixels; mean and std of values in [0, 1], or `own`.
-SHOWN = ("size", "mean", "std")
+INPUT = ("size", "mean", "std")
 
 
 class Resolver:
@@ -107,7 +107,7 @@ class Resolver:
             raise UserError(
                 f"dataset '{name}' is drawn by the seed of each run; ask for '{name}+split_seed=5', or another"
             )
-        return without(entry, "label", "images", "recipe", "mirrors", *SHOWN)
+        return without(entry, "label", "images", "recipe", "mirrors", *INPUT)
 
     def source(self, name: str) -> Mapping[str, Any]:
         """The dataset or screen that has files to download."""
@@ -131,10 +131,10 @@ class Resolver:
         """The images that are embedded and measured: the `test` split; of treatments `all`, as paper B does it."""
         return "all" if self.entry("datasets", name)["kind"] == "treatments" else "test"
 
-    def shown(self, name: str) -> dict[str, Any]:
+    def network_input(self, name: str) -> dict[str, Any]:
         """How a dataset is shown to a network."""
         entry = self.entry("datasets", name)
-        return {key: entry[key] for key in SHOWN}
+        return {key: entry[key] for key in INPUT}
 
     # ---------------------------------------------------------------------------------------------------------- runs
     @functools.cache  # noqa: B019
@@ -169,10 +169,10 @@ class Resolver:
         method = self._method(run.method, recipe)[0]
         frozen = method["kind"] == FROZEN
         # A frozen encoder sees what it was made for.
-        shown = {key: method[key] for key in SHOWN} if frozen else self.shown(run.dataset)
-        dataset = {"name": run.dataset, **shown, "evaluated": self.evaluated(run.dataset)}
-        check_own(f"run '{run.name}'", dataset)
-        hyperparameters = without(method, "label", "training", *(("backbone", *SHOWN) if frozen else ()))
+        network_input = {key: method[key] for key in INPUT} if frozen else self.network_input(run.dataset)
+        dataset = {"name": run.dataset, **network_input, "evaluated": self.evaluated(run.dataset)}
+        check_colour(f"run '{run.name}'", dataset)
+        hyperparameters = without(method, "label", "training", *(("backbone", *INPUT) if frozen else ()))
         resolved = {
             "name": run.name,
             "scale": self.scale,
@@ -211,7 +211,7 @@ class Resolver:
         return kind + ("_bn" if kind.startswith("vgg") and backbone["batch_norm"] else "")
 
 
-def check_own(where: str, dataset: Mapping[str, Any]) -> None:
+def check_colour(where: str, dataset: Mapping[str, Any]) -> None:
     """Refuse a mean of the data's own with a deviation that is given, and the reverse."""
     if (dataset["mean"] == "own") != (dataset["std"] == "own"):
         raise UserError(f"config: {where}: `mean` and `std` are both `own`, or both numbers")
