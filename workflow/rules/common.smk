@@ -18,7 +18,7 @@ from phenoviews.study.document import shipped
 from phenoviews.study.locks import clear_stale
 from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
 from phenoviews.study.paths import EMBEDDINGS, OVERLAY, QC, RUN, SCREEN, SIMULATION, TRUTH, VIEWS, WEIGHTS
-from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Probing, Resolved
+from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Probing
 
 # Killed at any moment, the workflow goes on at the next call.
 if workflow.is_main_process and not workflow.dryrun:
@@ -142,13 +142,12 @@ def control_of(wildcards) -> str:
 # ----------------------------------------------------------------------------------------------------------- training
 def resolved(wildcards, stage) -> dict:
     """What a stage uses of the resolved run; nothing else makes its rule run again."""
-    run = Resolved.from_dict(user_errors(study.resolve, run_of(wildcards)))
-    return user_errors(stage.of, run).to_dict()
+    return user_errors(stage.of, user_errors(study.resolve, run_of(wildcards))).to_dict()
 
 
 def checkpoint_of(wildcards) -> str:
     trainer = code("phenoviews.training.loop:Trainer", TRAINED_WITH)
-    return paths.checkpoint(study, resolved(wildcards, Pretraining), trainer(wildcards))
+    return user_errors(paths.checkpoint, study, run_of(wildcards), trainer(wildcards))
 
 
 def minutes(wildcards, attempt) -> int:

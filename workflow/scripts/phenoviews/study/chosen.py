@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from phenoviews.study.resolve import Resolver
+from phenoviews.study.resolved import Pipeline
 from phenoviews.study.run import Run
 
 READERS = "phenoviews.data.readers.READERS"
@@ -25,7 +26,7 @@ def kind(study: Resolver, section: str, name: str) -> list[str]:
 
 def method(study: Resolver, run: Run) -> list[str]:
     """The kind of a run's method."""
-    return [study.resolve(run)["method"]["kind"]]
+    return [study.resolve(run).method.kind]
 
 
 def training_operations(study: Resolver, transform: str) -> set[str]:
@@ -35,8 +36,8 @@ def training_operations(study: Resolver, transform: str) -> set[str]:
 
 def probe_operations(study: Resolver, run: Run) -> set[str]:
     """The operations that a classifier is trained with, and those of evaluated images."""
-    return _operations([study.resolve(run)["probe"]["transform"]]) | EVALUATION
+    return _operations([study.resolve(run).probe.transform]) | EVALUATION
 
 
-def _operations(pipelines: Iterable[list[dict[str, object]]]) -> set[str]:
+def _operations(pipelines: Iterable[Pipeline]) -> set[str]:
     return {operation for pipeline in pipelines for step in pipeline for operation in step}

@@ -14,6 +14,7 @@ from typing import Any
 
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
+from phenoviews.study.resolved import Pretraining
 from phenoviews.study.run import Run
 
 DOWNLOAD = "results/downloads/{source}/{file}"
@@ -135,7 +136,7 @@ def embeddings(study: Resolver, run: Run) -> str:
 
 def weights(study: Resolver, run: Run) -> list[str]:
     """The weights that the run's encoder starts from: ImageNet's, a file of the user's, or none."""
-    init = study.resolve(run)["backbone"]["init"]
+    init = study.resolve(run).backbone.init
     imagenet = WEIGHTS.format(weights=study.torchvision_name(run))
     return {"random": [], "imagenet": [imagenet]}.get(init, [users_path(init)])
 
@@ -146,10 +147,11 @@ def lpips_weights(study: Resolver) -> list[str]:
     return {"none": [], "download": [WEIGHTS.format(weights="alexnet")]}.get(chosen, [users_path(chosen)])
 
 
-def checkpoint(study: Resolver, settings: Mapping[str, Any], code: str) -> str:
+def checkpoint(study: Resolver, run: Run, code: str) -> str:
     """Of a training that is not done: outside the declared outputs, which Snakemake deletes when a job fails, and named
-    by the settings and the code of what is trained."""
-    identity = hashlib.sha256(json.dumps([settings, code], sort_keys=True).encode()).hexdigest()[:20]
+    by the run, by what decides its weights and by the code that trains it."""
+    decisive = [run.name, Pretraining.of(study.resolve(run)).decisive(), code]
+    identity = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:20]
     return f"{RESULTS}/checkpoints/{identity}.pt".format(scale=study.scale)
 
 
