@@ -32,9 +32,9 @@ def test_a_pattern_of_names_takes_overrides_and_no_other_names(paper):
 def test_a_file_of_a_run_lies_where_the_draw_of_its_dataset_says(paper):
     run = Run("cells_taxol", "dual", "moco", "vgg13", 6)
     there = "cells_taxol+split_seed=6"
-    file = paths.of_run(paper, paths.EMBEDDINGS, run, evaluate="encoder")
+    file = paths.run_file(paper, paths.EMBEDDINGS, run, evaluate="encoder")
     assert file == f"results/paper/runs/{there}/dual/moco/vgg13/seed6/embeddings/encoder.npy"
-    assert paths.of_run(paper, paths.INDEX, run) == f"results/data/{there}/index.parquet"
+    assert paths.run_file(paper, paths.INDEX, run) == f"results/data/{there}/index.parquet"
 
 
 def test_data_are_made_of_downloads_or_of_what_the_user_brings(paper, monkeypatch):
@@ -135,12 +135,14 @@ def test_the_weights_of_lpips(chosen, files):
 
 
 def test_a_checkpoint_is_named_by_the_training_and_its_code(paper):
-    settings, code = {"lr": 0.1, "seed": 5}, "abc"
-    named = paths.checkpoint(paper, settings, code)
-    assert re.fullmatch(r"results/paper/checkpoints/[0-9a-f]{20}\.pt", named)
-    assert paths.checkpoint(paper, {"seed": 5, "lr": 0.1}, code) == named
-    assert paths.checkpoint(paper, {**settings, "seed": 6}, code) != named
-    assert paths.checkpoint(paper, settings, "abd") != named
+    def named(method="moco", dataset="mnist", code="abc"):
+        return paths.checkpoint(paper, paper.spelled(Run(dataset, "plain", method, "vgg11", 5)), code)
+
+    assert re.fullmatch(r"results/paper/checkpoints/[0-9a-f]{20}\.pt", named())
+    others = [named("moco+lr=0.1"), named(code="abd"), named(dataset="mnist+images=100"), named(dataset="digits")]
+    assert len({named(), *others}) == 5
+    watched = study(recipes={"mnist": {"training": {"checkpoint_minutes": 1}}})
+    assert paths.checkpoint(watched, Run("mnist", "plain", "moco", "vgg11", 5), "abc") == named()
 
 
 def test_people_look_at_a_table_in_markdown_and_at_a_figure_as_a_picture(paper):

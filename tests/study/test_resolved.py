@@ -1,36 +1,36 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 
 import pytest
 import yaml
 
 from phenoviews.errors import UserError
 from phenoviews.study import Run, Study
+from phenoviews.study.document import shipped
 from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Resolved, Training
 
 TRAINED = Run("mnist", "mnist_first", "moco", "vgg11", 5)
-FROZEN = Run("cells_nocodazole", "plain", "imagenet", "vgg16", 5)
+FROZEN = Run("cells_nocodazole+split_seed=5", "plain", "imagenet", "vgg16", 5)
 
 
 @pytest.fixture(scope="module")
-def study(root: Path) -> Study:
-    return Study({**yaml.safe_load((root / "config.yaml").read_text()), "scale": "paper"})
+def study() -> Study:
+    return Study({**shipped(), "scale": "paper"})
 
 
 @pytest.fixture
 def plain(study: Study) -> dict:
-    return study.resolve(TRAINED)
+    return study.resolve(TRAINED).to_dict()
 
 
 @pytest.mark.parametrize("run", [TRAINED, FROZEN])
 def test_a_run_goes_through_plain_data_and_comes_back(study: Study, run: Run):
-    plain = study.resolve(run)
-    typed = Resolved.from_dict(plain)
-    assert typed.to_dict() == plain
-    assert list(typed.to_dict()) == list(plain)
-    assert Resolved.from_dict(yaml.safe_load(yaml.safe_dump(typed.to_dict()))) == typed
+    typed = study.resolve(run)
+    plain = typed.to_dict()
+    assert Resolved.from_dict(plain) == typed
+    assert list(Resolved.from_dict(plain).to_dict()) == list(plain)
+    assert Resolved.from_dict(yaml.safe_load(yaml.safe_dump(plain))) == typed
 
 
 def test_settings_are_attributes(plain: dict):
@@ -70,10 +70,10 @@ def test_a_training_depends_on_the_evaluated_output_only_where_it_keeps_the_best
 
 
 def test_an_encoder_that_is_not_trained_has_no_training(study: Study):
-    frozen = Resolved.from_dict(study.resolve(FROZEN))
+    frozen = study.resolve(FROZEN)
     assert frozen.training is None
     assert "training" not in frozen.to_dict()
-    with pytest.raises(UserError, match=r"cells_nocodazole/plain/imagenet/vgg16/seed5.*imagenet, trains nothing"):
+    with pytest.raises(UserError, match=r"split_seed=5/plain/imagenet/vgg16/seed5.*imagenet, trains nothing"):
         Pretraining.of(frozen)
 
 

@@ -12,6 +12,7 @@ from phenoviews.errors import UserError
 from phenoviews.study import Run, Study
 from phenoviews.study.document import merge, shipped
 from phenoviews.study.plan import HELD_MB
+from phenoviews.study.resolved import Dataset
 
 
 @pytest.fixture(scope="module")
@@ -71,22 +72,22 @@ def test_paper_scale_trains_what_the_paper_trained(paper):
 def test_frozen_encoders_see_what_they_were_made_for(paper):
     vgg16 = run(paper, "cells_taxol", "plain", "imagenet", "vgg16")
     resolved = paper.resolve(vgg16)
-    assert resolved["dataset"]["size"] == 224
-    assert resolved["dataset"]["mean"] == [0.485, 0.456, 0.406]
-    assert (resolved["backbone"]["init"], resolved["backbone"]["batch_norm"]) == ("imagenet", False)
-    assert "training" not in resolved
+    assert resolved.dataset.size == 224
+    assert resolved.dataset.mean == [0.485, 0.456, 0.406]
+    assert (resolved.backbone.init, resolved.backbone.batch_norm) == ("imagenet", False)
+    assert resolved.training is None
     assert paper.torchvision_name(vgg16) == "vgg16"
 
 
 def test_a_weights_file_of_the_users_is_not_replaced_by_imagenets(config):
     study = Study(changed({**config, "scale": "paper"}, "backbones", "vgg16", "init", "weights/mine.pt"))
     vgg16 = run(study, "cells_taxol", "plain", "imagenet", "vgg16")
-    assert study.resolve(vgg16)["backbone"]["init"] == "weights/mine.pt"
+    assert study.resolve(vgg16).backbone.init == "weights/mine.pt"
 
 
 def test_small_images_have_the_small_stem(paper):
     stems = {
-        dataset: paper.resolve(run(paper, dataset, transform, "moco", "resnet18"))["backbone"]["stem"]
+        dataset: paper.resolve(run(paper, dataset, transform, "moco", "resnet18")).backbone.stem
         for dataset, transform in (("mnist", "mnist_first"), ("cells_taxol", "cell_first"))
     }
     assert stems == {"mnist": "small", "cells_taxol": "standard"}
@@ -95,17 +96,14 @@ def test_small_images_have_the_small_stem(paper):
 def test_cells_are_trained_as_in_section_d4(paper):
     dual = run(paper, "cells_nocodazole", "dual", "moco", "vgg13")
     moco = paper.resolve(dual)
-    training = moco["training"]
-    assert (training["epochs"], training["batch_size"], training["optimizer"]) == (400, 128, "adam")
-    assert (training["lr"], training["weight_decay"], training["schedule"]) == (1e-3, 1e-4, "constant")
-    assert (moco["method"]["queue"], moco["method"]["temperature"], moco["method"]["projector"]["out"]) == (
-        1024,
-        0.07,
-        128,
-    )
-    left, centre = moco["transform"]["sets"]
-    assert (left["weight"], centre["weight"]) == (0.4, 1.0)
-    names = [[operation for step in each["views"][0] for operation in step] for each in (left, centre)]
+    training = moco.training
+    assert (training.epochs, training.batch_size, training.optimizer) == (400, 128, "adam")
+    assert (training.lr, training.weight_decay, training.schedule) == (1e-3, 1e-4, "constant")
+    parameters = moco.method.parameters
+    assert (parameters["queue"], parameters["temperature"], parameters["projector"]["out"]) == (1024, 0.07, 128)
+    left, centre = moco.transform.sets
+    assert (left.weight, centre.weight) == (0.4, 1.0)
+    names = [[operation for step in each.views[0] for operation in step] for each in (left, centre)]
     flips = ["random_horizontal_flip", "random_vertical_flip", "normalize"]
     assert names[0] == ["random_rotation", "random_affine", "random_resized_crop", "color_jitter", *flips]
     assert names[1] == ["random_rotation", "center_crop", "color_jitter", *flips]
@@ -122,25 +120,15 @@ def test_figures_need_no_training_of_their_own(paper):
 
 def test_mnist_is_trained_as_in_section_d2(paper):
     moco = paper.resolve(Run("mnist", "mnist_first", "moco", "vgg11", 5))
-    assert {key: moco["training"][key] for key in ("epochs", "batch_size", "optimizer", "lr", "weight_decay")} == {
-        "epochs": 250,
-        "batch_size": 32,
-        "optimizer": "adam",
-        "lr": 1e-3,
-        "weight_decay": 1e-4,
-    }
-    assert (moco["method"]["queue"], moco["method"]["temperature"], moco["method"]["projector"]["out"]) == (
-        1024,
-        0.07,
-        128,
-    )
-    assert moco["backbone"]["width"] == 1.0
+    training = moco.training
+    assert (training.epochs, training.batch_size, training.optimizer) == (250, 32, "adam")
+    assert (training.lr, training.weight_decay) == (1e-3, 1e-4)
+    parameters = moco.method.parameters
+    assert (parameters["queue"], parameters["temperature"], parameters["projector"]["out"]) == (1024, 0.07, 128)
+    assert moco.backbone.width == 1.0
     byol = paper.resolve(Run("mnist", "mnist_second", "byol", "resnet18", 5))
-    assert (byol["training"]["lr"], byol["training"]["weight_decay"], byol["method"]["projector"]["out"]) == (
-        0.01,
-        1e-5,
-        256,
-    )
+    assert (byol.training.lr, byol.training.weight_decay) == (0.01, 1e-5)
+    assert byol.method.parameters["projector"]["out"] == 256
     assert paper.load(Run("mnist", "mnist_first", "moco", "vgg11", 5)).steps == 468_750
 
 
@@ -171,8 +159,8 @@ def test_every_method_is_trained_as_the_recipe_says_unless_the_recipe_says_other
     assert set(ON) == set(paper.config["recipes"])
     for recipe, dataset in ON.items():
         for method in methods:
-            training = paper.resolve(run(paper, dataset, "plain", method, "resnet18"))["training"]
-            resolved = {key: training[key] for key in TRAINED[recipe]}
+            training = paper.resolve(run(paper, dataset, "plain", method, "resnet18")).training
+            resolved = {key: getattr(training, key) for key in TRAINED[recipe]}
             print(f"{recipe:10} {method:10}", *(f"{key}={value}" for key, value in resolved.items()))
             assert resolved == TRAINED[recipe] | OTHERWISE.get((method, recipe), {})
 
@@ -180,8 +168,8 @@ def test_every_method_is_trained_as_the_recipe_says_unless_the_recipe_says_other
 def test_a_method_of_ones_own_is_trained_as_the_recipe_says(config):
     own = {"kind": "simclr", "temperature": 0.5, "projector": {"out": 64}}
     study = Study(changed({**config, "scale": "paper"}, "methods", "mine", own))
-    training = study.resolve(Run("cifar10", "cifar", "mine", "resnet18", 5))["training"]
-    assert {key: training[key] for key in TRAINED["cifar"]} == TRAINED["cifar"]
+    training = study.resolve(Run("cifar10", "cifar", "mine", "resnet18", 5)).training
+    assert {key: getattr(training, key) for key in TRAINED["cifar"]} == TRAINED["cifar"]
 
 
 def test_demo_changes_only_what_its_patch_says(config, demo, paper):
@@ -225,14 +213,19 @@ def test_settings_that_are_not_the_papers_are_named_in_every_panel(config):
 def test_paper_b_is_trained_as_in_its_section_4(paper):
     final = "simclr+epochs=600+temperature=0.5"
     resolved = paper.resolve(run(paper, "treatments", "single_cell+random_grayscale=off", final, "resnet50_imagenet"))
-    training = resolved["training"]
-    assert (training["epochs"], training["batch_size"], training["schedule"]) == (600, 256, "repo")
-    assert (training["optimizer"], training["lr"], training["weight_decay"]) == ("adam", 3e-4, 1e-5)
-    assert resolved["method"]["temperature"] == 0.5
-    assert resolved["method"]["projector"] == {"head": "mlp", "hidden": ["encoder"], "out": 256, "batch_norm": False}
-    assert (resolved["backbone"]["init"], resolved["backbone"]["stem"]) == ("imagenet", "standard")
-    assert resolved["dataset"] == {"name": "treatments", "size": 96, "mean": "own", "std": "own", "evaluated": "all"}
-    operations = [operation for step in resolved["transform"]["sets"][0]["views"][0] for operation in step]
+    training = resolved.training
+    assert (training.epochs, training.batch_size, training.schedule) == (600, 256, "repo")
+    assert (training.optimizer, training.lr, training.weight_decay) == ("adam", 3e-4, 1e-5)
+    assert resolved.method.parameters["temperature"] == 0.5
+    assert resolved.method.parameters["projector"] == {
+        "head": "mlp",
+        "hidden": ["encoder"],
+        "out": 256,
+        "batch_norm": False,
+    }
+    assert (resolved.backbone.init, resolved.backbone.stem) == ("imagenet", "standard")
+    assert resolved.dataset == Dataset(name="treatments", size=96, mean="own", std="own", evaluated="all")
+    operations = [operation for step in resolved.transform.sets[0].views[0] for operation in step]
     geometry = ["random_resized_crop", "random_horizontal_flip", "random_rotate_90"]
     assert operations == [*geometry, "color_jitter", "gaussian_blur", "normalize"]
 
@@ -342,8 +335,8 @@ def test_override_of_training_and_method(paper):
     spelled = run(paper, *names)
     assert spelled.method == "simclr+batch_size=64+temperature=0.05"
     resolved = paper.resolve(spelled)
-    assert (resolved["method"]["temperature"], resolved["training"]["batch_size"]) == (0.05, 64)
-    assert resolved["backbone"]["init"] == "imagenet"
+    assert (resolved.method.parameters["temperature"], resolved.training.batch_size) == (0.05, 64)
+    assert resolved.backbone.init == "imagenet"
 
 
 @pytest.mark.parametrize(
@@ -358,14 +351,14 @@ def test_override_of_training_and_method(paper):
 def test_override_of_a_methods_head(paper, name, spelling, projector):
     run = paper.spelled(Run("cifar10", "cifar", name, "resnet18", 5))
     assert run.method == spelling
-    found = paper.resolve(run)["method"]["projector"]
+    found = paper.resolve(run).method.parameters["projector"]
     assert {key: found[key] for key in projector} == projector
 
 
 def test_override_of_the_schedule(paper):
     run = paper.spelled(Run("cifar10", "cifar", "simclr+schedule=repo+warmup_epochs=0", "resnet18", 5))
-    training = paper.resolve(run)["training"]
-    assert (training["schedule"], training["warmup_epochs"]) == ("repo", 0)
+    training = paper.resolve(run).training
+    assert (training.schedule, training.warmup_epochs) == ("repo", 0)
 
 
 @pytest.mark.parametrize("same", ["cifar+hue=0.1", "cifar+color_jitter.p=0.8", "cifar+hue=1e-1"])

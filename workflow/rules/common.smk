@@ -20,7 +20,7 @@ from phenoviews.study.metrics import measured
 from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
 from phenoviews.study.paths import CLUSTERS, EMBEDDINGS, LPIPS, MEASURE, OVERLAY, POINTS, PROFILES, QC, RUN, SCREEN
 from phenoviews.study.paths import SIMULATION, TRUTH, TSNE, VIEWS, WEIGHTS
-from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Resolved
+from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining
 
 # Killed at any moment, the workflow goes on at the next call.
 if workflow.is_main_process and not workflow.dryrun:
@@ -42,10 +42,10 @@ study = user_errors(Study, config, shipped())
 def ask(function, *names):
     """A function of a rule's wildcards: what `function` says of the study and of the wildcards of these names, of which
     `run` stands for the five that name a run."""
-    return lambda wildcards: user_errors(function, study, *(of_wildcards(wildcards, name) for name in names))
+    return lambda wildcards: user_errors(function, study, *(wildcard_value(wildcards, name) for name in names))
 
 
-def of_wildcards(wildcards, name):
+def wildcard_value(wildcards, name):
     return run_of(wildcards) if name == "run" else getattr(wildcards, name)
 
 
@@ -125,7 +125,7 @@ def evaluated_of(wildcards) -> str:
 def measure_settings(wildcards) -> dict:
     """What config.yaml says of a measure; a probe's settings are the recipe's."""
     if wildcards.measure == "probe":
-        return user_errors(study.resolve, run_of(wildcards))["probe"]
+        return user_errors(study.resolve, run_of(wildcards)).probe.to_dict()
     return study.config["measures"].get(wildcards.measure, {})
 
 
@@ -142,8 +142,7 @@ def control_of(wildcards) -> str:
 # ----------------------------------------------------------------------------------------------------------- training
 def resolved(wildcards, stage) -> dict:
     """What a stage uses of the resolved run; nothing else makes its rule run again."""
-    run = Resolved.from_dict(user_errors(study.resolve, run_of(wildcards)))
-    return user_errors(stage.of, run).to_dict()
+    return user_errors(stage.of, user_errors(study.resolve, run_of(wildcards))).to_dict()
 
 
 def encoder(wildcards) -> dict:
@@ -154,7 +153,7 @@ def encoder(wildcards) -> dict:
 
 def checkpoint_of(wildcards) -> str:
     trainer = code("phenoviews.training.loop:Trainer", TRAINED_WITH)
-    return paths.checkpoint(study, resolved(wildcards, Pretraining), trainer(wildcards))
+    return user_errors(paths.checkpoint, study, run_of(wildcards), trainer(wildcards))
 
 
 def minutes(wildcards, attempt) -> int:

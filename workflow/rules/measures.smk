@@ -165,7 +165,7 @@ rule lpips:
         runtime=60,
         mem_mb=8000,
     params:
-        dataset=lambda wildcards: user_errors(study.shown, wildcards.dataset),
+        dataset=lambda wildcards: user_errors(study.network_input, wildcards.dataset),
         sets=lambda wildcards: user_errors(study.sets, wildcards.transform),
         pair=study.config["measures"]["lpips"]["pair"],
         metrics=measured("lpips"),

@@ -8,7 +8,7 @@ from phenoviews.errors import UserError
 from phenoviews.study import names
 from phenoviews.study.panel import Panel, check_panel
 from phenoviews.study.plan import runs
-from phenoviews.study.resolve import Resolver, check_own
+from phenoviews.study.resolve import Resolver, check_colour
 from phenoviews.study.run import AXES
 from phenoviews.study.schema import nearest
 
@@ -39,7 +39,7 @@ def _check_datasets(study: Resolver) -> None:
                     f"config: datasets.{name}.{key}: unknown {key} '{dataset[key]}'"
                     f"{nearest(dataset[key], study.config[section])}"
                 )
-        check_own(f"datasets.{name}", dataset)
+        check_colour(f"datasets.{name}", dataset)
 
 
 def _check_screens(study: Resolver) -> None:

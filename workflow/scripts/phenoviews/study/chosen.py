@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from phenoviews.study.resolve import Resolver
+from phenoviews.study.resolved import Pipeline
 from phenoviews.study.run import Run
 
 READERS = "phenoviews.data.readers.READERS"
@@ -27,7 +28,7 @@ def kind(study: Resolver, section: str, name: str) -> list[str]:
 
 def method(study: Resolver, run: Run) -> list[str]:
     """The kind of a run's method; nothing of the methods where it is an encoder that nobody trains here."""
-    return [study.resolve(run)["method"]["kind"]] if study.is_trained(run) else []
+    return [study.resolve(run).method.kind] if study.is_trained(run) else []
 
 
 def training_operations(study: Resolver, transform: str) -> set[str]:
@@ -37,8 +38,8 @@ def training_operations(study: Resolver, transform: str) -> set[str]:
 
 def measuring_operations(study: Resolver, run: Run, measure: str) -> set[str]:
     """The operations of evaluated images, and those that a classifier is trained with."""
-    return EVALUATION | (_operations([study.resolve(run)["probe"]["transform"]]) if measure == "probe" else set())
+    return EVALUATION | (_operations([study.resolve(run).probe.transform]) if measure == "probe" else set())
 
 
-def _operations(pipelines: Iterable[list[dict[str, object]]]) -> set[str]:
+def _operations(pipelines: Iterable[Pipeline]) -> set[str]:
     return {operation for pipeline in pipelines for step in pipeline for operation in step}

@@ -14,6 +14,7 @@ from typing import Any
 
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
+from phenoviews.study.resolved import Pretraining
 from phenoviews.study.run import Run
 
 DOWNLOAD = "results/downloads/{source}/{file}"
@@ -63,7 +64,7 @@ def names_of(study: Resolver, section: str, *kinds: str) -> str:
     return rf"({'|'.join(names)})(\+[^/]+)?" if names else "(?!)"
 
 
-def users(file: str | Path) -> str:
+def users_path(file: str | Path) -> str:
     """A path of the user's, as Snakemake looks for it."""
     return str(Path(file).expanduser())
 
@@ -73,7 +74,7 @@ def raw_data(study: Resolver, dataset: str) -> list[str]:
     """The files that a dataset is made of: its downloads, or what the user brings."""
     entry = study.entry("datasets", dataset)
     if "path" in entry:
-        return [users(entry["path"])]
+        return [users_path(entry["path"])]
     return [DOWNLOAD.format(source=dataset, file=file["name"]) for file in entry.get("files", {}).values()]
 
 
@@ -94,7 +95,7 @@ def screen_files(study: Resolver, screen: str) -> dict[str, str]:
     """The files in which it stands which fields a screen has."""
     entry = study.entry("screens", screen)
     if entry["kind"] != "bbbc021":
-        return {key: users(entry[key]) for key in ("path", "platemap") if key in entry}
+        return {key: users_path(entry[key]) for key in ("path", "platemap") if key in entry}
     return {key: DOWNLOAD.format(source=screen, file=file["name"]) for key, file in entry["files"].items()}
 
 
@@ -103,13 +104,13 @@ def pictures(study: Resolver, screen: str, plate: str) -> str:
     entry = study.entry("screens", screen)
     if entry["kind"] == "bbbc021":
         return DOWNLOAD.format(source=screen, file=entry["archive"].format(plate=plate))
-    return users(entry["path"] if entry["kind"] == "pattern" else Path(entry["path"]).parent)
+    return users_path(entry["path"] if entry["kind"] == "pattern" else Path(entry["path"]).parent)
 
 
 def locations(study: Resolver, screen: str) -> list[str]:
     """Centres of cells that the user brings in place of detected ones."""
     entry = study.entry("screens", screen)
-    return [users(entry["locations"])] if "locations" in entry else []
+    return [users_path(entry["locations"])] if "locations" in entry else []
 
 
 def cell_files(study: Resolver, dataset: str) -> dict[str, list[str]]:
@@ -138,7 +139,7 @@ def plate_pictures(study: Resolver, datasets: Iterable[str]) -> list[str]:
 
 
 # ----------------------------------------------------------------------------------------------------------------- runs
-def of_run(study: Resolver, pattern: str, run: Run, **more: object) -> str:
+def run_file(study: Resolver, pattern: str, run: Run, **more: object) -> str:
     """The file of a run."""
     return pattern.format(scale=study.scale, **vars(study.on_disk(run)), **more)
 
@@ -146,7 +147,7 @@ def of_run(study: Resolver, pattern: str, run: Run, **more: object) -> str:
 def embeddings(study: Resolver, run: Run) -> str:
     """The embeddings that are evaluated; an encoder that nobody trained here has no projector."""
     evaluated = study.config["measures"]["evaluate"] if study.is_trained(run) else "encoder"
-    return of_run(study, EMBEDDINGS, run, evaluate=evaluated)
+    return run_file(study, EMBEDDINGS, run, evaluate=evaluated)
 
 
 def networks(study: Resolver, run: Run) -> dict[str, str | list[str]]:
@@ -159,21 +160,22 @@ def networks(study: Resolver, run: Run) -> dict[str, str | list[str]]:
 
 def weights(study: Resolver, run: Run) -> list[str]:
     """The weights that the run's encoder starts from: ImageNet's, a file of the user's, or none."""
-    init = study.resolve(run)["backbone"]["init"]
+    init = study.resolve(run).backbone.init
     imagenet = WEIGHTS.format(weights=study.torchvision_name(run))
-    return {"random": [], "imagenet": [imagenet]}.get(init, [users(init)])
+    return {"random": [], "imagenet": [imagenet]}.get(init, [users_path(init)])
 
 
 def lpips_weights(study: Resolver) -> list[str]:
     """AlexNet's ImageNet weights: what the download said, a file of the user's, or none."""
     chosen = study.config["measures"]["lpips"]["weights"]
-    return {"none": [], "download": [WEIGHTS.format(weights="alexnet")]}.get(chosen, [users(chosen)])
+    return {"none": [], "download": [WEIGHTS.format(weights="alexnet")]}.get(chosen, [users_path(chosen)])
 
 
-def checkpoint(study: Resolver, settings: Mapping[str, Any], code: str) -> str:
+def checkpoint(study: Resolver, run: Run, code: str) -> str:
     """Of a training that is not done: outside the declared outputs, which Snakemake deletes when a job fails, and named
-    by the settings and the code of what is trained."""
-    identity = hashlib.sha256(json.dumps([settings, code], sort_keys=True).encode()).hexdigest()[:20]
+    by the run, by what decides its weights and by the code that trains it."""
+    decisive = [run.name, Pretraining.of(study.resolve(run)).decisive(), code]
+    identity = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:20]
     return f"{RESULTS}/checkpoints/{identity}.pt".format(scale=study.scale)
 
 

@@ -11,6 +11,7 @@ from phenoviews.errors import UserError
 from phenoviews.study import names
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
+from phenoviews.study.resolved import Pretraining
 from phenoviews.study.run import AXES, Run
 
 HELD_MB = 4 * 2**30 / 1e6  # of a split in host memory, at most: `phenoviews.data.pool.HOST`, whose module needs torch
@@ -20,7 +21,7 @@ HELD_MB = 4 * 2**30 / 1e6  # of a split in host memory, at most: `phenoviews.dat
 def runs(study: Resolver, panel: Panel) -> list[Run]:
     """The runs that a panel shows, each once, in the order in which it declares them and under the names that it gives
     them; `Resolver.on_disk` has those of their paths."""
-    found: dict[Run, None] = {}
+    declared: dict[Run, None] = {}
     for grid in grids(panel):
         axes = [[names.stand_in(name, study.config["stand_ins"]) for name in listed(grid[axis])] for axis in AXES]
         # Spelled once per combination, not once per seed.
@@ -28,8 +29,8 @@ def runs(study: Resolver, panel: Panel) -> list[Run]:
             study.spelled(Run(dataset, transform, method, backbone, seed=0))
             for dataset, transform, method, backbone in itertools.product(*axes)
         ]
-        found |= dict.fromkeys(replace(run, seed=seed) for run in spelled for seed in _seeds(study, panel, grid))
-    return list(found)
+        declared |= dict.fromkeys(replace(run, seed=seed) for run in spelled for seed in _seeds(study, panel, grid))
+    return list(declared)
 
 
 def grids(panel: Panel) -> list[Mapping[str, Any]]:
@@ -70,17 +71,17 @@ class Load:
 def load(study: Resolver, run: Run) -> Load:
     """What a training asks for, from its size."""
     resolved, plan = study.resolve(run), study.config["resources"]
-    training, size = resolved["training"], resolved["dataset"]["size"]
-    found = images(study, run.dataset)
-    steps = training["epochs"] * max(training["min_iters_per_epoch"], found // training["batch_size"], 1)
-    sets = len(resolved["transform"]["sets"])
+    training = Pretraining.of(resolved).training
+    count = images(study, run.dataset)
+    steps = training.epochs * max(training.min_iters_per_epoch, count // training.batch_size, 1)
+    sets = len(resolved.transform.sets)
     # Two views; forward and backward are three forwards, a momentum encoder's is a fourth.
-    passes = 2 * sets * (4 if "ema" in resolved["method"] else 3)
-    flop = steps * training["batch_size"] * passes * 2e9 * _gmacs(study, run)
+    passes = 2 * sets * (4 if "ema" in resolved.method.parameters else 3)
+    flop = steps * training.batch_size * passes * 2e9 * _gmacs(study, run)
     seconds = max(flop / (plan["sustained_tflops"] * 1e12), steps * sets * plan["step_ms"] / 1e3)
     # The training images, those evaluated, and their embeddings. Of either split no more than HELD_MB is held: what is
     # larger is read as it is used, and written so, and the file's pages are the kernel's to give back.
-    data_mb = found * 3 * size**2 / 1e6
+    data_mb = count * 3 * resolved.dataset.size**2 / 1e6
     return Load(
         steps=steps,
         pflop=flop / 1e15,
@@ -100,8 +101,8 @@ def images(study: Resolver, dataset: str) -> int:
 def _gmacs(study: Resolver, run: Run) -> float:
     """1e9 multiply-adds of one image's way through the backbone."""
     resolved = study.resolve(run)
-    backbone, size = resolved["backbone"], resolved["dataset"]["size"]
-    gmacs: float = study.entry("backbones", run.backbone)["gmacs"] * backbone["width"] ** 2 * (size / 32) ** 2
+    backbone, size = resolved.backbone, resolved.dataset.size
+    gmacs: float = study.entry("backbones", run.backbone)["gmacs"] * backbone.width**2 * (size / 32) ** 2
     # What the stride of 2 and the pooling of the standard stem save, for every ResNet.
-    saved = 19 if backbone["kind"].startswith("resnet") and backbone["stem"] == "standard" else 1
+    saved = 19 if backbone.kind.startswith("resnet") and backbone.stem == "standard" else 1
     return gmacs / saved

@@ -13,6 +13,7 @@ from typing import Any
 from phenoviews.errors import UserError
 from phenoviews.study import names
 from phenoviews.study.document import merge
+from phenoviews.study.resolved import Backbone, Dataset, Method, Probe, Resolved, Training, Transform, TransformSet
 from phenoviews.study.run import Run
 from phenoviews.study.schema import complete, nearest, part, validate
 
@@ -25,7 +26,7 @@ BY_RUN = "run"
 SMALL = 64  # pixels: up to here `stem: auto` is the papers' stem for small images
 
 # How a dataset is shown to a network: size in pixels; mean and std of values in [0, 1], or `own`.
-SHOWN = ("size", "mean", "std")
+INPUT = ("size", "mean", "std")
 
 
 class Resolver:
@@ -107,7 +108,7 @@ class Resolver:
             raise UserError(
                 f"dataset '{name}' is drawn by the seed of each run; ask for '{name}+split_seed=5', or another"
             )
-        return without(entry, "label", "images", "recipe", "mirrors", *SHOWN)
+        return without(entry, "label", "images", "recipe", "mirrors", *INPUT)
 
     def source(self, name: str) -> Mapping[str, Any]:
         """The dataset or screen that has files to download."""
@@ -131,10 +132,10 @@ class Resolver:
         """The images that are embedded and measured: the `test` split; of treatments `all`, as paper B does it."""
         return "all" if self.entry("datasets", name)["kind"] == "treatments" else "test"
 
-    def shown(self, name: str) -> dict[str, Any]:
+    def network_input(self, name: str) -> dict[str, Any]:
         """How a dataset is shown to a network."""
         entry = self.entry("datasets", name)
-        return {key: entry[key] for key in SHOWN}
+        return {key: entry[key] for key in INPUT}
 
     # ---------------------------------------------------------------------------------------------------------- runs
     @functools.cache  # noqa: B019
@@ -160,58 +161,55 @@ class Resolver:
         return bool(self.base("methods", run.method)["kind"] != FROZEN)
 
     @functools.cache  # noqa: B019
-    def resolve(self, run: Run) -> dict[str, Any]:
-        """Everything that a training is given, as plain data: dataset, transform, method, training, backbone, probe,
-        seed. Of an encoder that is not trained here it has no training."""
+    def resolve(self, run: Run) -> Resolved:
+        """Every setting that decides a run. Of an encoder that is not trained here there is no training."""
         if (there := self.on_disk(self.spelled(run))) != run:
             raise UserError(f"run '{run.name}': its one spelling is '{there.name}'; ask for that")
         recipe = self.entry("datasets", run.dataset)["recipe"]
         method = self._method(run.method, recipe)[0]
         frozen = method["kind"] == FROZEN
         # A frozen encoder sees what it was made for.
-        shown = {key: method[key] for key in SHOWN} if frozen else self.shown(run.dataset)
-        dataset = {"name": run.dataset, **shown, "evaluated": self.evaluated(run.dataset)}
-        check_own(f"run '{run.name}'", dataset)
-        hyperparameters = without(method, "label", "training", *(("backbone", *SHOWN) if frozen else ()))
-        resolved = {
-            "name": run.name,
-            "scale": self.scale,
-            "dataset": dataset,
-            "transform": {"name": run.transform, "sets": self.sets(run.transform)},
-            "method": {"name": run.method, **hyperparameters},
-            "backbone": self._backbone(run.backbone, dataset["size"], method["backbone"] if frozen else {}),
-            "probe": self._probe(recipe),
-            "evaluate": self.config["measures"]["evaluate"],
-            "seed": run.seed,
-        }
-        if frozen:
-            return resolved
-        if method["training"]["keep"] == "best_ami" and dataset["evaluated"] == "all":
+        network_input = {key: method[key] for key in INPUT} if frozen else self.network_input(run.dataset)
+        check_colour(f"run '{run.name}'", network_input)
+        dataset = Dataset(name=run.dataset, **network_input, evaluated=self.evaluated(run.dataset))
+        training = None if frozen else Training(**method["training"])
+        if training and training.keep == "best_ami" and dataset.evaluated == "all":
             raise UserError(f"run '{run.name}': `keep: best_ami` needs a test split, and treatments have none")
-        return {**resolved, "training": method["training"]}
+        elsewhere = ("kind", "label", "training", *(("backbone", *INPUT) if frozen else ()))
+        return Resolved(
+            name=run.name,
+            scale=self.scale,
+            dataset=dataset,
+            transform=Transform(name=run.transform, sets=[TransformSet(**one) for one in self.sets(run.transform)]),
+            method=Method(name=run.method, kind=method["kind"], parameters=without(method, *elsewhere)),
+            backbone=self._backbone(run.backbone, dataset.size, method["backbone"] if frozen else {}),
+            probe=self._probe(recipe),
+            evaluate=self.config["measures"]["evaluate"],
+            seed=run.seed,
+            training=training,
+        )
 
-    def _backbone(self, name: str, size: int, of_method: Mapping[str, Any]) -> dict[str, Any]:
+    def _backbone(self, name: str, size: int, of_method: Mapping[str, Any]) -> Backbone:
         """`of_method`: what a frozen encoder is; but a file of weights that the user names stays."""
         entry = without(self.entry("backbones", name), "label", "gmacs")
         users = {} if entry["init"] == "random" else {"init": entry["init"]}
-        backbone = {"name": name, **entry, **of_method, **users}
+        backbone = {**entry, **of_method, **users}
         stem = ("small" if size <= SMALL else "standard") if backbone["stem"] == "auto" else backbone["stem"]
-        return {**backbone, "stem": stem}
+        return Backbone(**{**backbone, "name": name, "stem": stem})
 
     @functools.cache  # noqa: B019
-    def _probe(self, recipe: str) -> dict[str, Any]:
+    def _probe(self, recipe: str) -> Probe:
         probe = self.config["recipes"][recipe]["probe"]
         (one,) = self.sets(probe["transform"])
-        return {**probe, "transform": one["views"][0]}
+        return Probe(**{**probe, "transform": one["views"][0]})
 
     def torchvision_name(self, run: Run) -> str:
         """What torchvision calls the backbone of a run: `vgg11_bn` for a VGG11 with batch normalisation."""
-        backbone = self.resolve(run)["backbone"]
-        kind: str = backbone["kind"]
-        return kind + ("_bn" if kind.startswith("vgg") and backbone["batch_norm"] else "")
+        backbone = self.resolve(run).backbone
+        return backbone.kind + ("_bn" if backbone.kind.startswith("vgg") and backbone.batch_norm else "")
 
 
-def check_own(where: str, dataset: Mapping[str, Any]) -> None:
+def check_colour(where: str, dataset: Mapping[str, Any]) -> None:
     """Refuse a mean of the data's own with a deviation that is given, and the reverse."""
     if (dataset["mean"] == "own") != (dataset["std"] == "own"):
         raise UserError(f"config: {where}: `mean` and `std` are both `own`, or both numbers")
