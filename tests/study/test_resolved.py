@@ -1,22 +1,23 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 
 import pytest
 import yaml
 
 from phenoviews.errors import UserError
 from phenoviews.study import Run, Study
+from phenoviews.study.code import reached
+from phenoviews.study.document import shipped
 from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Probing, Resolved, Training
 
 TRAINED = Run("mnist", "mnist_first", "moco", "vgg11", 5)
-FROZEN = Run("cells_nocodazole", "plain", "imagenet", "vgg16", 5)
+FROZEN = Run("mnist", "plain", "imagenet", "vgg16", 5)
 
 
 @pytest.fixture(scope="module")
-def study(root: Path) -> Study:
-    return Study({**yaml.safe_load((root / "config.yaml").read_text()), "scale": "paper"})
+def study() -> Study:
+    return Study({**shipped(), "scale": "paper"})
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_an_encoder_that_is_not_trained_has_no_training(study: Study):
     frozen = Resolved.from_dict(study.resolve(FROZEN))
     assert frozen.training is None
     assert "training" not in frozen.to_dict()
-    with pytest.raises(UserError, match=r"cells_nocodazole/plain/imagenet/vgg16/seed5.*imagenet, trains nothing"):
+    with pytest.raises(UserError, match=r"mnist/plain/imagenet/vgg16/seed5.*imagenet, trains nothing"):
         Pretraining.of(frozen)
 
 
@@ -106,3 +107,11 @@ def test_what_decides_the_weights_has_no_names(plain: dict):
     watched = {"checkpoint_minutes", "min_spread"}
     assert decisive["training"].keys() == Training.__dataclass_fields__.keys() - watched
     assert decisive["seed"] == 5
+
+
+def test_a_stages_code_knows_no_section_that_it_is_not_given():
+    """So that a section may join without any training being done again."""
+    module = "phenoviews.study.resolved"
+    assert "Training" in reached("pretrain.py")[module]
+    assert not reached("pretrain.py")[module] & {"Probe", "Probing", "Embedding", "Resolved"}
+    assert not reached("embed_frozen.py")[module] & {"Training", "Method", "Probe"}

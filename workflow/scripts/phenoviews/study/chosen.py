@@ -12,6 +12,9 @@ SCREEN_READERS = "phenoviews.cells.screen.READERS"
 CHOOSERS = "phenoviews.cells.choosers.CHOOSERS"
 OPERATIONS = "phenoviews.views.OPERATIONS"
 METHODS = "phenoviews.methods.METHODS"
+OPTIMIZERS = "phenoviews.training.optim.OPTIMIZERS"
+SCHEDULES = "phenoviews.training.optim.SCHEDULES"
+KEEPERS = "phenoviews.training.loop.KEEPERS"
 FIGURES = "phenoviews.panels.figures.FIGURES"
 
 # The operations of evaluated images, which are resized and normalised, nothing else.
@@ -26,6 +29,21 @@ def kind(study: Resolver, section: str, name: str) -> list[str]:
 def method(study: Resolver, run: Run) -> list[str]:
     """The kind of a run's method."""
     return [study.resolve(run)["method"]["kind"]]
+
+
+def optimizer(study: Resolver, run: Run) -> list[str]:
+    """Of a training."""
+    return [study.resolve(run)["training"]["optimizer"]]
+
+
+def schedule(study: Resolver, run: Run) -> list[str]:
+    """Of a training."""
+    return [study.resolve(run)["training"]["schedule"]]
+
+
+def keeper(study: Resolver, run: Run) -> list[str]:
+    """Which weights a training keeps."""
+    return [study.resolve(run)["training"]["keep"]]
 
 
 def training_operations(study: Resolver, transform: str) -> set[str]:

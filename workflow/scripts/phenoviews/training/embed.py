@@ -48,9 +48,7 @@ def embed_frozen(run: FrozenEmbedding, data: Path, weights: Path | None, out: Pa
     """
     device = claim()
     with settled(device, threads):
-        torch.manual_seed(run.seed)
-        network = embedder(models.build(run.backbone.to_dict(), weights), nn.Identity(), "encoder")
-        network = network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
+        network = load_frozen(run, weights, device)
         if not write_embeddings(network, Images.open(data), run.dataset, out, device):
             raise UserError(f"{weights}: the embeddings that these weights give are not finite; use others")
 
@@ -61,7 +59,7 @@ def write_embeddings(network: nn.Module, images: Images, dataset: Dataset, out: 
     evaluated = pool(images, dataset.evaluated, device)
     found = embedded(network, evaluated, evaluation_view(shown(images, dataset)))
     try:
-        embeddings.save_chunks(out, _fetched(found, len(evaluated)), len(evaluated))
+        embeddings.save_chunks(out, fetched(found, len(evaluated)), len(evaluated))
     except embeddings.NotFinite:
         return False
     return True
@@ -72,7 +70,7 @@ def shown(images: Images, dataset: Dataset) -> Dataset:
     return Dataset.from_dict(pools.shown(images, dataset.to_dict()))
 
 
-def _fetched(batches: Iterator[Tensor], total: int) -> Iterator[np.ndarray]:
+def fetched(batches: Iterator[Tensor], total: int) -> Iterator[np.ndarray]:
     """The batches on the CPU, several joined; a progress bar for `total` rows where it takes long."""
     interval = 0.5 if sys.stderr.isatty() else 30.0
     with tqdm(total=total, desc="embedding", unit="image", delay=5, mininterval=interval) as bar:
@@ -99,6 +97,13 @@ def load(run: Embedding, encoder: Path, projector: Path, device: torch.device) -
             raise UserError(f"{projector}: these weights do not fit the projector of method {run.method.name}; "
                             "train the run again") from error  # fmt: skip
     network = embedder(backbone, head, run.evaluate)
+    return network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
+
+
+def load_frozen(run: FrozenEmbedding, weights: Path | None, device: torch.device) -> nn.Module:
+    """As `load`, an encoder that nobody trained here: see `embed_frozen`."""
+    torch.manual_seed(run.seed)
+    network = embedder(models.build(run.backbone.to_dict(), weights), nn.Identity(), "encoder")
     return network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
