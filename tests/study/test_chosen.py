@@ -19,6 +19,12 @@ def test_kinds_are_those_of_the_entries_under_any_overrides(study):
     assert chosen.method(study, Run("mnist", "plain", "moco+temperature=0.3", "vgg11", 5)) == ["moco"]
 
 
+def test_a_training_chooses_by_its_settings(study):
+    run = Run("cifar10", "cifar", "simclr", "resnet18", 5)
+    assert (chosen.optimizer(study, run), chosen.schedule(study, run)) == (["sgd"], ["cosine"])
+    assert chosen.keeper(study, run) == ["last"]
+
+
 def test_operations_are_those_of_all_sets_and_views_that_are_not_off(study):
     crop = chosen.training_operations(study, "mnist_first+pad=off")
     assert crop == {"random_rotation", "random_crop", "random_invert", "normalize"}

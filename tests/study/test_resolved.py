@@ -7,6 +7,7 @@ import yaml
 
 from phenoviews.errors import UserError
 from phenoviews.study import Run, Study
+from phenoviews.study.code import reached
 from phenoviews.study.document import shipped
 from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Resolved, Training
 
@@ -105,3 +106,11 @@ def test_what_decides_the_weights_has_no_names(plain: dict):
     watched = {"checkpoint_minutes", "min_spread"}
     assert decisive["training"].keys() == Training.__dataclass_fields__.keys() - watched
     assert decisive["seed"] == 5
+
+
+def test_a_stages_code_knows_no_section_that_it_is_not_given():
+    """So that a section may join without any training being done again."""
+    module = "phenoviews.study.resolved"
+    assert "Training" in reached("pretrain.py")[module]
+    assert not reached("pretrain.py")[module] & {"Probe", "Probing", "Embedding", "Resolved"}
+    assert not reached("embed_frozen.py")[module] & {"Training", "Method", "Probe"}

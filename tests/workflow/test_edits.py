@@ -79,9 +79,13 @@ def chosen(record):
     run, dataset = params.get("run", {}), params.get("dataset", {})
     sets = run.get("transform", {}).get("sets", params.get("sets", []))
     steps = [step for one in sets for view in one["views"] for step in view] + run.get("probe", {}).get("transform", [])
+    training = run.get("training", {})
     keys = {
         "phenoviews.views.OPERATIONS": {"normalize", *(operation for step in steps for operation in step)},
         "phenoviews.methods.METHODS": {run["method"]["kind"]} if "method" in run else None,
+        "phenoviews.training.optim.OPTIMIZERS": {training["optimizer"]} if training else None,
+        "phenoviews.training.optim.SCHEDULES": {training["schedule"]} if training else None,
+        "phenoviews.training.loop.KEEPERS": {training["keep"]} if training else None,
         "phenoviews.data.readers.READERS": {dataset["kind"]} if record["rule"] == "data" else None,
         "phenoviews.cells.choosers.CHOOSERS": {dataset["kind"]} if record["rule"] == "cells" else None,
         "phenoviews.cells.screen.READERS": {params["screen"]["kind"]} if record["rule"] == "screen" else None,

@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
 from phenoviews.study import Run, Study, chosen, paths
-from phenoviews.study.chosen import CHOOSERS, EMBEDDED, ENCODED, FIGURES, METHODS, OPERATIONS, READERS, SCREEN_READERS
+from phenoviews.study.chosen import CHOOSERS, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS, OPERATIONS, OPTIMIZERS
+from phenoviews.study.chosen import READERS, SCHEDULES, SCREEN_READERS
 from phenoviews.study.code import code_hash, registered
 from phenoviews.study.document import shipped
 from phenoviews.study.locks import clear_stale
@@ -99,7 +100,13 @@ def evaluation_operations(wildcards):
     return chosen.EVALUATION
 
 
-TRAINED_WITH = {METHODS: method_of, OPERATIONS: transform_operations}
+TRAINED_WITH = {
+    METHODS: method_of,
+    OPERATIONS: transform_operations,
+    OPTIMIZERS: ask(chosen.optimizer, "run"),
+    SCHEDULES: ask(chosen.schedule, "run"),
+    KEEPERS: ask(chosen.keeper, "run"),
+}
 
 # -------------------------------------------------------------------------------------------------------------- files
 ENVIRONMENT = "../../envs/phenoviews.yaml"

@@ -13,6 +13,9 @@ SCREEN_READERS = "phenoviews.cells.screen.READERS"
 CHOOSERS = "phenoviews.cells.choosers.CHOOSERS"
 OPERATIONS = "phenoviews.views.OPERATIONS"
 METHODS = "phenoviews.methods.METHODS"
+OPTIMIZERS = "phenoviews.training.optim.OPTIMIZERS"
+SCHEDULES = "phenoviews.training.optim.SCHEDULES"
+KEEPERS = "phenoviews.training.loop.KEEPERS"
 FIGURES = "phenoviews.panels.figures.FIGURES"
 EMBEDDED = "phenoviews.measures.embedded.EMBEDDED"
 ENCODED = "phenoviews.training.encoded.ENCODED"
@@ -29,6 +32,21 @@ def kind(study: Resolver, section: str, name: str) -> list[str]:
 def method(study: Resolver, run: Run) -> list[str]:
     """The kind of a run's method; nothing of the methods where it is an encoder that nobody trains here."""
     return [study.resolve(run).method.kind] if study.is_trained(run) else []
+
+
+def optimizer(study: Resolver, run: Run) -> list[str]:
+    """Of a training."""
+    return [study.resolve(run)["training"]["optimizer"]]
+
+
+def schedule(study: Resolver, run: Run) -> list[str]:
+    """Of a training."""
+    return [study.resolve(run)["training"]["schedule"]]
+
+
+def keeper(study: Resolver, run: Run) -> list[str]:
+    """Which weights a training keeps."""
+    return [study.resolve(run)["training"]["keep"]]
 
 
 def training_operations(study: Resolver, transform: str) -> set[str]:

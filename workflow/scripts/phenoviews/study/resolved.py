@@ -3,9 +3,11 @@
 A stage names the sections that it uses, and is handed no others: so a setting reruns what depends on it and nothing
 else, and a stage that came to use another section without saying so would not pass the type checker. `to_dict` and
 `from_dict` are the way through Snakemake's parameters and YAML.
+
+A section that joins here is no part of the stages that do not name it, and reruns none of them.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: the types of fields are read, as the classes that they are.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -39,7 +41,8 @@ class Part:
     @classmethod
     def read(cls, key: str, value: Any) -> Any:
         """The value of a key as it stands in a dict → as it stands here."""
-        return value
+        kind = cls.__dataclass_fields__[key].type
+        return kind.from_dict(value) if isinstance(kind, type) and issubclass(kind, Part) else value
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data in the order of the fields. Lists and mappings in it are shared, not copied."""
@@ -150,16 +153,6 @@ class Probe(Part):
     gamma: float
 
 
-SECTIONS: dict[str, type[Part]] = {
-    "dataset": Dataset,
-    "transform": Transform,
-    "method": Method,
-    "training": Training,
-    "backbone": Backbone,
-    "probe": Probe,
-}
-
-
 # --------------------------------------------------------------------------------------------------------------- stages
 @dataclass(frozen=True, kw_only=True)
 class Stage(Part):
@@ -168,13 +161,9 @@ class Stage(Part):
     name: str
 
     @classmethod
-    def of(cls, run: Resolved) -> Self:
+    def of(cls, run: "Resolved") -> Self:
         """What this stage uses of a run."""
         return cls(**{field.name: getattr(run, field.name) for field in fields(cls)})
-
-    @classmethod
-    def read(cls, key: str, value: Any) -> Any:
-        return SECTIONS[key].from_dict(value) if key in SECTIONS else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +180,10 @@ class Resolved(Stage):
     evaluate: str
     seed: int
     training: Training | None = None
+
+    @classmethod
+    def read(cls, key: str, value: Any) -> Any:
+        return Training.from_dict(value) if key == "training" else super().read(key, value)
 
 
 @dataclass(frozen=True, kw_only=True)
