@@ -22,6 +22,8 @@ from phenoviews.panels.comparisons import Claim, Comparison, Values, compare, re
 from phenoviews.panels.records import published
 from phenoviews.panels.table import markdown_row
 from phenoviews.panels.verdicts import CONTRADICTED, REPRODUCED, UNDECIDED
+from phenoviews.study import resources
+from phenoviews.study.panel import Panel
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "power.md"
@@ -67,7 +69,7 @@ def claims(paper: str) -> dict[str, list[Claim]]:
 def means(panel: str) -> Values:
     """The published means of a panel as if they were the values of one seed; scores are from their counts."""
     paper = next(paper for paper in PAPERS if panel.startswith(paper))
-    printed = published(ROOT / f"resources/published/{paper}.csv", panel)
+    printed = published(resources.published(Panel(paper, panel.removeprefix(f"{paper}_"), {})))
     printed = printed[printed["quoted"] == ""].assign(seed=0, reason="not published")
     counted = 100 * printed["correct"] / printed["of"]
     printed["value"] = counted.where(counted.notna(), printed["value"])

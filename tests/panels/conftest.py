@@ -8,9 +8,17 @@ import pandas as pd
 import pytest
 
 from phenoviews import values
+from phenoviews.panels.records import published as as_published
+from phenoviews.study import resources
 from phenoviews.study.metrics import AXES, DIMENSIONS, METRICS
+from phenoviews.study.panel import Panel
 
 NONE = float("nan")
+
+
+def printed(name: str) -> pd.DataFrame:
+    """What a paper printed of a panel, by the panel's name such as `single_cell_table2`."""
+    return as_published(resources.published(Panel(*name.rsplit("_", 1), {})))
 
 
 def run(transform="one", seed=5, method="moco", backbone="vgg11", dataset="digits") -> dict[str, Any]:

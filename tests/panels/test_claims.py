@@ -6,13 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from tests.panels.conftest import record
+from tests.panels.conftest import printed, record
 
 from phenoviews.errors import UserError
-from phenoviews.panels.claims import contributions, evaluate, load, markdown, write
+from phenoviews.panels.claims import contributions, evaluate, markdown, write
 from phenoviews.panels.comparisons import Values, compare, read
-from phenoviews.panels.records import COLUMNS, published
+from phenoviews.panels.records import COLUMNS
 from phenoviews.panels.verdicts import CANNOT, CONTRADICTED, FEW, REPRODUCED, UNDECIDED
+from phenoviews.study import resources
+from phenoviews.study.panel import Panel
 
 PANEL = {"scale": {"name": "demo", "note": "Demo scale."}}
 NAN = float("nan")
@@ -512,11 +514,9 @@ def test_every_claim_can_be_read_and_has_its_own_name(root, paper):
 
 def one_run(root, number: int) -> pd.DataFrame:
     """The claims on a table of paper B, on the paper's own numbers as one run."""
-    printed = published(root / "resources/published/single_cell.csv", f"single_cell_table{number}")
-    records = printed[printed["quoted"] == ""].assign(seed=5, reason=None, source="")
-    return evaluate(
-        load(root / "resources/claims/single_cell.yaml", f"single_cell_table{number}"), records[COLUMNS[:10]]
-    )
+    table = printed(f"single_cell_table{number}")
+    records = table[table["quoted"] == ""].assign(seed=5, reason=None, source="")
+    return evaluate(resources.claims(Panel("single_cell", f"table{number}", {})), records[COLUMNS[:10]])
 
 
 @pytest.mark.parametrize("number", range(1, 8))

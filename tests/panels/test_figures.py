@@ -470,7 +470,7 @@ def test_claims_name_doses_from_the_highest_down(doses):
 
 def test_the_numbers_of_the_figure_are_a_table(doses):
     panel, found = doses
-    view = table.layout(table.long(found, panel, published(None, "")), panel)
+    view = table.layout(table.long(found, panel, published([])), panel)
     assert [head for head, _ in view.heads] == ["0.1 µM", "3 µM"]
     assert [names for names, _ in view.body] == [
         [metric, name]

@@ -4,11 +4,11 @@ import math
 
 import pandas as pd
 import pytest
-from tests.panels.conftest import NONE, as_records, declared, grid, record, run
+from tests.panels.conftest import NONE, as_records, declared, grid, printed, record, run
 
 from phenoviews import values
 from phenoviews.errors import UserError
-from phenoviews.panels.records import changes, chosen, class_names, of_panel, of_run, published, read, titles, why_none
+from phenoviews.panels.records import changes, chosen, class_names, of_panel, of_run, read, titles, why_none
 
 
 @pytest.fixture
@@ -135,9 +135,8 @@ def test_why_a_run_has_no_value():
     assert why_none(found) == ""
 
 
-def test_published_values_of_one_panel(root):
-    file = root / "resources" / "published" / "no_free_lunch.csv"
-    table = published(file, "no_free_lunch_table7").set_index(["method", "backbone"])["value"]
+def test_published_values_of_one_panel():
+    table = printed("no_free_lunch_table7").set_index(["method", "backbone"])["value"]
     expected = {
         ("byol", "vgg11"): 61.3,
         ("byol", "resnet18"): 62.5,
@@ -147,11 +146,11 @@ def test_published_values_of_one_panel(root):
         ("moco", "convnext_tiny"): 58.7,
     }
     assert table.to_dict() == expected
-    one = published(file, "no_free_lunch_table1")
+    one = printed("no_free_lunch_table1")
     assert len(one) == 20
     assert set(one["n_seeds"]) == {5}
-    assert len(published(file, "no_free_lunch_table2")) == 60
-    assert published(file, "no_free_lunch_figure1").empty
+    assert len(printed("no_free_lunch_table2")) == 60
+    assert printed("no_free_lunch_figure1").empty
 
 
 def test_published_numbers_are_those_of_the_transcribed_tables(root, shared_data):
@@ -159,7 +158,7 @@ def test_published_numbers_are_those_of_the_transcribed_tables(root, shared_data
         source = shared_data.parent / "papers" / "published" / f"no-free-lunch.table{number}.csv"
         if not source.is_file():
             pytest.skip(f"no transcribed tables at {source.parent}")
-        ours = published(root / "resources" / "published" / "no_free_lunch.csv", f"no_free_lunch_table{number}")
+        ours = printed(f"no_free_lunch_table{number}")
         assert sorted(ours["value"]) == sorted(pd.read_csv(source)["value"])
         assert not ours.duplicated(["dataset", "transform", "method", "backbone", "metric"]).any()
 
@@ -191,13 +190,13 @@ def test_published_scores_are_those_of_the_transcribed_tables(root, shared_data)
         source = shared_data.parent / "papers" / "published" / f"contrastive-single-cell.table{number}.csv"
         if not source.is_file():
             pytest.skip(f"no transcribed tables at {source.parent}")
-        printed = pd.read_csv(source, dtype=str, keep_default_na=False)
-        printed = printed[printed["value"] != "NA"]
-        ours = published(root / "resources" / "published" / "single_cell.csv", f"single_cell_table{number}")
-        assert len(ours) == len(printed)
+        theirs = pd.read_csv(source, dtype=str, keep_default_na=False)
+        theirs = theirs[theirs["value"] != "NA"]
+        ours = printed(f"single_cell_table{number}")
+        assert len(ours) == len(theirs)
         lines = ours.set_index(["transform", "method", "backbone", "postprocessing", "metric"])
         assert lines.index.is_unique
-        for line in printed.to_dict("records"):
+        for line in theirs.to_dict("records"):
             level = line.get("level")
             names = ["single_cell+random_grayscale=off", "simclr", "resnet50_imagenet"]
             if line.get("factor") == "augmentation_removed":

@@ -6,15 +6,15 @@ import subprocess
 
 import pandas as pd
 import pytest
-from tests.panels.conftest import NONE, as_records, declared, grid, record, run
+from tests.panels.conftest import NONE, as_records, declared, grid, printed, record, run
 
 from phenoviews.errors import UserError
 from phenoviews.panels.records import changes
-from phenoviews.panels.records import published as read_published
+from phenoviews.panels.records import published as as_published
 from phenoviews.panels.table import OPTIONAL, latex, layout, long, markdown, why_missing, write
 from phenoviews.study.metrics import AXES
 
-NOTHING = read_published(None, "")
+NOTHING = as_published([])
 
 
 def of_runs(each: list[dict], metric: str, values) -> pd.DataFrame:
@@ -217,9 +217,7 @@ def table2(datasets=CELLS, frozen="imagenet") -> tuple[dict, pd.DataFrame]:
 
 def test_several_grids_are_one_table_of_the_rows_that_occur(root):
     panel, records = table2()
-    view = layout(
-        long(records, panel, read_published(root / "resources/published/no_free_lunch.csv", panel["name"])), panel
-    )
+    view = layout(long(records, panel, printed(panel["name"])), panel)
     assert [head for head, _ in view.heads] == CELLS
     assert len(view.body) == 20
     names = [row for row, _ in view.body]
@@ -238,9 +236,7 @@ def test_several_grids_are_one_table_of_the_rows_that_occur(root):
 
 def test_what_is_said_of_a_published_value_is_its_footnote(root):
     panel, records = table2()
-    view = layout(
-        long(records, panel, read_published(root / "resources/published/no_free_lunch.csv", panel["name"])), panel
-    )
+    view = layout(long(records, panel, printed(panel["name"])), panel)
     assert view.footnotes == {
         "a": "backbone not printed; inferred from D.4 and figures 6 and 7",
         "b": "backbone as stated in D.4",
@@ -253,7 +249,7 @@ def test_published_values_follow_the_stand_ins_of_every_axis(root):
     used = ["simulated_nocodazole", "simulated_cytochalasin_b", "simulated_taxol"]
     panel, records = table2(used, frozen="untrained")
     panel["scale"]["stand_ins"] = {**dict(zip(CELLS, used, strict=True)), "imagenet": "untrained"}
-    table = long(records, panel, read_published(root / "resources/published/no_free_lunch.csv", panel["name"]))
+    table = long(records, panel, printed(panel["name"]))
     assert table["published"].notna().all()
     assert len(table) == 60
     line = table.set_index(["dataset", "method", "backbone"]).loc[("simulated_taxol", "untrained", "resnet101")]
@@ -308,7 +304,7 @@ def profiles(root, seeds=(5,)) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
         for p in ("none", "whitening", "tvn")
         for m, of in values.items()
     ]
-    known = read_published(root / "resources/published/single_cell.csv", panel["name"])
+    known = printed(panel["name"])
     return panel, as_records(lines), known
 
 

@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
-from tests.panels.conftest import NONE, as_records, declared, grid
+from tests.panels.conftest import NONE, as_records, declared, grid, printed
 
 from phenoviews.errors import UserError
 from phenoviews.panels import numbers
 from phenoviews.panels.figures import treatments as treatments_plot
-from phenoviews.panels.records import published
 from phenoviews.panels.style import COLOURS, SMALL, WIDTH
+from phenoviews.study import resources
+from phenoviews.study.panel import Panel
 
 NOTE = "Demo scale (simulated screen in place of BBBC021, reduced training, 1 seed): not comparable."
 MOAS = [f"mechanism {letter}" for letter in "abcdefghijkl"]
@@ -160,8 +161,7 @@ def test_the_numbers_stand_beside_those_of_the_papers_map(root, treatments, tmp_
     panel = declared(each, "nsc", "nscb", name="single_cell_figure2", title="Final run", rows=["postprocessing"])
     found = as_records(values(same, each[0]))
     files = {key: tmp_path / f"figure2.{key}" for key in ("csv", "md", "tex", "claims")}
-    source = root / "resources" / "published" / "single_cell.csv"
-    numbers.write(panel, found, files, source, None)
+    numbers.write(panel, found, files, resources.published(Panel("single_cell", "figure2", {})), [])
     table = pd.read_csv(files["csv"]).set_index("metric")
     assert table["published_correct"].to_dict() == {"nsc": 99, "nscb": 87}
     np.testing.assert_allclose(table["difference"], 0, atol=1e-4)
@@ -178,9 +178,9 @@ def test_the_numbers_stand_beside_those_of_the_papers_map(root, treatments, tmp_
         "<sup>a</sup> printed as 4 of 103 errors<br><sup>b</sup> printed as 5 of 92 errors" in files["md"].read_text()
     )
     assert "then how many treatments are right" in files["md"].read_text()
-    printed = published(source, "single_cell_table2")
-    printed = printed[(printed["method"] == names[2]) & (printed["postprocessing"] == "whitening")].set_index("metric")
-    assert printed.loc[["nsc", "nscb"], "correct"].tolist() == [99, 87]
+    table2 = printed("single_cell_table2")
+    table2 = table2[(table2["method"] == names[2]) & (table2["postprocessing"] == "whitening")].set_index("metric")
+    assert table2.loc[["nsc", "nscb"], "correct"].tolist() == [99, 87]
 
 
 @pytest.mark.parametrize(("runs", "shown", "rows"), [(5, 3, 5), (5, 1, 2), (9, 3, 9), (2, 2, 2)])

@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
-from phenoviews.study import Run, Study, chosen, paths
+from phenoviews.study import Run, Study, chosen, paths, resources
 from phenoviews.study.chosen import CHOOSERS, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS, OPERATIONS, OPTIMIZERS
 from phenoviews.study.chosen import READERS, SCHEDULES, SCREEN_READERS
 from phenoviews.study.code import code_hash, registered
@@ -184,15 +184,11 @@ def panel_files(papers) -> list[str]:
     return paths.first_look(study, [panel for panel in study.panels.values() if panel.paper in papers])
 
 
-def if_there(file) -> list[str]:
-    """A file that the papers' panels have, and a panel of the user's need not."""
-    return [file] if Path(file).exists() else []
-
-
 def in_report(panel, form) -> dict:
     """Where a panel stands in `snakemake --report`."""
     return {
-        "caption": f"../report/{panel.name}.rst" if if_there(f"workflow/report/{panel.name}.rst") else None,
+        # A panel of the user's need not have one.
+        "caption": f"../report/{panel.name}.rst" if Path(f"workflow/report/{panel.name}.rst").exists() else None,
         "category": panel.paper.replace("_", " ").capitalize(),
         "subcategory": panel.item,
         "labels": {"panel": panel.item, "form": form},
@@ -211,9 +207,9 @@ def number_files(panel) -> dict[str, str]:
     }
 
 
-def published_of(panel) -> list[str]:
-    return if_there(f"resources/published/{panel.paper}.csv") if panel.has_numbers else []
-
-
-def claims_on(panel) -> list[str]:
-    return if_there(f"resources/claims/{panel.paper}.yaml") if panel.has_numbers else []
+def printed(panel) -> dict[str, list]:
+    """What the paper printed of a panel, and the claims on it: parameters, so that a word of them makes no other panel
+    again."""
+    if not panel.has_numbers:
+        return {}
+    return {"published": resources.published(panel), "claims": user_errors(resources.claims, panel)}

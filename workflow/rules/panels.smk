@@ -10,8 +10,6 @@ for panel in study.panels.values():
             input:
                 ancient(paths.plate_pictures(study, [run.dataset for run in study.runs(panel)])),
                 **paths.measures(study, panel, study.runs(panel)),
-                published=published_of(panel),
-                claims=claims_on(panel),
             output:
                 **number_files(panel),
             log:
@@ -20,6 +18,7 @@ for panel in study.panels.values():
             conda:
                 ENVIRONMENT
             params:
+                **printed(panel),
                 panel=user_errors(study.declaration, panel),
                 code=code("table.py"),
             script:
@@ -34,8 +33,6 @@ for panel in study.panels.values():
                 ancient(paths.plate_pictures(study, [run.dataset for run in study.runs(panel)])),
                 **paths.measures(study, panel, study.runs(panel)),
                 **paths.figure_files(study, panel, study.runs(panel)),
-                published=published_of(panel),
-                claims=claims_on(panel),
             output:
                 **number_files(panel),
                 png=report(panel_file(panel, "png"), **in_report(panel, "PNG")),
@@ -46,6 +43,7 @@ for panel in study.panels.values():
             conda:
                 ENVIRONMENT
             params:
+                **printed(panel),
                 panel=user_errors(study.declaration, panel),
                 code=code("figure.py", {FIGURES: lambda wildcards, panel=panel: [panel.declared["plot"]]}),
             script:

@@ -11,5 +11,4 @@ with reported(snakemake.log[0]):
     found = records.of_panel(panel, [snakemake.input[measure] for measure in panel["measures"]])
     save(draw(panel, found, snakemake.input), snakemake.output.png, snakemake.output.pdf)
     if snakemake.output.get("csv"):  # asked for where `Panel.has_numbers`
-        published, claimed = (next(iter(snakemake.input[name]), None) for name in ("published", "claims"))
-        numbers.write(panel, found, snakemake.output, published, claimed)
+        numbers.write(panel, found, snakemake.output, snakemake.params.published, snakemake.params.claims)

@@ -5,6 +5,5 @@ from phenoviews.panels import numbers, records
 
 with reported(snakemake.log[0]):
     panel = snakemake.params.panel
-    published, claimed = (next(iter(snakemake.input[name]), None) for name in ("published", "claims"))
     found = records.of_panel(panel, [snakemake.input[measure] for measure in panel["measures"]])
-    numbers.write(panel, found, snakemake.output, published, claimed)
+    numbers.write(panel, found, snakemake.output, snakemake.params.published, snakemake.params.claims)

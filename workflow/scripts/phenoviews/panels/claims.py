@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import yaml
 
 from phenoviews.errors import UserError
 from phenoviews.files import write_text
@@ -38,11 +37,6 @@ COLUMNS = [
     *("comparison", "cell", "result", "n", "margin", "sd", "low", "high", "p", "p_against", "sign_flip"),
     *("compounds", "moas", "mcnemar", "reason"),
 ]
-
-
-def load(path: str | Path | None, panel: str) -> list[dict[str, Any]]:
-    """The claims on one panel, by its full name; none is fine, and so is no file."""
-    return [] if path is None else yaml.safe_load(Path(path).read_text()).get(panel, [])
 
 
 def evaluate(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,20 +14,20 @@ def write(
     panel: Mapping[str, Any],
     found: pd.DataFrame,
     files: Mapping[str, str],
-    published: str | Path | None,
-    claimed: str | Path | None,
+    published: Sequence[Mapping[str, str]],
+    claimed: Sequence[Mapping[str, Any]],
 ) -> None:
     """Write `files` (csv, md, tex, claims) of a panel.
 
     Args:
         panel: its declaration.
         found: its records: those of its metrics make the table, and claims are judged on all of them.
-        published, claimed: the files of published values and of claims, where there are some.
+        published, claimed: the values that the paper printed and the claims on them, as `study.resources` has them.
     """
-    verdicts = claims.evaluate(claims.load(claimed, panel["name"]), found, panel["scale"]["stand_ins"])
+    verdicts = claims.evaluate(claimed, found, panel["scale"]["stand_ins"])
     claims.write(verdicts, panel, files["claims"])
     table.write(
-        table.long(found, panel, records.published(published, panel["name"])),
+        table.long(found, panel, records.published(published)),
         panel,
         files["csv"],
         files["md"],

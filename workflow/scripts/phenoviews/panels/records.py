@@ -125,29 +125,23 @@ def changes(records: pd.DataFrame, key: str) -> pd.DataFrame:
     return records.assign(metric=records["metric"] + CHANGE, value=value, reason=reason, **uncounted)
 
 
-def published(path: str | Path | None, panel: str) -> pd.DataFrame:
-    """The published values of one panel, by its full name such as `no_free_lunch_table1`; none is fine.
+def published(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
+    """The published values of a panel as numbers.
 
     What the paper quotes from another has the method's name with its group, "Ljosa et al. [24], supervised".
 
-    The file is `resources/published/{paper}.csv`, whose columns are told in `resources/published/README.md`; None for
-    a panel of the user's, of which nothing is published. Any column that is not told there is a dimension.
+    `rows`: as `study.resources.published` gives them, with the columns of `resources/published/README.md`; any other
+    column is a dimension.
     """
     text = ["paper", "panel", *AXES, "metric", "unit", "note", "quoted"]
     number = ["value", "n_seeds", "decimals", "correct", "of"]
-    if path is None:
-        table = pd.DataFrame(columns=text)
-    else:
-        header = pd.read_csv(path, nrows=0).columns
-        words = [name for name in header if name not in number]
-        empty = {key: [""] for key in number}
-        table = pd.read_csv(path, dtype=dict.fromkeys(words, str), keep_default_na=False, na_values=empty)
-        table = table[table["paper"] + "_" + table["panel"] == panel]
+    table = pd.DataFrame(list(rows), columns=None if rows else text, dtype=object)
     table = table.assign(**{key: "" for key in text if key not in table})
-    table = table.assign(**{key: np.nan for key in number if key not in table})
+    table = table.assign(**{key: "" for key in number if key not in table})
     quoted = table["quoted"] != ""
     table.loc[quoted, "method"] += ", " + table.loc[quoted, "quoted"]
-    return table.astype(dict.fromkeys(number, float)).reset_index(drop=True)
+    table[number] = table[number].replace("", np.nan).astype(float)
+    return table.reset_index(drop=True)
 
 
 def titles(panel: Mapping[str, Any]) -> list[str]:

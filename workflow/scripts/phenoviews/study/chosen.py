@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from phenoviews.study.resolve import Resolver
-from phenoviews.study.resolved import Pipeline
+from phenoviews.study.resolved import Pipeline, Pretraining
 from phenoviews.study.run import Run
 
 READERS = "phenoviews.data.readers.READERS"
@@ -36,17 +36,17 @@ def method(study: Resolver, run: Run) -> list[str]:
 
 def optimizer(study: Resolver, run: Run) -> list[str]:
     """Of a training."""
-    return [study.resolve(run)["training"]["optimizer"]]
+    return [Pretraining.of(study.resolve(run)).training.optimizer]
 
 
 def schedule(study: Resolver, run: Run) -> list[str]:
     """Of a training."""
-    return [study.resolve(run)["training"]["schedule"]]
+    return [Pretraining.of(study.resolve(run)).training.schedule]
 
 
 def keeper(study: Resolver, run: Run) -> list[str]:
     """Which weights a training keeps."""
-    return [study.resolve(run)["training"]["keep"]]
+    return [Pretraining.of(study.resolve(run)).training.keep]
 
 
 def training_operations(study: Resolver, transform: str) -> set[str]:

@@ -154,7 +154,7 @@ def networks(study: Resolver, run: Run) -> dict[str, str | list[str]]:
     """What the encoder that is measured is made from: files of a training, or the weights of an encoder that nobody
     trained here."""
     if study.is_trained(run):
-        return {name: of_run(study, f"{RUN}/{name}.pt", run) for name in ("encoder", "projector")}
+        return {name: run_file(study, f"{RUN}/{name}.pt", run) for name in ("encoder", "projector")}
     return {"weights": weights(study, run)}
 
 
@@ -190,7 +190,7 @@ def measures(study: Resolver, panel: Panel, runs: Iterable[Run]) -> dict[str, li
     patterns = {measure: {"clusters": CLUSTERS, "lpips": LPIPS}.get(measure, MEASURE) for measure in panel.measures}
     k = panel.declared.get("clusters")
     return {
-        measure: [of_run(study, pattern, run, measure=measure, k=k) for run in runs]
+        measure: [run_file(study, pattern, run, measure=measure, k=k) for run in runs]
         for measure, pattern in patterns.items()
     }
 
@@ -198,7 +198,7 @@ def measures(study: Resolver, panel: Panel, runs: Iterable[Run]) -> dict[str, li
 def figure_files(study: Resolver, panel: Panel, runs: Iterable[Run]) -> dict[str, list[str]]:
     """What a figure needs besides, one file of each kind per run."""
     patterns, k = FIGURE_FILES[panel.declared["plot"]], panel.declared.get("clusters")
-    return {name: [of_run(study, pattern, run, k=k) for run in runs] for name, pattern in patterns.items()}
+    return {name: [run_file(study, pattern, run, k=k) for run in runs] for name, pattern in patterns.items()}
 
 
 def first_look(study: Resolver, panels: Iterable[Panel]) -> list[str]:
