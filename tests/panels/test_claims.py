@@ -11,10 +11,12 @@ from tests.panels.conftest import printed, record
 from phenoviews.errors import UserError
 from phenoviews.panels.claims import contributions, evaluate, markdown, write
 from phenoviews.panels.comparisons import Values, compare, read
-from phenoviews.panels.records import COLUMNS
 from phenoviews.panels.verdicts import CANNOT, CONTRADICTED, FEW, REPRODUCED, UNDECIDED
 from phenoviews.study import resources
+from phenoviews.study.metrics import AXES
 from phenoviews.study.panel import Panel
+
+COLUMNS = [*AXES, "seed", "postprocessing", "metric", "value", "reason", "source"]
 
 PANEL = {"scale": {"name": "demo", "note": "Demo scale."}}
 NAN = float("nan")
@@ -516,7 +518,7 @@ def one_run(root, number: int) -> pd.DataFrame:
     """The claims on a table of paper B, on the paper's own numbers as one run."""
     table = printed(f"single_cell_table{number}")
     records = table[table["quoted"] == ""].assign(seed=5, reason=None, source="")
-    return evaluate(resources.claims(Panel("single_cell", f"table{number}", {})), records[COLUMNS[:10]])
+    return evaluate(resources.claims(Panel("single_cell", f"table{number}", {})), records[COLUMNS])
 
 
 @pytest.mark.parametrize("number", range(1, 8))

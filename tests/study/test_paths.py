@@ -171,7 +171,7 @@ def test_a_figure_has_what_it_draws_besides(paper):
     assert paths.figure_files(paper, panel, [run]) == {
         "index": ["results/data/cells_nocodazole+split_seed=5/index.parquet"],
         "images": ["results/data/cells_nocodazole+split_seed=5/images.npy"],
-        "points": [paths.of_run(paper, paths.POINTS, run, k=4)],
+        "points": [paths.run_file(paper, paths.POINTS, run, k=4)],
     }
     assert set(paths.FIGURE_FILES) == set(PLOTS)
 

@@ -43,12 +43,17 @@ PANELS = {
     "scores": {
         "title": "Scores",
         "runs": TREATMENTS,
-        "postprocessings": ["none", "tvn"],
+        "where": {"postprocessing": ["none", "tvn"]},
         "metrics": ["nsc", "map_replicates"],
         "rows": ["postprocessing"],
         "columns": ["metric"],
     },
-    "treatments": {"title": "Treatments", "plot": "treatments", "runs": TREATMENTS, "postprocessings": ["none"]},
+    "treatments": {
+        "title": "Treatments",
+        "plot": "treatments",
+        "runs": TREATMENTS,
+        "where": {"postprocessing": ["none"]},
+    },
 }
 
 # Laid over the demo's scale. The screen's one plate is small, and has three compounds.
