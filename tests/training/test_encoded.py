@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from phenoviews.data import Images
 from phenoviews.measures.knn import knn
 from phenoviews.study.metrics import METRICS, measured
 from phenoviews.study.resolved import Embedding, FrozenEmbedding
-from phenoviews.training.embed import embed, embed_frozen
+from phenoviews.training.embed import embed, embed_frozen, load, load_frozen
 from phenoviews.training.encoded import ENCODED, measure
 from phenoviews.values import checked, dimensions
 
@@ -43,7 +44,8 @@ def test_a_measure_has_the_metrics_and_dimensions_that_the_study_tells_whoever_t
     run = (FrozenEmbedding if frozen else Embedding).of(whole)
     out, networks = tmp_path / "embeddings.npy", {"weights": None} if frozen else trained
     (embed_frozen if frozen else embed)(run, digits, **networks, out=out, threads=1)
-    given = (name, run, whole.seed, settings, digits, np.load(out), networks, 1)
+    network = partial(load_frozen if frozen else load, run, *networks.values())
+    given = (name, network, whole.dataset, whole.seed, settings, digits, np.load(out), 1)
     values = measure(*given)
     assert checked(values).equals(values)
     assert set(values["metric"]) == set(measured(name))
@@ -62,7 +64,8 @@ def test_knn_is_of_the_output_that_is_evaluated(
         run = Embedding.of(make_run(evaluate=evaluate, dataset={"evaluated": split}))
         embed(run, digits, **trained, out=tmp_path / "embeddings.npy", threads=1)
         embeddings[split] = np.load(tmp_path / "embeddings.npy")
-    found = measure("knn", run, 5, KNN, digits, embeddings["test"], trained, threads=1)
+    network = partial(load, run, *trained.values())
+    found = measure("knn", network, run.dataset, 5, KNN, digits, embeddings["test"], threads=1)
     images = Images.open(digits)
     expected = knn(embeddings["test"], images.labels("test"), [embeddings["train"]], images.labels("train"))
     assert found.equals(expected)

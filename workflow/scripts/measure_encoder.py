@@ -1,5 +1,6 @@
 """A measure of what an encoder makes of images, whoever trained it; or the reason why there is none."""
 
+from functools import partial
 from pathlib import Path
 
 from phenoviews import values
@@ -7,20 +8,26 @@ from phenoviews.data import embeddings
 from phenoviews.errors import NotMeasured, reported
 from phenoviews.models.imagenet import required
 from phenoviews.study.resolved import Embedding, FrozenEmbedding
+from phenoviews.training.embed import load, load_frozen
 from phenoviews.training.encoded import measure
 
 with reported(snakemake.log[0]):
     try:
         test = embeddings.load(snakemake.input.embeddings)
-        trained = {name: Path(file) for name, file in snakemake.input.items() if name in ("encoder", "projector")}
+        if "encoder" in snakemake.input.keys():  # noqa: SIM118 (without keys() these are the files)
+            run = Embedding.from_dict(snakemake.params.run)
+            network = partial(load, run, Path(snakemake.input.encoder), Path(snakemake.input.projector))
+        else:
+            run = FrozenEmbedding.from_dict(snakemake.params.run)
+            network = partial(load_frozen, run, required(snakemake.input.weights))
         measured = measure(
             snakemake.wildcards.measure,
-            (Embedding if trained else FrozenEmbedding).from_dict(snakemake.params.run),
+            network,
+            run.dataset,
             int(snakemake.wildcards.seed),
             snakemake.params.settings,
             data=Path(snakemake.input.images).parent,
             test=test,
-            networks=trained or {"weights": required(snakemake.input.weights)},
             threads=snakemake.threads,
         )
     except NotMeasured as reason:

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import gzip
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import NoReturn
 
 import requests
 import urllib3
@@ -119,7 +120,7 @@ def _verify(path: Path, file: Mapping[str, str]) -> None:
         raise _MirrorFailed(f"wrong bytes, {what} is {digest} and should be {digits}")
 
 
-def _digest(stream: IO[bytes], name: str) -> str:
+def _digest(stream: io.BufferedIOBase, name: str) -> str:
     digest = hashlib.new(name, usedforsecurity=False)
     while block := stream.read(1 << 20):
         digest.update(block)
@@ -262,7 +263,7 @@ def _download(url: str, part: Path) -> None:
             time.sleep(BACKOFF * 2 ** (failures - 1))
 
 
-def _receive(url: str, part: Path, bar: tqdm) -> None:
+def _receive(url: str, part: Path, bar: tqdm[NoReturn]) -> None:
     """One request. Raises one of TRANSIENT or FINAL, or `_MirrorFailed` for an answer that will not change."""
     start = _size(part)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})

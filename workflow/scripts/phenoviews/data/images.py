@@ -23,7 +23,7 @@ class Images:
     columns `split`, `label`, `class`, `source` and any `Metadata_*`; `classes`, the names in label order."""
 
     folder: Path
-    array: np.ndarray
+    array: np.memmap
     index: pd.DataFrame
     classes: list[str]
 
@@ -61,7 +61,8 @@ class Images:
 
     def labels(self, split: str) -> np.ndarray:
         """Labels (int64) of `split`, in the order of `rows(split)`."""
-        return self.index["label"].to_numpy(np.int64)[self.rows(split)]
+        labels: np.ndarray = self.index["label"].to_numpy(np.int64)[self.rows(split)]
+        return labels
 
 
 def write(images_path: Path, index_path: Path, images: np.ndarray, index: pd.DataFrame) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from PIL import Image
+from tifffile import PHOTOMETRIC
 
 from phenoviews.errors import UserError
 
@@ -55,14 +56,16 @@ def _channels(array: np.ndarray) -> np.ndarray:
 
 
 def _pillow(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as image:
-        if getattr(image, "n_frames", 1) > 1:
-            raise ValueError(f"it has {image.n_frames} frames, not one image")
-        if image.format == "PNG":
-            image.verify()  # checksums, which decoding alone skips
+    with Image.open(io.BytesIO(data)) as opened:
+        frames = getattr(opened, "n_frames", 1)
+        if frames > 1:
+            raise ValueError(f"it has {frames} frames, not one image")
+        if opened.format == "PNG":
+            opened.verify()  # checksums, which decoding alone skips
             if data[24] == 16:  # bit depth; Pillow would cut 16-bit colour to 8 bits
                 return _channels(_deep_png(data))
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data)) as opened:
+        image: Image.Image = opened
         if image.mode == "P":
             image = image.convert("RGBA" if "transparency" in image.info else "RGB")
         elif image.mode == "1":
@@ -78,7 +81,8 @@ def _deep_png(data: bytes) -> np.ndarray:
     from torchvision.io import ImageReadMode, decode_png  # here: 16-bit PNG alone needs them
 
     encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    return decode_png(encoded, mode=ImageReadMode.UNCHANGED).numpy().transpose(1, 2, 0)
+    pixels: np.ndarray = decode_png(encoded, mode=ImageReadMode.UNCHANGED).numpy()
+    return pixels.transpose(1, 2, 0)
 
 
 def _tiff(data: bytes) -> np.ndarray:
@@ -86,13 +90,13 @@ def _tiff(data: bytes) -> np.ndarray:
     with io.BytesIO(data) as stream, tifffile.TiffFile(stream) as tiff:
         if len(tiff.pages) == 0:
             raise ValueError("it has no image")
-        page = tiff.pages[0]
+        page = tiff.pages.first
         for each in tiff.pages:
             ends = [start + size for start, size in zip(each.dataoffsets, each.databytecounts, strict=True)]
             if not ends or max(ends) > len(data):
                 raise ValueError(f"truncated, {len(data)} bytes where its directory says {max(ends, default=0)}")
         plain = page.compression in (1, 8, 32946)  # none or zlib; tifffile needs a further package for others
-        if not plain or page.photometric.name not in ("MINISBLACK", "MINISWHITE", "RGB"):
+        if not plain or page.photometric not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB):
             return _pillow(data)
         # A lone page is the image, whatever the metadata say of a larger set that the file was part of.
         if len(tiff.pages) > 1 and len(tiff.series) > 1:
@@ -106,4 +110,4 @@ def _tiff(data: bytes) -> np.ndarray:
     elif axes not in ("YX", "YXS", "YXC"):
         raise ValueError(f"its axes are {axes} of {array.shape}, neither one grey nor one RGB image")
     array = _channels(array.astype(array.dtype.newbyteorder("=")))
-    return np.iinfo(array.dtype).max - array if page.photometric.name == "MINISWHITE" else array
+    return np.iinfo(array.dtype).max - array if page.photometric == PHOTOMETRIC.MINISWHITE else array

@@ -107,7 +107,7 @@ class Streamed:
         """Read the images (n, H, W, C) at `rows` of the file, those that follow each other in one go."""
         ends = np.flatnonzero(np.diff(rows) != 1) + 1
         for part, first in zip(np.split(pixels, ends), rows[[0, *ends]].tolist(), strict=True):
-            rest, offset = memoryview(part).cast("B"), self.start + first * part[0].nbytes
+            rest, offset = part.data.cast("B"), self.start + first * part[0].nbytes
             while rest:
                 try:
                     count = os.preadv(self.file.fileno(), [rest], offset)
@@ -121,7 +121,7 @@ class Streamed:
 class _Reading:
     """`pixels` (n, H, W, C) of `rows`, whole when `futures` are done."""
 
-    def __init__(self, rows: Tensor, pixels: Tensor, futures: list[Future]):
+    def __init__(self, rows: Tensor, pixels: Tensor, futures: list[Future[None]]):
         self.rows, self.pixels, self.futures = rows, pixels, futures
 
     def result(self) -> Tensor:

@@ -31,8 +31,8 @@ def pairs(found: np.ndarray, truth: np.ndarray, radius: float) -> np.ndarray:
     group = connected_components(links, directed=False)[1][near["i"]]
     order = np.argsort(group, kind="stable")
     ends = np.flatnonzero(np.diff(group[order])) + 1
-    matched = [_assign(near[rows]) for rows in np.split(order, ends)] if len(near) else []
-    matched = np.concatenate([*matched, np.empty((0, 2), np.int64)])
+    groups = [_assign(near[rows]) for rows in np.split(order, ends)] if len(near) else []
+    matched = np.concatenate([*groups, np.empty((0, 2), np.int64)])
     return matched[np.argsort(matched[:, 0])]
 
 
@@ -76,6 +76,4 @@ def of_fields(found: pd.DataFrame, truth: pd.DataFrame, radius: float) -> dict[s
         for table in (found, truth)
     )
     nothing = np.empty((0, 2))
-    return totals(
-        [score(places.get(name, nothing), true.get(name, nothing), radius) for name in sorted({*places, *true})]
-    )
+    return totals([score(places.get(name, nothing), true.get(name, nothing), radius) for name in {*places, *true}])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def signed(images: Tensor, mean: Iterable[float], std: Iterable[float]) -> Tenso
 
 
 def pairs(
-    images: Pool, shown: dict[str, Any], sets: list[dict], pair: str, seed: int, batch: int = 256
+    images: Pool, shown: dict[str, Any], sets: Sequence[Mapping[str, Any]], pair: str, seed: int, batch: int = 256
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of two views of each image, both (n, 3, size, size) in [-1, 1].
 
@@ -118,7 +118,8 @@ def pairs(
         if pair == "original_view":
             first = Transform([{"normalize": {}}], shown["size"], shown["mean"], shown["std"])
         for some in images.batches(batch):
-            yield tuple(signed(view(some, generator), shown["mean"], shown["std"]) for view in (first, second))
+            left, right = (signed(view(some, generator), shown["mean"], shown["std"]) for view in (first, second))
+            yield left, right
 
 
 def _upsampled(images: Tensor, device: str | torch.device) -> Tensor:

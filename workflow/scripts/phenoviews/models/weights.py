@@ -21,7 +21,8 @@ def imagenet_source(name: str) -> dict[str, str]:
     """
     url = get_model_weights(name).IMAGENET1K_V1.url
     file = url.rsplit("/", 1)[-1]
-    return {"url": url, "name": file, "sha256_prefix": re.search(r"-([0-9a-f]{8})\.pth$", file)[1]}
+    (prefix,) = re.findall(r"-([0-9a-f]{8})\.pth$", file)
+    return {"url": url, "name": file, "sha256_prefix": prefix}
 
 
 def load_state(path: str | Path) -> dict[str, Tensor]:

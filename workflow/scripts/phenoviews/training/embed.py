@@ -6,6 +6,7 @@ import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from phenoviews.training.devices import claim, settled
 from phenoviews.views import Transform
 
 BATCH = 256
+Network = TypeVar("Network", bound=nn.Module)
 CHUNK = 16  # batches written at a time: a GPU is waited for once for all of them
 
 
@@ -97,14 +99,14 @@ def load(run: Embedding, encoder: Path, projector: Path, device: torch.device) -
             raise UserError(f"{projector}: these weights do not fit the projector of method {run.method.name}; "
                             "train the run again") from error  # fmt: skip
     network = embedder(backbone, head, run.evaluate)
-    return network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
+    return placed(network, device).requires_grad_(False).eval()
 
 
 def load_frozen(run: FrozenEmbedding, weights: Path | None, device: torch.device) -> nn.Module:
     """As `load`, an encoder that nobody trained here; see `embed_frozen`."""
     torch.manual_seed(run.seed)
     network = embedder(models.build(run.backbone.to_dict(), weights), nn.Identity(), "encoder")
-    return network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
+    return placed(network, device).requires_grad_(False).eval()
 
 
 def embedder(encoder: nn.Module, projector: nn.Module, evaluate: str) -> nn.Module:
@@ -112,6 +114,13 @@ def embedder(encoder: nn.Module, projector: nn.Module, evaluate: str) -> nn.Modu
     if evaluate not in ("encoder", "projector"):
         raise UserError(f"evaluate: {evaluate!r} is neither encoder nor projector")
     return nn.Sequential(encoder, projector) if evaluate == "projector" else nn.Sequential(encoder)
+
+
+def placed(network: Network, device: torch.device) -> Network:
+    """`network` itself, moved to `device`; its convolutions want images whose channels lie last, which is faster."""
+    # torch's own annotations leave memory_format out.
+    there: Network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return there
 
 
 def evaluation_view(dataset: Dataset) -> Transform:

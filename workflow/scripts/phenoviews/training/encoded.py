@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
+from torch import nn
 
 from phenoviews.data.images import Images
-from phenoviews.study.resolved import Embedding, FrozenEmbedding, Probe
+from phenoviews.study.resolved import Dataset, Probe
 from phenoviews.training.devices import claim, settled
-from phenoviews.training.embed import load, load_frozen, shown
+from phenoviews.training.embed import shown
 from phenoviews.training.knn import knn
 from phenoviews.training.probe import probe
 from phenoviews.training.subject import Subject
@@ -32,27 +34,25 @@ ENCODED: dict[str, Measure] = {
 
 def measure(
     name: str,
-    run: Embedding | FrozenEmbedding,
+    load: Callable[[torch.device], nn.Module],
+    dataset: Dataset,
     seed: int,
     settings: Mapping[str, Any],
     data: Path,
     test: npt.NDArray[np.float32],
-    networks: Mapping[str, Path | None],
     threads: int | None = None,
 ) -> pd.DataFrame:
     """The values of a measure.
 
     Args:
         name: a key of `ENCODED`.
-        run: the encoder, trained here or not.
+        load: the encoder, on a device: `embed.load` or `embed.load_frozen` of its run and files.
+        dataset: of the run.
         seed: of the run.
         settings: of the measure.
         data: the folder of the images.
         test: (n, d), the embeddings of the test split.
-        networks: the files of a trained `encoder` and `projector`, or the `weights` of an encoder that nobody trained
-            here.
     """
     images, device = Images.open(data), claim()
     with settled(device, threads):
-        network = (load if isinstance(run, Embedding) else load_frozen)(run, **networks, device=device)
-        return ENCODED[name](Subject(network, images, shown(images, run.dataset), test, seed, device), settings)
+        return ENCODED[name](Subject(load(device), images, shown(images, dataset), test, seed, device), settings)

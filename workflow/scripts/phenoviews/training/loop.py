@@ -25,7 +25,7 @@ from phenoviews.methods.base import Method
 from phenoviews.study.resolved import Dataset, Pipeline, Pretraining
 from phenoviews.training import optim
 from phenoviews.training.devices import autocast_dtype
-from phenoviews.training.embed import embedder, evaluation_view, features, shown
+from phenoviews.training.embed import embedder, evaluation_view, features, placed, shown
 from phenoviews.views import Transform
 
 Pairs = list[tuple[float, Tensor, Tensor]]
@@ -56,7 +56,7 @@ class Trainer:
         torch.manual_seed(run.seed)
         encoder = models.build(run.backbone.to_dict(), weights)
         method = methods.build(run.method.to_dict(), encoder, sets=len(sets), images=len(self.images))
-        self.method = method.to(device=device, memory_format=torch.channels_last).train()
+        self.method = placed(method, device).train()
         self.optimizer = optim.build(method.parameter_groups(), training)
         self.dtype = autocast_dtype(training.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)

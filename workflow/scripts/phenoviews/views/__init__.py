@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,12 +12,16 @@ from torch import Tensor
 
 from phenoviews.errors import UserError
 from phenoviews.views import colour, geometry
+from phenoviews.views.colour import Colour
 from phenoviews.views.draw import canvas_of
 from phenoviews.views.geometry import Drawn, Geometry
 from phenoviews.views.picture import Picture, chunks
 from phenoviews.views.resample import Resampling
 
-OPERATIONS: dict[str, type] = {
+Operation = Colour | Geometry
+Stage = Colour | Resampling
+
+OPERATIONS: dict[str, Callable[..., Operation]] = {
     "random_resized_crop": geometry.RandomResizedCrop,
     "random_crop": geometry.RandomCrop,
     "center_crop": geometry.CenterCrop,
@@ -35,6 +40,8 @@ OPERATIONS: dict[str, type] = {
     "normalize": colour.Normalize,
 }
 
+Declared = Mapping[str, Mapping[str, Any] | None]  # an operation of a pipeline: its name, and its parameters
+
 CHUNK = 2**16  # output pixels per thread that go through a pipeline together: what a processor's cache holds
 
 
@@ -47,7 +54,7 @@ class Transform:
     that size; or, if they come before all geometry, at the images' own.
     """
 
-    def __init__(self, pipeline: list[dict], size: int, mean: Any, std: Any):
+    def __init__(self, pipeline: Sequence[Declared], size: int, mean: Any, std: Any):
         operations = [build(entry, mean, std) for entry in pipeline]
         count = sum(isinstance(operation, colour.Normalize) for operation in operations)
         if count != 1:
@@ -64,7 +71,8 @@ class Transform:
         `generator`, on their device, decides all; nothing waits for the device.
         """
         check(images)
-        return self.apply(images, self.draw(len(images), *images.shape[2:], generator))
+        n, _, height, width = images.shape
+        return self.apply(images, self.draw(n, height, width, generator))
 
     def draw(self, n: int, height: int, width: int, generator: torch.Generator) -> list[Drawn]:
         """The parameters for n images of height × width: for each of `operations` a dict of (n, …) tensors."""
@@ -113,7 +121,7 @@ class Transform:
         return prepared
 
 
-def build(entry: dict, mean: Any, std: Any) -> Any:
+def build(entry: Declared, mean: Any, std: Any) -> Operation:
     """The operation that one entry of a pipeline declares."""
     if not isinstance(entry, dict) or len(entry) != 1:
         raise UserError(f"transform: {entry!r} is not one operation with its parameters; write {{name: {{…}}}}")
@@ -135,33 +143,34 @@ def build(entry: dict, mean: Any, std: Any) -> Any:
         raise UserError(f"transform: {name}: {error}; correct its parameters") from error
 
 
-def stages(operations: tuple, size: int) -> list[tuple[Any, list[int]]]:
+def stages(operations: Sequence[Operation], size: int) -> list[tuple[Stage, list[int]]]:
     """What is done one after the other: resamplings and colour operations, with the indices of the operations in each.
 
     Geometry joins the resampling just before it, unless it fills with zeros what a resize has already ended: the
     resize's edge must be made before it can be turned. Flips and quarter turns join even over colour operations that do
     not mind.
     """
-    groups: list[list[int]] = []
-    resampling: list[int] | None = None  # the one that may still be joined,
+    groups: list[tuple[Colour | list[Geometry], list[int]]] = []
+    open_to: tuple[list[Geometry], list[int]] | None = None  # the resampling that may still be joined,
     adjacent = False  # and whether it is the last of the groups
     for index, operation in enumerate(operations):
-        if not isinstance(operation, Geometry):
-            groups.append([index])
+        if isinstance(operation, Colour):
+            groups.append((operation, [index]))
             adjacent = False
-            resampling = resampling if operation.squares else None
+            open_to = open_to if operation.squares else None
             continue
         joins = adjacent or operation.squares
-        ended = resampling is None or (operation.fills and any(operations[i].resizes for i in resampling))
-        if joins and not ended:
-            resampling.append(index)
-        else:
-            groups.append(resampling := [index])
+        if not joins or open_to is None or (operation.fills and any(member.resizes for member in open_to[0])):
+            open_to = ([], [])
+            groups.append(open_to)
             adjacent = True
-    built = []
-    for group in groups:
-        members = tuple(operations[i] for i in group)
-        built.append((Resampling(members, size) if isinstance(members[0], Geometry) else members[0], group))
+        members, indices = open_to
+        members.append(operation)
+        indices.append(index)
+    built: list[tuple[Stage, list[int]]] = [
+        (members if isinstance(members, Colour) else Resampling(tuple(members), size), indices)
+        for members, indices in groups
+    ]
     if not any(isinstance(stage, Resampling) for stage, _ in built):
         built.insert(0, (Resampling((), size), []))
     return built

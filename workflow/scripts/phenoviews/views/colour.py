@@ -26,8 +26,12 @@ CONTRAST, SATURATION, HUE = 1, 2, 3  # in the drawn order, as torchvision number
 class Colour:
     """An operation that leaves every pixel in its place."""
 
-    random: bool = True
     squares: ClassVar[bool] = True  # the result for a flipped or turned image is the flipped or turned result
+
+    @property
+    def random(self) -> bool:
+        """Whether it depends on what is drawn."""
+        return True
 
     def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         raise NotImplementedError
@@ -71,7 +75,7 @@ class ColorJitter(Colour):
     p: float = 0.8
     hue_p: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, most in (("brightness", MOST), ("contrast", MOST), ("saturation", MOST), ("hue", 0.5)):
             check_number(name, getattr(self, name), 0, most)
         check_number("p", self.p, 0, 1)
@@ -188,7 +192,7 @@ class RandomSolarize(Sometimes):
 
     threshold: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check_number("threshold", self.threshold, 0, 1)
 
@@ -208,7 +212,7 @@ class GaussianBlur(Sometimes):
     kernel_size: int = 3
     sigma: tuple[float, float] = (0.1, 2.0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check_range("sigma", self.sigma, LEAST, MOST)
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
@@ -248,13 +252,16 @@ class RandomErasing(Sometimes):
     scale: tuple[float, float] = (0.02, 0.3)
     ratio: tuple[float, float] = (0.3, 3.3)
     value: float = 0.0
-    random: ClassVar[bool] = True
     squares: ClassVar[bool] = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check_range("scale", self.scale, 0, 1)
         check_range("ratio", self.ratio, LEAST, MOST)
+
+    @property
+    def random(self) -> bool:
+        return True
 
     def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         changed = chance(len(canvas), self.p, generator)
@@ -286,11 +293,14 @@ class Normalize(Colour):
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    random: ClassVar[bool] = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError(f"mean {list(self.mean)}, std {list(self.std)}: needs three each, the second positive")
+
+    @property
+    def random(self) -> bool:
+        return False
 
     def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         return {}

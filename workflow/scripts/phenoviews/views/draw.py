@@ -60,7 +60,7 @@ class Probable:
 
     p: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("p", self.p, 0, 1)
 
     @property

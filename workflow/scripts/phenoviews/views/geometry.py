@@ -37,11 +37,15 @@ class Move(NamedTuple):
 class Geometry:
     """What the resampling needs to know of an operation before anything is drawn."""
 
-    random: bool = True
     resizes: ClassVar[bool] = False  # ends with a resize to the pipeline's size, which repeats the crop's edge
     fills: ClassVar[bool] = False  # zeros outside the canvas before it
     crops: ClassVar[bool] = False  # leaves out some of the canvas before it
     squares: ClassVar[bool] = False  # flips or quarter turns: a square's symmetries, so a resize may as well follow
+
+    @property
+    def random(self) -> bool:
+        """Whether it depends on what is drawn."""
+        return True
 
     @property
     def grows(self) -> tuple[float, float]:
@@ -116,7 +120,7 @@ class Pad(Geometry):
     fraction: tuple[float, float]
     fills: ClassVar[bool] = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_range("fraction", self.fraction, 0, MOST)
 
     @property
@@ -142,11 +146,14 @@ class CenterCrop(Geometry):
     """The middle `fraction` of each side, in whole pixels; draws nothing."""
 
     fraction: float = 0.5
-    random: ClassVar[bool] = False
     crops: ClassVar[bool] = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("fraction", self.fraction, LEAST, 1)
+
+    @property
+    def random(self) -> bool:
+        return False
 
     @property
     def grows(self) -> tuple[float, float]:
@@ -179,7 +186,7 @@ class RandomCrop(Box):
 
     fraction: tuple[float, float]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_range("fraction", self.fraction, LEAST, 1)
 
     @property
@@ -204,7 +211,7 @@ class RandomResizedCrop(Box):
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
     interpolation: str = "bilinear"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_range("scale", self.scale, LEAST, MOST)
         check_range("ratio", self.ratio, LEAST, MOST)
         if self.interpolation not in ("bilinear", "bicubic"):
@@ -233,7 +240,7 @@ class RandomRotation(Geometry):
     fills: ClassVar[bool] = True
     crops: ClassVar[bool] = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("degrees", self.degrees, 0, MOST)
 
     @property
@@ -263,7 +270,7 @@ class RandomAffine(Geometry):
     fills: ClassVar[bool] = True
     crops: ClassVar[bool] = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("degrees", self.degrees, 0, MOST)
         check_range("translate", sorted(self.translate), 0, 1)
         check_number("shear", self.shear, 0, 89)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 @lru_cache(maxsize=256)
-def constant(values: tuple, device: torch.device) -> Tensor:
+def constant(values: tuple[float, ...] | tuple[tuple[float, ...], ...], device: torch.device) -> Tensor:
     """A small float32 tensor that is copied to `device` once."""
     return torch.tensor(values, dtype=torch.float32, device=device)
 

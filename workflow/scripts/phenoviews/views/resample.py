@@ -17,9 +17,10 @@ Where any other chain shrinks the image, the source is smoothed first, as much a
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -37,7 +38,7 @@ class Step(NamedTuple):
     """One operation, or the resize at the end, for n images."""
 
     move: Move | None
-    resizes: bool
+    resize: Tensor | None  # (n, 2) sides, on the canvas before it, of a pixel after it; None: no resize
     squares: bool  # its matrices, if it has some, are of quarter turns
     blank: Tensor | None  # (n, 2) sides of the canvas before it, outside of which it is to see zeros
 
@@ -65,8 +66,8 @@ class Gridded(NamedTuple):
 class Taps(NamedTuple):
     """The pixels of a row (or column) that give each output pixel, and their weights: (n, 1, size, taps)."""
 
-    index: Tensor
-    weight: Tensor
+    pixels: Tensor
+    weights: Tensor
 
 
 class Separable(NamedTuple):
@@ -96,12 +97,16 @@ class Resampling:
         if not steps:
             return Unchanged()
         cubic = any(getattr(operation, "interpolation", None) == "bicubic" for operation in self.operations)
-        one_resize = sum(step.resizes for step in steps) == 1
+        one_resize = sum(step.resize is not None for step in steps) == 1
         least, most = self._shrink(height, width)
         if one_resize and not any(o.fills for o in self.operations) and (cubic or most > 1):
             factors, shift, crossed = uncrossed(chain(steps))
-            sides = zip((width, height), factors.unbind(1), shift.unbind(1), strict=True)
-            return Separable(*(taps(side, self.size, *moved, cubic, most) for side, *moved in sides), cubic, crossed)
+            assert shift is not None  # what resizes has one
+            columns, rows = (
+                taps(side, self.size, scale, centre, cubic, most)
+                for side, scale, centre in zip((width, height), factors.unbind(1), shift.unbind(1), strict=True)
+            )
+            return Separable(columns, rows, cubic, crossed)
         reduced = variance = None
         if most > MILD:
             least = max(1.0, least)
@@ -115,12 +120,14 @@ class Resampling:
         for operation, values in zip(self.operations, drawn, strict=True):
             blank = canvas if operation.fills and not whole else None
             move = operation.back(values, canvas, self.size)
-            steps.append(Step(move, operation.resizes, operation.squares, blank))
+            resize = move.linear if move is not None and operation.resizes else None
+            steps.append(Step(move, resize, operation.squares, blank))
             canvas = operation.after(values, canvas, self.size)
             whole = whole and not operation.crops
             matched = operation.resizes or (matched and operation.grows == (1, 1))
         if not matched:
-            steps.append(Step(Move(canvas / self.size, torch.zeros_like(canvas)), True, False, None))
+            resize = canvas / self.size
+            steps.append(Step(Move(resize, torch.zeros_like(canvas)), resize, False, None))
         return steps
 
     def _shrink(self, height: int, width: int) -> tuple[float, float]:
@@ -139,17 +146,19 @@ class Resampling:
     def apply(self, picture: Picture, plan: Plan) -> None:
         if isinstance(plan, Unchanged):
             return
-        cubic = plan.cubic if isinstance(plan, Separable) else plan.mode == "bicubic"
-        sample = separable if isinstance(plan, Separable) else gridded
-        picture.pixels = sample(picture.work_out(), plan, self.size)
+        images = picture.work_out()
+        if isinstance(plan, Separable):
+            cubic, picture.pixels = plan.cubic, separable(images, plan, self.size)
+        else:
+            cubic, picture.pixels = plan.mode == "bicubic", gridded(images, plan, self.size)
         if cubic:
             picture.pixels.clamp_(0, 1)  # as happens to the 8-bit images of torchvision and PIL
 
 
-def compose(move: Move | None, total: Move | None) -> Move | None:
+def compose(move: Move, total: Move | None) -> Move:
     """First `total`, then `move`."""
-    if move is None or total is None:
-        return total if move is None else move
+    if total is None:
+        return move
     linear, shift = move
     if linear.ndim < total.linear.ndim:
         linear = linear.diag_embed()
@@ -162,12 +171,10 @@ def compose(move: Move | None, total: Move | None) -> Move | None:
     return Move(linear * total.linear if straight else linear @ total.linear, shift)
 
 
-def chain(steps: list[Step]) -> Move | None:
-    """From the output to the source, through all steps."""
-    total = None
-    for step in reversed(steps):
-        total = compose(step.move, total)
-    return total
+def chain(steps: list[Step]) -> Move:
+    """From the output to the source, through all steps, of which one at least moves."""
+    last, *before = (step.move for step in reversed(steps) if step.move is not None)
+    return functools.reduce(lambda total, move: compose(move, total), before, last)
 
 
 def uncrossed(move: Move) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -180,13 +187,8 @@ def uncrossed(move: Move) -> tuple[Tensor, Tensor | None, Tensor | None]:
 
 def covered(steps: list[Step]) -> Tensor:
     """(n,) the length, in source pixels, that anti-aliasing lets a pixel cover: that of the coarsest resize."""
-    pixel = most = None
-    for step in steps:
-        if step.resizes:
-            factor = step.move.linear.prod(1).sqrt()
-            pixel = factor if pixel is None else pixel * factor
-            most = pixel if most is None else torch.maximum(most, pixel)
-    return most
+    factors = [step.resize.prod(1).sqrt() for step in steps if step.resize is not None]
+    return functools.reduce(torch.maximum, itertools.accumulate(factors, torch.mul))
 
 
 def look_back(
@@ -198,21 +200,23 @@ def look_back(
     `crossed` (n,) whether x varies down the image and y across it; from there on `total` collects the moves.
     """
     line = pixel_centres(size, device).expand(n, 2, size)
-    crossed = total = None
+    crossed: Tensor | None = None
+    total: Move | None = None
     blanks = []
     for step in reversed(steps):
-        if step.resizes:
-            inside = ((size - 1 / step.move.linear) / 2)[..., None]  # half a pixel of the crop, in the resized pixels
+        if step.resize is not None:
+            inside = ((size - 1 / step.resize) / 2)[..., None]  # half a pixel of the crop, in the resized pixels
             line = torch.minimum(torch.maximum(line, -inside), inside)
-        if step.move is not None and (step.squares or step.move.linear.ndim == 2) and total is None:
-            factors, shift, crossing = uncrossed(step.move)
-            if crossing is not None:
-                line = torch.where(crossing[:, None, None], line.flip(1), line)
-                crossed = crossing if crossed is None else crossed ^ crossing
-            line = line * factors[..., None]
-            line = line if shift is None else line + shift[..., None]
-        else:
-            total = compose(step.move, total)
+        if step.move is not None:
+            if total is None and (step.squares or step.move.linear.ndim == 2):
+                factors, shift, crossing = uncrossed(step.move)
+                if crossing is not None:
+                    line = torch.where(crossing[:, None, None], line.flip(1), line)
+                    crossed = crossing if crossed is None else crossed ^ crossing
+                line = line * factors[..., None]
+                line = line if shift is None else line + shift[..., None]
+            else:
+                total = compose(step.move, total)
         if step.blank is not None:
             blanks.append(Blank(field(line, crossed, total), ((step.blank + 1) / 2)[..., None, None]))
     units = constant(((2 / width, 2 / height),), device).expand(n, 2)
@@ -271,7 +275,7 @@ def heat(side: int, variance: Tensor) -> Tensor:
     return (basis * torch.exp(variance[:, None, None] * eigenvalues)) @ basis.T
 
 
-@lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=16)
 def cosines(side: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """The eigenvectors (side, side), in columns, of half the Laplacian of a row of pixels, and its eigenvalues."""
     wave = torch.arange(side, device=device, dtype=torch.float64) * (math.pi / side)
@@ -317,7 +321,7 @@ def gather_rows(images: Tensor, taps: Taps) -> Tensor:
     """(n, C, H, W) → (n, C, size, W): weighted sums of whole rows."""
     n, channels, height, width = images.shape
     start = torch.arange(0, n * channels * height, height, device=images.device).view(n, channels, 1, 1)
-    index = (start + taps.index).flatten(0, 2)
-    weight = taps.weight.expand(-1, channels, -1, -1).flatten(0, 2)
+    index = (start + taps.pixels).flatten(0, 2)
+    weight = taps.weights.expand(-1, channels, -1, -1).flatten(0, 2)
     rows = images.reshape(-1, width)
     return F.embedding_bag(index, rows, per_sample_weights=weight, mode="sum").view(n, channels, -1, width)

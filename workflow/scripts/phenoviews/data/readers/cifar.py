@@ -8,7 +8,7 @@ import tarfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,14 @@ import pandas as pd
 from phenoviews.data.images import write
 from phenoviews.errors import UserError
 
-# Where each archive keeps its class names, its batches by split, and under which keys.
-LAYOUTS = {
+
+class _Layout(TypedDict):
+    batches: list[tuple[str, str]]  # member and split
+    classes: dict[str, tuple[str, str]]  # column: the key of its labels in a batch, of their names in the meta
+
+
+# What each archive has, by the member with its class names.
+LAYOUTS: dict[str, _Layout] = {
     "cifar-10-batches-py/batches.meta": {
         "batches": [(f"cifar-10-batches-py/data_batch_{number}", "train") for number in range(1, 6)]
         + [("cifar-10-batches-py/test_batch", "test")],
@@ -35,9 +41,9 @@ LARGEST_MEMBER = 512 << 20  # bytes; the largest official one, CIFAR-100's `trai
 class _Array:
     """Stands in for numpy.ndarray while unpickling: only keeps the state, which `array` checks afterwards."""
 
-    state: tuple = ()
+    state: tuple[Any, ...] = ()
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.state = state
 
     def array(self) -> np.ndarray:
@@ -53,7 +59,7 @@ class _Dtype:
     def __init__(self, code: Any = None, *_: Any) -> None:
         self.code = code
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         """Byte order and alignment mean nothing for bytes."""
 
 
@@ -98,11 +104,11 @@ def read_members(archive: Path) -> dict[str, bytes]:
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
-                if member.name not in NAMED or not member.isreg():
+                if member.name not in NAMED or not member.isreg() or (stream := tar.extractfile(member)) is None:
                     continue
                 if member.size > LARGEST_MEMBER:
                     raise UserError(f"{archive}: member {member.name} has {member.size} bytes; not a CIFAR archive")
-                members[member.name] = tar.extractfile(member).read()
+                members[member.name] = stream.read()
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise UserError(f"{archive}: cannot be read ({error}); delete it and download it again") from error
     return members

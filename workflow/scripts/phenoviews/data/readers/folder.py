@@ -23,6 +23,8 @@ from phenoviews.errors import UserError
 THREADS = min(8, os.cpu_count() or 1)
 BATCH = 256  # images decoded at a time: bounds the memory
 
+Kind = tuple[tuple[int, ...], np.dtype]  # shape and type of an image
+
 
 def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: Path, index: Path) -> None:
     """`path` of the entry is a folder or an .npz file.
@@ -128,8 +130,8 @@ def _uniform(path: Path, files: list[Path]) -> Iterator[np.ndarray]:
     Images of a second kind are only counted: the error at the end tells how many there are of the two most
     frequent kinds and names one of each.
     """
-    kinds: Counter = Counter()
-    example: dict = {}
+    kinds: Counter[Kind] = Counter()
+    example: dict[Kind, Path] = {}
     with (
         tqdm(total=len(files), desc=f"read {path.name}", unit="image", mininterval=1) as bar,
         ThreadPoolExecutor(THREADS) as pool,

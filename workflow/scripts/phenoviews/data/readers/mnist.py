@@ -45,7 +45,8 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: Path, index: Path) -> None:
     """`downloads`: train_images, train_labels, test_images, test_labels. Rows: the training set, then the test set."""
-    pixels, tables = [], []
+    pixels: list[np.ndarray] = []
+    tables = []
     for split in ("train", "test"):
         image_path, label_path = downloads[f"{split}_images"], downloads[f"{split}_labels"]
         part, labels = read_idx(image_path, 3), read_idx(label_path, 1)
