@@ -3,12 +3,14 @@ empty."""
 
 from __future__ import annotations
 
-import json
+import re
 
 import pandas as pd
+import pytest
 import yaml
 
 from phenoviews.data import embeddings
+from phenoviews.errors import NotMeasured
 
 # What lets BYOL collapse: targets that follow at once, a predictor that is only linear, no normalisation.
 COLLAPSING = {
@@ -32,7 +34,7 @@ STUDY = {
                     "method": ["collapsing", "simclr"],
                     "backbone": "vgg11+batch_norm=off",
                 },
-                "metrics": ["ami", "top1"],
+                "metrics": ["ami", "top1", "knn"],
                 "clusters": 10,
                 "rows": ["method"],
                 "columns": ["metric"],
@@ -71,10 +73,13 @@ def test_a_collapse(project):
     for output in ("encoder.pt", "projector.pt"):
         assert (collapsed / output).exists()
     for output in ("encoder.npy", "projector.npy"):
-        assert embeddings.load(collapsed / "embeddings" / output) == (None, reason)
-    for measure in ("clusters-k10", "probe"):
-        assert json.loads((collapsed / "measures" / f"{measure}.json").read_text())["reason"] == reason
-        assert "reason" not in json.loads((finished / "measures" / f"{measure}.json").read_text())
+        with pytest.raises(NotMeasured, match=re.escape(reason)):
+            embeddings.load(collapsed / "embeddings" / output)
+    for measure in ("clusters-k10", "probe", "knn"):
+        empty, full = (pd.read_parquet(run / "measures" / f"{measure}.parquet") for run in (collapsed, finished))
+        assert empty["value"].isna().all()
+        assert set(empty["reason"]) == {reason}
+        assert full["value"].notna().any()
     assert (project.folder / "results/demo/panels/mine/both.md").exists()
     assert not list((project.folder / "results/demo").glob("checkpoints/*"))
     assert project.planned("--configfile", "collapse.yaml", "--", "mine_both") == {}

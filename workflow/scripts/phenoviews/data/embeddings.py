@@ -42,7 +42,7 @@ def _finite(chunk: np.ndarray) -> np.ndarray:
 def load(path: str | Path) -> np.ndarray:
     """Embeddings (n, d). Raises `NotMeasured` with the reason where there are none."""
     try:
-        found = np.load(path, allow_pickle=False)
+        found: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(
             f"{path}: not readable embeddings ({error}); delete the file to have them made again"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ def imagenet_source(name: str) -> dict[str, str]:
     """
     url = get_model_weights(name).IMAGENET1K_V1.url
     file = url.rsplit("/", 1)[-1]
-    return {"url": url, "name": file, "sha256_prefix": re.search(r"-([0-9a-f]{8})\.pth$", file)[1]}
+    return {"url": url, "name": file, "sha256_prefix": Path(file).stem.rsplit("-", 1)[1]}
 
 
 def load_state(path: str | Path) -> dict[str, Tensor]:
