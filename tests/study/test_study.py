@@ -316,6 +316,27 @@ def test_a_run_or_dataset_without_its_draw_is_refused(paper):
         paper.cells("treatments_15")
 
 
+# ----------------------------------------------------------------------------------------------------------- measures
+def test_a_probes_settings_are_the_recipes_and_others_are_the_studys(paper):
+    cifar = Run("cifar10", "cifar", "moco", "resnet18", 5)
+    probe = paper.measure_settings(cifar, "probe")
+    assert (probe["lr"], probe["milestones"]) == (0.1, [60, 80])
+    assert {operation for step in probe["transform"] for operation in step} == {
+        "random_resized_crop",
+        "random_horizontal_flip",
+        "normalize",
+    }
+    assert paper.measure_settings(cifar, "clusters") == paper.config["measures"]["clusters"]
+    assert paper.measure_settings(cifar, "rankme") == {}
+
+
+def test_the_control_is_what_the_screen_calls_it(config):
+    own = {**config["screens"]["simulated"], "control": "vehicle"}
+    study = Study(changed({**config, "scale": "paper"}, "screens", "simulated", own))
+    assert study.control("simulated_treatments") == "vehicle"
+    assert study.control("cells_taxol+split_seed=5") == "DMSO"
+
+
 # -------------------------------------------------------------------------------------------------------------- names
 def test_override_reaches_the_leaf(paper):
     pipeline = paper.sets("cifar+hue=0.25+color_jitter.p=0.5+scale.0=0.2")[0]["views"][0]

@@ -51,7 +51,7 @@ rule screen:
     conda:
         ENVIRONMENT
     params:
-        screen=lambda wildcards: user_errors(study.screen, wildcards.screen),
+        screen=ask(Study.screen, "screen"),
         code=code("screen.py", {SCREEN_READERS: kind_of("screens", "screen")}),
     script:
         "../scripts/screen.py"
@@ -162,7 +162,7 @@ rule cells:
         runtime=lambda wildcards, attempt: 120 * attempt,
         mem_mb=4000,
     params:
-        dataset=lambda wildcards: user_errors(study.cells, wildcards.dataset),
+        dataset=ask(Study.cells, "dataset"),
         code=code("cells.py", {CHOOSERS: kind_of("datasets", "dataset")}),
     script:
         "../scripts/cells.py"

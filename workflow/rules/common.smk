@@ -125,25 +125,10 @@ lpips_weights = ask(paths.lpips_weights)
 
 
 # ----------------------------------------------------------------------------------------------------------- measures
-def evaluated_of(wildcards) -> str:
-    return user_errors(study.evaluated, wildcards.dataset)
-
-
-def measure_settings(wildcards) -> dict:
-    """What config.yaml says of a measure; a probe's settings are the recipe's."""
-    if wildcards.measure == "probe":
-        return user_errors(study.resolve, run_of(wildcards)).probe.to_dict()
-    return study.config["measures"].get(wildcards.measure, {})
-
-
-# ----------------------------------------------------------------------------------------------------------- profiles
+evaluated_of = ask(Study.evaluated, "dataset")
+measure_settings = ask(Study.measure_settings, "run", "measure")
+control_of = ask(Study.control, "dataset")
 STRUCTURE_SETTINGS = ("reg", "coral_reg", "across_wells", "seed")
-
-
-def control_of(wildcards) -> str:
-    """What a dataset's screen calls its negative control."""
-    screen = user_errors(study.entry, "datasets", wildcards.dataset)["screen"]
-    return user_errors(study.entry, "screens", screen)["control"]
 
 
 # ----------------------------------------------------------------------------------------------------------- training

@@ -31,7 +31,7 @@ rule data:
     conda:
         ENVIRONMENT
     params:
-        dataset=lambda wildcards: user_errors(study.data, wildcards.dataset),
+        dataset=ask(Study.data, "dataset"),
         code=code("prepare.py", {READERS: kind_of("datasets", "dataset")}),
     script:
         "../scripts/prepare.py"

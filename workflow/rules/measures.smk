@@ -165,8 +165,8 @@ rule lpips:
         runtime=60,
         mem_mb=8000,
     params:
-        dataset=lambda wildcards: user_errors(study.network_input, wildcards.dataset),
-        sets=lambda wildcards: user_errors(study.sets, wildcards.transform),
+        dataset=ask(Study.network_input, "dataset"),
+        sets=ask(Study.sets, "transform"),
         pair=study.config["measures"]["lpips"]["pair"],
         metrics=measured("lpips"),
         code=code("perceptual.py", {OPERATIONS: transform_operations}),

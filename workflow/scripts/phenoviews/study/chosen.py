@@ -56,7 +56,8 @@ def training_operations(study: Resolver, transform: str) -> set[str]:
 
 def measuring_operations(study: Resolver, run: Run, measure: str) -> set[str]:
     """The operations of evaluated images, and those that a classifier is trained with."""
-    return EVALUATION | (_operations([study.resolve(run).probe.transform]) if measure == "probe" else set())
+    trained = _operations([study.resolve(run).probe.transform]) if measure == "probe" else set()
+    return {*EVALUATION, *trained}
 
 
 def _operations(pipelines: Iterable[Pipeline]) -> set[str]:

@@ -298,9 +298,10 @@ def _defined(statement: ast.stmt) -> list[str]:
 def _written(found: Sequence[ast.stmt], registry: str) -> dict[str, ast.expr]:
     """A registry as it is written down."""
     value = getattr(found[0], "value", None) if len(found) == 1 else None
-    if not isinstance(value, ast.Dict):
+    keys = [key.value for key in value.keys if isinstance(key, ast.Constant)] if isinstance(value, ast.Dict) else []
+    if not isinstance(value, ast.Dict) or len(keys) != len(value.keys):
         raise UnreadableCode(f"{registry} is no dictionary that is written down at once")
-    return {getattr(key, "value", None): entry for key, entry in zip(value.keys, value.values, strict=True)}
+    return {str(key): entry for key, entry in zip(keys, value.values, strict=True)}
 
 
 def _entries(found: list[ast.stmt], keys: Collection[str], registry: str) -> list[ast.AST]:

@@ -36,7 +36,7 @@ class Panel:
 
     paper: str
     item: str
-    declared: dict
+    declared: dict[str, Any]
 
     @property
     def name(self) -> str:

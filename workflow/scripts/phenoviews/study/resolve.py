@@ -137,6 +137,11 @@ class Resolver:
         entry = self.entry("datasets", name)
         return {key: entry[key] for key in INPUT}
 
+    def control(self, name: str) -> str:
+        """What a dataset's screen calls its negative control."""
+        control: str = self.entry("screens", self.entry("datasets", name)["screen"])["control"]
+        return control
+
     # ---------------------------------------------------------------------------------------------------------- runs
     @functools.cache  # noqa: B019
     def spelled(self, run: Run) -> Run:
@@ -202,6 +207,11 @@ class Resolver:
         probe = self.config["recipes"][recipe]["probe"]
         (one,) = self.sets(probe["transform"])
         return Probe(**{**probe, "transform": one["views"][0]})
+
+    def measure_settings(self, run: Run, measure: str) -> dict[str, Any]:
+        """What config.yaml says of a measure; a probe's settings are those of the recipe."""
+        settings: dict[str, Any] = self.config["measures"].get(measure, {})
+        return self.resolve(run).probe.to_dict() if measure == "probe" else settings
 
     def torchvision_name(self, run: Run) -> str:
         """What torchvision calls the backbone of a run: `vgg11_bn` for a VGG11 with batch normalisation."""
