@@ -19,7 +19,7 @@ from phenoviews.data.images import Images
 from phenoviews.data.pool import Pool, pool
 from phenoviews.errors import UserError
 from phenoviews.study.resolved import Dataset, Embedding, FrozenEmbedding
-from phenoviews.training.devices import claim, settled
+from phenoviews.training.devices import claim, memory_format, settled
 from phenoviews.views import Transform
 
 BATCH = 256
@@ -49,8 +49,7 @@ def embed_frozen(run: FrozenEmbedding, data: Path, weights: Path | None, out: Pa
     device = claim()
     with settled(device, threads):
         torch.manual_seed(run.seed)
-        network = embedder(models.build(run.backbone.to_dict(), weights), nn.Identity(), "encoder")
-        network = network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
+        network = _frozen(embedder(models.build(run.backbone.to_dict(), weights), nn.Identity(), "encoder"), device)
         if not write_embeddings(network, Images.open(data), run.dataset, out, device):
             raise UserError(f"{weights}: the embeddings that these weights give are not finite; use others")
 
@@ -98,8 +97,11 @@ def load(run: Embedding, encoder: Path, projector: Path, device: torch.device) -
         except RuntimeError as error:
             raise UserError(f"{projector}: these weights do not fit the projector of method {run.method.name}; "
                             "train the run again") from error  # fmt: skip
-    network = embedder(backbone, head, run.evaluate)
-    return network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
+    return _frozen(embedder(backbone, head, run.evaluate), device)
+
+
+def _frozen(network: nn.Module, device: torch.device) -> nn.Module:
+    return network.to(device=device, memory_format=memory_format(network, device)).requires_grad_(False).eval()
 
 
 def embedder(encoder: nn.Module, projector: nn.Module, evaluate: str) -> nn.Module:
@@ -130,5 +132,6 @@ def embedded(
     `generator`: on that device, for a random transform.
     """
     generator = generator or torch.Generator(images.device)
+    layout = memory_format(network, images.device)
     for batch in images.batches(BATCH):
-        yield network(transform(batch, generator).contiguous(memory_format=torch.channels_last)).float()
+        yield network(transform(batch, generator).contiguous(memory_format=layout)).float()
