@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from phenoviews import models
 from phenoviews.data import Images, write
 from phenoviews.study.resolved import Pretraining
-from phenoviews.training.devices import autocast_dtype, claim, describe, settled
+from phenoviews.training.devices import autocast_dtype, claim, describe, memory_format, name_of, settled
 from phenoviews.training.history import History
 from phenoviews.training.loop import Trainer
 
@@ -184,17 +184,18 @@ class Lightly:
         head = method["projector"]
         self.device, self.dtype = device, autocast_dtype(training.precision, device)
         backbone = models.build(run.backbone.to_dict())
+        self.layout = memory_format(backbone, device)
         sizes = (backbone.dim, head["hidden"][0], head["out"])
         bank = 0
         self.slow = None
         if run.method.kind == "moco":
             bank = (method["queue"], head["out"])
             self.online = nn.Sequential(backbone, MoCoProjectionHead(*sizes))
-            self.slow = copy.deepcopy(self.online).to(device, memory_format=torch.channels_last)
+            self.slow = copy.deepcopy(self.online).to(device, memory_format=self.layout)
             deactivate_requires_grad(self.slow)
         else:
             self.online = nn.Sequential(backbone, SimCLRProjectionHead(*sizes, batch_norm=False))
-        self.online.to(device, memory_format=torch.channels_last)
+        self.online.to(device, memory_format=self.layout)
         self.loss = NTXentLoss(method["temperature"], memory_bank_size=bank).to(device)
         kinds = {"sgd": lambda p: torch.optim.SGD(p, training.lr, 0.9, weight_decay=1e-4),
                  "adam": lambda p: torch.optim.Adam(p, training.lr, weight_decay=1e-4)}  # fmt: skip
@@ -213,7 +214,7 @@ class Lightly:
             yield from self.loader
 
     def step(self, views: list[Tensor]) -> None:
-        first, second = (v.to(self.device, non_blocking=True, memory_format=torch.channels_last) for v in views[:2])
+        first, second = (v.to(self.device, non_blocking=True, memory_format=self.layout) for v in views[:2])
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
             if self.slow is None:
                 loss = self.loss(self.online(first), self.online(second))
@@ -288,7 +289,7 @@ def measure(arguments: argparse.Namespace, device: torch.device, folder: Path) -
         "method": run.method.kind,
         "batch": trainer.batch,
         "size": preset["size"],
-        "precision": str(trainer.dtype or torch.float32).removeprefix("torch."),
+        "precision": name_of(trainer.dtype),
         "torch": str(torch.__version__),
         "clock": arguments.clock,
         "rounds": arguments.rounds,

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from phenoviews.errors import UserError
 from phenoviews.training import devices
@@ -118,12 +122,51 @@ def test_precision(monkeypatch: pytest.MonkeyPatch):
         devices.autocast_dtype("fp16", cpu)
     with pytest.raises(UserError, match="'half' is none of auto, bf16, fp16, fp32"):
         devices.autocast_dtype("half", cpu)
-    for amx, dtype in ((True, torch.bfloat16), (False, None)):
-        monkeypatch.setattr(devices, "_has_amx", lambda amx=amx: amx)
-        assert devices.autocast_dtype("auto", cpu) == dtype
     for capability, dtype in (((8, 0), torch.bfloat16), ((7, 5), None)):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
         assert devices.autocast_dtype("auto", gpu) == dtype
+
+
+def test_auto_on_a_cpu_is_bfloat16_where_it_multiplies_in_it_and_is_allowed_to(root: Path):
+    """In processes of their own: oneDNN reads its variable once."""
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    able = bool(flags & {"avx512_bf16", "amx_bf16"})
+    expected = {
+        "": able,
+        "AVX2": False,
+        "AVX512_CORE": False,
+        "avx512_core_vnni": False,  # oneDNN reads both cases
+        "AVX512_CORE_BF16": able,
+        "AVX512_CORE_AMX": able,
+    }
+    code = "import torch; from phenoviews.training.devices import *; print(autocast_dtype('auto', torch.device('cpu')))"
+    started = {}
+    for limit in expected:
+        environment = {key: value for key, value in os.environ.items() if not key.endswith("_MAX_CPU_ISA")}
+        environment |= {"PYTHONPATH": str(root / "workflow/scripts")} | ({"ONEDNN_MAX_CPU_ISA": limit} if limit else {})
+        started[limit] = subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
+        )
+    found = {limit: process.communicate()[0].strip() for limit, process in started.items()}
+    assert found == {limit: "torch.bfloat16" if yes else "None" for limit, yes in expected.items()}
+
+
+@pytest.mark.parametrize(
+    ("layer", "dangerous"),
+    [
+        (nn.Conv2d(8, 16, 1, stride=2), True),
+        (nn.Conv2d(15, 16, 1, stride=(1, 2)), True),
+        (nn.Conv2d(16, 16, 1, stride=2), False),
+        (nn.Conv2d(8, 16, 1), False),
+        (nn.Conv2d(8, 16, 3, stride=2), False),
+        (nn.Linear(8, 16), False),
+    ],
+)
+def test_layout(layer: nn.Module, dangerous: bool):
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(layer))
+    expected = torch.contiguous_format if dangerous else torch.channels_last
+    assert devices.memory_format(network, torch.device("cpu")) == expected
+    assert devices.memory_format(network, torch.device("cuda", 0)) == torch.channels_last
 
 
 def test_global_switches_are_put_back():

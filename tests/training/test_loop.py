@@ -74,3 +74,26 @@ def test_a_state_taken_at_any_step_continues_bit_by_bit(
     resumed.load_state_dict(copy.deepcopy(stopped.state_dict()))
     assert [resumed.advance() for _ in range(3)] == expected[2:]
     assert same(straight.method.state_dict(), resumed.method.state_dict())
+
+
+def test_it_stays_in_the_precision_that_it_began_in(make_run: Callable, digits: Path):
+    """As where `auto` begins on one kind of node and goes on on another."""
+    began = trainer_of(make_run(training={"precision": "bf16"}), digits)
+    began.advance()
+    elsewhere = trainer_of(make_run(training={"precision": "fp32"}), digits)
+    elsewhere.load_state_dict(began.state_dict())
+    assert torch.equal(began.advance(), elsewhere.advance())
+    alone = trainer_of(make_run(training={"precision": "fp32"}), digits)
+    alone.advance()
+    assert not torch.equal(began.advance(), alone.advance())
+
+
+@pytest.mark.parametrize(("width", "layout"), [(0.125, torch.contiguous_format), (0.25, torch.channels_last)])
+def test_weights_and_views_lie_in_the_layout_that_is_safe_for_the_backbone(
+    make_run: Callable, digits: Path, width: float, layout: torch.memory_format
+):
+    trainer = trainer_of(make_run(backbone={"kind": "resnet18", "width": width}), digits)
+    [(_, *views)] = trainer.views(torch.arange(4))
+    assert all(view.is_contiguous(memory_format=layout) for view in views)
+    strided = trainer.method.encoder.layer2[0].downsample[0].weight
+    assert strided.is_contiguous(memory_format=layout)

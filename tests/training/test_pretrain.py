@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from phenoviews.data import Images, embeddings, pool
 from phenoviews.errors import NotMeasured, UserError
 from phenoviews.study.resolved import Embedding, Pretraining, Resolved
 from phenoviews.training import embed as embedding
+from phenoviews.training.devices import autocast_dtype
 from phenoviews.training.embed import embed
 from phenoviews.training.loop import Trainer
 from phenoviews.training.pretrain import pretrain
@@ -71,6 +73,41 @@ def test_outputs(train: Callable, make_run: Callable, outputs: dict[str, Path], 
     assert summary["data"]["images"] == 450
     assert summary["threads"] == 1
     assert summary["versions"]["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize(("precision", "name"), [("bf16", "bfloat16"), ("fp32", "float32")])
+def test_the_precision_is_recorded(
+    train: Callable, make_run: Callable, outputs: dict[str, Path], precision: str, name: str
+):
+    train(make_run(training={"epochs": 1, "precision": precision}))
+    assert yaml.safe_load(outputs["summary"].read_text())["precision"] == name
+
+
+@pytest.mark.skipif(autocast_dtype("auto", torch.device("cpu")) is None, reason="no CPU that multiplies in bfloat16")
+def test_on_another_kind_of_node_it_goes_on_in_the_precision_that_it_began_in_and_says_so(
+    train: Callable,
+    make_run: Callable,
+    outputs: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+):
+    run, folder = make_run(), outputs["encoder"].parent
+    undisturbed = train(run)
+    shutil.rmtree(folder)
+    folder.write_text("a file where a folder should be made")
+    with pytest.raises(NotADirectoryError):
+        train(run)
+    folder.unlink()
+    assert (tmp_path / "checkpoint.pt").exists()
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
+    capsys.readouterr()
+    assert same(train(run), undisturbed)
+    assert (
+        "it began in bfloat16 and stays so, though `precision: auto` is float32 on this machine"
+        in capsys.readouterr().err
+    )
+    assert yaml.safe_load(outputs["summary"].read_text())["precision"] == "bfloat16"
 
 
 def test_embeddings_are_those_of_the_written_encoder(

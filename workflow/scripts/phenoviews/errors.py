@@ -1,9 +1,13 @@
-"""One clear line for what a person can put right; a traceback for everything else."""
+"""One clear line for what a person can put right, a traceback for all else, and last words for what a signal ends."""
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
+import os
+import platform
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,13 +27,42 @@ class NotMeasured(UserError):
 
 @contextlib.contextmanager
 def reported(log: str | Path | None = None) -> Iterator[None]:
-    """Run a script's body; a `UserError` ends it with one line on stderr and in `log`, and exit status 1."""
+    """Run a script's body; a `UserError` ends it with one line on stderr and in `log`, and exit status 1.
+
+    A process that a signal ends can say nothing any more: until the body has ended, `log` holds what there is to say
+    then, and Python's fault handler adds where it was. Snakemake shows it, like the log of every job that failed.
+    """
     try:
-        yield
+        with _last_words(Path(log)) if log else contextlib.nullcontext():
+            yield
     except UserError as error:
         line = f"phenoviews: error: {error}"
         print(line, file=sys.stderr, flush=True)
         if log:
-            with Path(log).open("a") as stream:
-                stream.write(line + "\n")
+            Path(log).write_text(line + "\n")
         sys.exit(1)
+
+
+@contextlib.contextmanager
+def _last_words(log: Path) -> Iterator[None]:
+    """In `log`, for as long as this lasts, what is to be read if the process ends without another word."""
+    words = f"""\
+phenoviews: the job of {log} began at {time.strftime("%Y-%m-%d %H:%M:%S")} on {platform.node()}, process \
+{os.getpid()}. If it runs no more, a signal has ended it, which Snakemake or your cluster's scheduler names:
+- SIGKILL: it was stopped from outside, mostly by the system for want of memory. Run fewer jobs at once (--cores 1), \
+lower batch_size, or on a cluster ask for more (--set-resources RULE:mem_mb=64000).
+- SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL: a crash in a library, at the Python lines below. Try another instruction \
+set (ONEDNN_MAX_CPU_ISA=AVX2), and report it with these lines.
+- SIGTERM: it was cancelled, or its time was over (--set-resources RULE:runtime=600, in minutes).
+The same command starts it again; a training goes on from its last checkpoint.
+"""
+    with log.open("w") as stream:
+        with contextlib.suppress(OSError):  # a full disk has its own error where it matters
+            stream.write(words)
+            stream.flush()
+        faulthandler.enable(stream)
+        try:
+            yield
+        finally:
+            faulthandler.disable()
+            log.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Where a job computes: which GPU is its own, in which precision, and how repeatably."""
+"""Where a job computes: which GPU is its own, in which precision and memory layout, and how repeatably."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import IO
 
 import torch
+from torch import nn
 
 from phenoviews.errors import UserError
 
 # Held open until the process ends, and with them the locks.
-_held: list[IO] = []
+_held: list[IO[str]] = []
 
 
 @functools.cache
@@ -45,7 +46,7 @@ def claim() -> torch.device:
     return torch.device("cuda", index)
 
 
-def acquire(names: list[str], folder: Path, poll: float = 1.0) -> tuple[IO, int]:
+def acquire(names: list[str], folder: Path, poll: float = 1.0) -> tuple[IO[str], int]:
     """Lock one of the GPUs called `names` by a file in `folder`; wait, looking every `poll` seconds, while all are
     taken.
 
@@ -69,8 +70,8 @@ def acquire(names: list[str], folder: Path, poll: float = 1.0) -> tuple[IO, int]
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """What autocast computes in, None for float32 throughout. `auto`: bfloat16 where the hardware multiplies
-    matrices in it (tensor cores from Ampere on; AMX), where a step takes about half the time."""
+    """What autocast computes in, None for float32 throughout. `auto`: bfloat16 where the hardware multiplies in it
+    (tensor cores from Ampere on; AVX512-BF16, AMX), where a step takes about half the time."""
     match precision:
         case "fp32":
             return None
@@ -83,13 +84,42 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
         case "auto" if device.type == "cuda":
             return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else None
         case "auto":
-            return torch.bfloat16 if _has_amx() else None
+            return torch.bfloat16 if _cpu_multiplies_bfloat16() else None
     raise UserError(f"training.precision: {precision!r} is none of auto, bf16, fp16, fp32")
 
 
-def _has_amx() -> bool:
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.is_file() and " amx_bf16 " in cpuinfo.read_text()
+def name_of(dtype: torch.dtype | None) -> str:
+    """What `autocast_dtype` returns, for people: float32, bfloat16, float16."""
+    return str(dtype or torch.float32).removeprefix("torch.")
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    """Whether the CPU has instructions for it and oneDNN, which computes the convolutions, may use them."""
+    if not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+        return False
+    # oneDNN says no where ONEDNN_MAX_CPU_ISA forbids AVX-512, and yes where it may emulate bfloat16, which is slow.
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", ""))
+    emulated = limit.upper() in ("AVX512_CORE", "AVX512_CORE_VNNI")
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and not emulated
+
+
+def memory_format(network: nn.Module, device: torch.device) -> torch.memory_format:
+    """How `network`'s weights and its images are to lie in memory on `device`: channels last, in which convolutions are
+    faster (tests/benchmarks/README.md), except where that is dangerous.
+
+    Dangerous is, on a CPU, a strided 1 × 1 convolution of fewer than 16 input channels, which ResNets of width below
+    0.25 have: the gradient of its weights is written past the end of oneDNN's scratch memory (uxlfoundation/oneDNN
+    #6035; torch 2.13 with AVX-512, in float32 and in bfloat16). From about 48 px on the process dies of it, or goes on
+    with wrong numbers.
+    """
+    narrow = device.type == "cpu" and any(
+        isinstance(layer, nn.Conv2d)
+        and layer.kernel_size == (1, 1)
+        and max(layer.stride) > 1
+        and layer.in_channels < 16
+        for layer in network.modules()
+    )
+    return torch.contiguous_format if narrow else torch.channels_last
 
 
 @contextlib.contextmanager
@@ -99,20 +129,20 @@ def settled(device: torch.device, threads: int | None = None) -> Iterator[None]:
     before = (
         torch.get_num_threads(),
         torch.are_deterministic_algorithms_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]  # torch's types lack it
         torch.backends.cudnn.benchmark,
     )
     try:
         if threads:
             torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(device.type == "cpu")
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = device.type == "cuda"
         yield
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = before[2]
+        torch.utils.deterministic.fill_uninitialized_memory = before[2]  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = before[3]
 
 

@@ -20,7 +20,7 @@ from phenoviews.data.images import Images
 from phenoviews.data.pool import Pool, pool
 from phenoviews.errors import UserError
 from phenoviews.study.resolved import Dataset, Embedding, FrozenEmbedding
-from phenoviews.training.devices import claim, settled
+from phenoviews.training.devices import claim, memory_format, settled
 from phenoviews.views import Transform
 
 BATCH = 256
@@ -98,8 +98,7 @@ def load(run: Embedding, encoder: Path, projector: Path, device: torch.device) -
         except RuntimeError as error:
             raise UserError(f"{projector}: these weights do not fit the projector of method {run.method.name}; "
                             "train the run again") from error  # fmt: skip
-    network = embedder(backbone, head, run.evaluate)
-    return placed(network, device).requires_grad_(False).eval()
+    return placed(embedder(backbone, head, run.evaluate), device).requires_grad_(False).eval()
 
 
 def load_frozen(run: FrozenEmbedding, weights: Path | None, device: torch.device) -> nn.Module:
@@ -117,9 +116,9 @@ def embedder(encoder: nn.Module, projector: nn.Module, evaluate: str) -> nn.Modu
 
 
 def placed(network: Network, device: torch.device) -> Network:
-    """`network` itself, moved to `device`; its convolutions want images whose channels lie last, which is faster."""
+    """`network` itself, moved to `device`, in the memory layout that suits both."""
     # torch's own annotations leave memory_format out.
-    there: Network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    there: Network = network.to(device=device, memory_format=memory_format(network, device))  # type: ignore[call-overload]
     return there
 
 
@@ -144,5 +143,6 @@ def embedded(
     `generator`: on that device, for a random transform.
     """
     generator = generator or torch.Generator(images.device)
+    layout = memory_format(network, images.device)
     for batch in images.batches(BATCH):
-        yield network(transform(batch, generator).contiguous(memory_format=torch.channels_last)).float()
+        yield network(transform(batch, generator).contiguous(memory_format=layout)).float()

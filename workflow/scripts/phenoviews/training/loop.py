@@ -24,7 +24,7 @@ from phenoviews.data.pool import bits, pool
 from phenoviews.methods.base import Method
 from phenoviews.study.resolved import Dataset, Pipeline, Pretraining
 from phenoviews.training import optim
-from phenoviews.training.devices import autocast_dtype
+from phenoviews.training.devices import autocast_dtype, memory_format
 from phenoviews.training.embed import embedder, evaluation_view, features, placed, shown
 from phenoviews.views import Transform
 
@@ -56,12 +56,13 @@ class Trainer:
         torch.manual_seed(run.seed)
         encoder = models.build(run.backbone.to_dict(), weights)
         method = methods.build(run.method.to_dict(), encoder, sets=len(sets), images=len(self.images))
+        layout = memory_format(method, device)
         self.method = placed(method, device).train()
         self.optimizer = optim.build(method.parameter_groups(), training)
         self.dtype = autocast_dtype(training.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
 
-        self.sets = [(one.weight, _pair_maker(one.views, run.dataset)) for one in sets]
+        self.sets = [(one.weight, _pair_maker(one.views, run.dataset, layout)) for one in sets]
         self.generator = torch.Generator(device)
         # What draws inside a network. Not torch.manual_seed, which takes 0.3 ms.
         self.inside = [torch.default_generator]
@@ -135,6 +136,7 @@ class Trainer:
             "method": self.method.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "dtype": self.dtype,
             "best": self.keeper.best,
         }
 
@@ -142,6 +144,7 @@ class Trainer:
         self.method.load_state_dict(state["method"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
+        self.dtype = state["dtype"]  # `precision: auto` may be another here than where the training began
         self.step, self.keeper.best = state["step"], state["best"]
         if self.step % self.steps_per_epoch:
             self.method.enter_epoch(self.epoch)
@@ -215,21 +218,18 @@ def weights_of(method: Method) -> dict[str, dict[str, Tensor]]:
 
 
 def _pair_maker(
-    views: Sequence[Pipeline], dataset: Dataset
+    views: Sequence[Pipeline], dataset: Dataset, layout: torch.memory_format
 ) -> Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]:
-    """A function (images, generator) → both views of the images, channels last."""
+    """A function (images, generator) → both views of the images, in memory as `layout` says."""
     first, second = (Transform(pipeline, dataset.size, dataset.mean, dataset.std) for pipeline in views)
 
     def make(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         if views[0] == views[1]:
             # One batch of twice the size: half the kernels to launch.
             twice = bits(images).repeat(2, 1, 1, 1).view(images.dtype)
-            both = _channels_last(first(twice, generator))
+            both = first(twice, generator).contiguous(memory_format=layout)
             return both[: len(images)], both[len(images) :]
-        return _channels_last(first(images, generator)), _channels_last(second(images, generator))
+        one, other = first(images, generator), second(images, generator)
+        return one.contiguous(memory_format=layout), other.contiguous(memory_format=layout)
 
     return make
-
-
-def _channels_last(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)

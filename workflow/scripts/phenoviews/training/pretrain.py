@@ -21,7 +21,7 @@ from phenoviews.errors import UserError
 from phenoviews.files import atomic
 from phenoviews.study.resolved import Pretraining
 from phenoviews.training import checkpoint as checkpoints
-from phenoviews.training.devices import claim, describe, settled
+from phenoviews.training.devices import claim, describe, name_of, settled
 from phenoviews.training.embed import write_embeddings
 from phenoviews.training.history import History, Row
 from phenoviews.training.loop import Trainer, weights_of
@@ -94,6 +94,7 @@ def _resumed(
     state = checkpoints.load(checkpoint, run_hash)
     if state is None:
         return trainer, history
+    here = trainer.dtype
     try:
         trainer.load_state_dict(state["trainer"])
         history.load_state_dict(state["history"])
@@ -102,6 +103,9 @@ def _resumed(
         checkpoints.dismissed(checkpoint, f"does not fit this version of the code ({type(error).__name__})")
         return Trainer(run, images, device, weights), History(device)
     _say(f"{run.name}: going on from step {trainer.step} of {trainer.steps} ({checkpoint})")
+    if trainer.dtype != here:
+        began, auto = name_of(trainer.dtype), name_of(here)
+        _say(f"{run.name}: it began in {began} and stays so, though `precision: auto` is {auto} on this machine")
     return trainer, history
 
 
@@ -193,7 +197,7 @@ def _summary(
             "images_per_s": round(trainer.step * trainer.batch / seconds, 1),
         },
         "device": describe(trainer.device),
-        "precision": str(trainer.dtype or torch.float32).removeprefix("torch."),
+        "precision": name_of(trainer.dtype),
         "threads": torch.get_num_threads(),
         "data": identity,
         "versions": {
