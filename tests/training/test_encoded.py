@@ -41,8 +41,11 @@ def test_a_measure_has_the_metrics_and_dimensions_that_the_study_tells_whoever_t
     whole = make_run(probe={"epochs": 3, "milestones": []})
     settings = {"knn": KNN, "probe": whole.probe.to_dict()}[name]
     run = (FrozenEmbedding if frozen else Embedding).of(whole)
-    out, networks = tmp_path / "embeddings.npy", {"weights": None} if frozen else trained
-    (embed_frozen if frozen else embed)(run, digits, **networks, out=out, threads=1)
+    out, networks = tmp_path / "embeddings.npy", {} if frozen else trained
+    if frozen:
+        embed_frozen(run, digits, None, out, threads=1)
+    else:
+        embed(run, digits, **trained, out=out, threads=1)
     given = (name, run, whole.seed, settings, digits, np.load(out), networks, 1)
     values = measure(*given)
     assert checked(values).equals(values)

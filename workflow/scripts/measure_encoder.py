@@ -12,15 +12,18 @@ from phenoviews.training.encoded import measure
 with reported(snakemake.log[0]):
     try:
         test = embeddings.load(snakemake.input.embeddings)
-        trained = {name: Path(file) for name, file in snakemake.input.items() if name in ("encoder", "projector")}
+        networks = {name: Path(file) for name, file in snakemake.input.items() if name in ("encoder", "projector")}
+        stage = Embedding if networks else FrozenEmbedding
+        if weights := required(snakemake.input.get("weights", [])):
+            networks["weights"] = weights
         measured = measure(
             snakemake.wildcards.measure,
-            (Embedding if trained else FrozenEmbedding).from_dict(snakemake.params.run),
+            stage.from_dict(snakemake.params.run),
             int(snakemake.wildcards.seed),
             snakemake.params.settings,
             data=Path(snakemake.input.images).parent,
             test=test,
-            networks=trained or {"weights": required(snakemake.input.weights)},
+            networks=networks,
             threads=snakemake.threads,
         )
     except NotMeasured as reason:

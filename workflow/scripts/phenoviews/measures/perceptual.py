@@ -101,7 +101,7 @@ def signed(images: Tensor, mean: Iterable[float], std: Iterable[float]) -> Tenso
 
 
 def pairs(
-    images: Pool, shown: dict[str, Any], sets: list[dict], pair: str, seed: int, batch: int = 256
+    images: Pool, shown: dict[str, Any], sets: list[dict[str, Any]], pair: str, seed: int, batch: int = 256
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of two views of each image, both (n, 3, size, size) in [-1, 1].
 
@@ -113,12 +113,13 @@ def pairs(
         seed: of the draws.
     """
     generator = torch.Generator(images.device).manual_seed(seed)
-    for one in sets:
-        first, second = (Transform(view, shown["size"], shown["mean"], shown["std"]) for view in one["views"])
+    for of in sets:
+        first, second = (Transform(view, shown["size"], shown["mean"], shown["std"]) for view in of["views"])
         if pair == "original_view":
             first = Transform([{"normalize": {}}], shown["size"], shown["mean"], shown["std"])
         for some in images.batches(batch):
-            yield tuple(signed(view(some, generator), shown["mean"], shown["std"]) for view in (first, second))
+            one, other = (signed(view(some, generator), shown["mean"], shown["std"]) for view in (first, second))
+            yield one, other
 
 
 def _upsampled(images: Tensor, device: str | torch.device) -> Tensor:

@@ -18,6 +18,7 @@ SCHEDULES = "phenoviews.training.optim.SCHEDULES"
 KEEPERS = "phenoviews.training.loop.KEEPERS"
 FIGURES = "phenoviews.panels.figures.FIGURES"
 EMBEDDED = "phenoviews.measures.embedded.EMBEDDED"
+CLUSTERED = "phenoviews.measures.clustered.CLUSTERED"
 ENCODED = "phenoviews.training.encoded.ENCODED"
 
 # The operations of evaluated images, which are resized and normalised, nothing else.
@@ -56,7 +57,8 @@ def training_operations(study: Resolver, transform: str) -> set[str]:
 
 def measuring_operations(study: Resolver, run: Run, measure: str) -> set[str]:
     """The operations of evaluated images, and those that a classifier is trained with."""
-    return EVALUATION | (_operations([study.resolve(run).probe.transform]) if measure == "probe" else set())
+    pipelines = [study.resolve(run).probe.transform] if measure == "probe" else []
+    return _operations(pipelines) | EVALUATION
 
 
 def _operations(pipelines: Iterable[Pipeline]) -> set[str]:

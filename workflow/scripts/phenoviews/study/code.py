@@ -300,7 +300,7 @@ def _written(found: Sequence[ast.stmt], registry: str) -> dict[str, ast.expr]:
     value = getattr(found[0], "value", None) if len(found) == 1 else None
     if not isinstance(value, ast.Dict):
         raise UnreadableCode(f"{registry} is no dictionary that is written down at once")
-    return {getattr(key, "value", None): entry for key, entry in zip(value.keys, value.values, strict=True)}
+    return {str(getattr(key, "value", "")): entry for key, entry in zip(value.keys, value.values, strict=True)}
 
 
 def _entries(found: list[ast.stmt], keys: Collection[str], registry: str) -> list[ast.AST]:

@@ -37,7 +37,7 @@ def measure(
     settings: Mapping[str, Any],
     data: Path,
     test: npt.NDArray[np.float32],
-    networks: Mapping[str, Path | None],
+    networks: Mapping[str, Path],
     threads: int | None = None,
 ) -> pd.DataFrame:
     """The values of a measure.
@@ -49,10 +49,13 @@ def measure(
         settings: of the measure.
         data: the folder of the images.
         test: (n, d), the embeddings of the test split.
-        networks: the files of a trained `encoder` and `projector`, or the `weights` of an encoder that nobody trained
-            here.
+        networks: the files of a trained `encoder` and `projector`; or the `weights` of an encoder that nobody trained
+            here, without which they are random.
     """
     images, device = Images.open(data), claim()
     with settled(device, threads):
-        network = (load if isinstance(run, Embedding) else load_frozen)(run, **networks, device=device)
+        if isinstance(run, Embedding):
+            network = load(run, networks["encoder"], networks["projector"], device)
+        else:
+            network = load_frozen(run, networks.get("weights"), device)
         return ENCODED[name](Subject(network, images, shown(images, run.dataset), test, seed, device), settings)
