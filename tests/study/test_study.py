@@ -524,11 +524,11 @@ REFUSED = {
     ),
     "doses of a data set without any": (
         ("panels", "no_free_lunch", "figure6", "runs", "dataset", "mnist"),
-        "figure6: `ami_treated` is measured on cells at several doses; 'digits' is of kind digits",
+        "figure6: `ami_treated` is measured on cells of one compound; 'digits' is of kind digits",
     ),
     "a plot of other data": (
         ("panels", "no_free_lunch", "figure1", "runs", "dataset", "treatments"),
-        "figure1: `plot: tsne` is measured on a labelled test split; 'simulated_treatments'",
+        "figure1: `ami` is measured on a labelled test split; 'simulated_treatments'",
     ),
     "unknown metric": (("panels", "no_free_lunch", "table7", "metrics", ["top11"]), "value 'top11'; did you mean top1"),
     "unknown dimension": (

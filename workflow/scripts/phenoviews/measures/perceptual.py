@@ -113,8 +113,8 @@ def pairs(
         seed: of the draws.
     """
     generator = torch.Generator(images.device).manual_seed(seed)
-    for one in sets:
-        first, second = (Transform(view, shown["size"], shown["mean"], shown["std"]) for view in one["views"])
+    for of in sets:
+        first, second = (Transform(view, shown["size"], shown["mean"], shown["std"]) for view in of["views"])
         if pair == "original_view":
             first = Transform([{"normalize": {}}], shown["size"], shown["mean"], shown["std"])
         for some in images.batches(batch):
