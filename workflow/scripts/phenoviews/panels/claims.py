@@ -191,7 +191,7 @@ def _tested(comparison: Comparison, cells: Sequence[Cell], values: Values) -> di
     margins, missing = _valued(cells), _missing(cells, values)
     per_treatment = contributions(comparison, cells, values, int(margins.index[0])) if len(margins) == 1 else None
     if per_treatment is not None:
-        compounds, moas = (per_treatment.index.get_level_values(key) for key in ("compound", "moa"))
+        compounds, moas = (per_treatment.index.get_level_values(key).tolist() for key in ("compound", "moa"))
         one = verdicts.over_treatments(per_treatment.to_numpy(), compounds, moas)
         why = f"the outcomes of {one.compounds} compounds and {one.moas} mechanisms differ" * bool(np.isnan(one.p))
         found: dict[str, Any] = {"p": one.p, "p_against": one.against, "sign_flip": np.nan}
@@ -227,7 +227,8 @@ def contributions(comparison: Comparison, cells: Sequence[Cell], values: Values,
     for of in pieces.values():
         if any(piece.empty or not piece.index.equals(of[0].index) for piece in of):
             return None
-    return pd.concat([piece for of in pieces.values() for piece in of]).groupby(level=TREATMENT).sum()
+    summed: pd.Series = pd.concat([piece for of in pieces.values() for piece in of]).groupby(level=TREATMENT).sum()
+    return summed
 
 
 def _has_outcomes(term: Term) -> bool:

@@ -190,7 +190,7 @@ class Values:
 
     @classmethod
     def of(cls, records: pd.DataFrame) -> Values:
-        keys = [column for column in records if column not in NO_DIMENSION]
+        keys = [column for column in records.columns if column not in NO_DIMENSION]
         named = records[keys].astype(object)
         named = named.where(named.notna(), "")
         # A value that is there twice would be overwritten; it gets a row of its own, and is refused when it is used.

@@ -114,7 +114,7 @@ def _report(result: dict[str, Any], rows: int, wells: bool) -> list[str]:
         "",
         f"{'':<11}" + "".join(f"{METRICS[key].label:<34}" for key in SCORES).rstrip(),
     ]
-    reasons = {}
+    reasons: dict[str, list[str]] = {}
     for name in POSTPROCESSINGS:
         cells = []
         for key in SCORES:
@@ -140,32 +140,32 @@ def _cell(number: dict[str, Any]) -> str:
 
 def _more(precision: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
     lines = ["", "Mean average precision: replicates among the controls of their batch; MoAs among other compounds"]
-    for row in precision.itertuples():
+    for row in precision.to_dict("records"):
         what = (
-            f"undefined: {row.undefined}"
-            if row.undefined
-            else f"{row.map:.3f} (chance {row.chance:.3f}), {row.found:.0f} of {row.groups:.0f} above chance (q < 0.05)"
+            f"undefined: {row['undefined']}"
+            if row["undefined"]
+            else f"{row['map']:.3f} (chance {row['chance']:.3f}), {row['found']:.0f} of {row['groups']:.0f} "
+            "above chance (q < 0.05)"
         )
-        lines.append(f"{row.postprocessing:<11}{row.task:<18}{what}")
+        lines.append(f"{row['postprocessing']:<11}{row['task']:<18}{what}")
     lines += ["", "Share of the profiles' variance (η²; adjusted: ε², 0 expected where there is no effect)"]
-    for row in shares.itertuples():
+    for row in shares.to_dict("records"):
         what = (
             "undefined: no variance, or as many groups as wells"
-            if np.isnan(row.share)
-            else f"{row.share:.3f}, adjusted {row.adjusted:.3f} ({row.groups} in {row.n} wells)"
+            if np.isnan(row["share"])
+            else f"{row['share']:.3f}, adjusted {row['adjusted']:.3f} ({row['groups']} in {row['n']} wells)"
         )
-        lines.append(f"{row.postprocessing:<11}{row.wells:<10}{row.factor:<8}{what}")
+        lines.append(f"{row['postprocessing']:<11}{row['wells']:<10}{row['factor']:<8}{what}")
     return lines
 
 
 def _confusions(predictions: pd.DataFrame) -> pd.DataFrame:
-    parts = []
-    for (name, key), part in predictions.groupby(["postprocessing", "score"], sort=False):
-        counts = (
-            confusion(part).rename_axis(index="true", columns="predicted").stack().rename("treatments").reset_index()
-        )
-        parts.append(counts.assign(postprocessing=name, score=key))
-    return pd.concat(parts)[["postprocessing", "score", "true", "predicted", "treatments"]]
+    parts = {
+        key: confusion(part).T.melt(var_name="true", value_name="treatments", ignore_index=False)
+        for key, part in predictions.groupby(["postprocessing", "score"], sort=False)
+    }
+    table = pd.concat(parts, names=["postprocessing", "score", "predicted"]).reset_index()
+    return table[["postprocessing", "score", "true", "predicted", "treatments"]]
 
 
 if __name__ == "__main__":

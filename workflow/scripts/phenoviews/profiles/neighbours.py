@@ -57,7 +57,7 @@ def single_batch_moas(meta: pd.DataFrame) -> dict[str, str]:
     if "Metadata_Batch" not in meta:
         raise UserError("NSCB needs the batch of every treatment, and there is none")
     batches = meta.groupby("Metadata_MoA")["Metadata_Batch"].unique()
-    return {moa: found[0] for moa, found in batches.items() if len(found) == 1}
+    return {str(moa): found[0] for moa, found in batches.items() if len(found) == 1}
 
 
 def counted(predictions: pd.DataFrame) -> dict[str, Any]:
@@ -183,4 +183,5 @@ def _nearest(meta: pd.DataFrame, x: np.ndarray, batches: bool) -> pd.DataFrame:
 
 def _different(column: pd.Series) -> np.ndarray:
     values = pd.factorize(column)[0]
-    return values[:, None] != values[None, :]
+    different: np.ndarray = values[:, None] != values[None, :]
+    return different

@@ -127,4 +127,5 @@ def _times_power(x: np.ndarray, of: np.ndarray, reg: float, power: float, where:
             "regulariser"
         )
     elsewhere = reg**power if reg else 0.0
-    return elsewhere * x + (x @ axes.T) * ((values + reg) ** power - elsewhere) @ axes
+    found: np.ndarray = elsewhere * x + (x @ axes.T) * ((values + reg) ** power - elsewhere) @ axes
+    return found

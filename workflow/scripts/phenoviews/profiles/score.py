@@ -45,11 +45,9 @@ def score(
         predictions: one row per post-processing, score and treatment; see `neighbours.nsc`.
     """
     batches = "Metadata_Batch" in meta
-    batch = meta["Metadata_Batch"].to_numpy() if batches else None
-    control = meta[CONTROL].to_numpy()
-    scored = (control | (meta["Metadata_MoA"] != "")).to_numpy()
+    scored = (meta[CONTROL] | (meta["Metadata_MoA"] != "")).to_numpy()
     meta, x = meta[scored].reset_index(drop=True), np.asarray(x, dtype=np.float64)[scored]
-    control, batch = control[scored], batch[scored] if batches else None
+    control, batch = meta[CONTROL].to_numpy(), meta["Metadata_Batch"].to_numpy() if batches else None
     found, tables = {}, []
     # One thread: the order in which threads add must not decide the last bit.
     with threadpool_limits(1):
@@ -114,7 +112,7 @@ def _notes(
     if unknown:
         notes.append(f"{unknown} rows of compounds without a MoA are left out")
     if (same := constant(x)).any():
-        first = names[same.argmax()] if names is not None else f"number {same.argmax()}"
+        first = names[int(same.argmax())] if names is not None else f"number {same.argmax()}"
         notes.append(
             f"{same.sum()} of {x.shape[1]} features are constant (first: {first}); they tell nothing, and are kept"
         )

@@ -82,8 +82,9 @@ def precision(meta: pd.DataFrame, x: np.ndarray, across_wells: str = "median", s
         ),
     ]
     if batches:
-        other = ["Metadata_Compound", "Metadata_Batch"], [], ["Metadata_MoA", "Metadata_Batch"]
-        lines.append(_task("moas_other_batch", table, profiles, ["Metadata_MoA"], *other, "Metadata_MoA", seed))
+        differ, negative_differ = ["Metadata_Compound", "Metadata_Batch"], ["Metadata_MoA", "Metadata_Batch"]
+        task = "moas_other_batch"
+        lines.append(_task(task, table, profiles, ["Metadata_MoA"], differ, [], negative_differ, "Metadata_MoA", seed))
     return lines
 
 
@@ -146,7 +147,8 @@ def _chance(positives: pd.Series, total: pd.Series) -> np.ndarray:
     harmonic number, (m - 1)/(n - 1) + H(n)/n · (n - m)/(n - 1) (Bestgen 2015)."""
     m, n = positives.to_numpy(dtype=float), total.to_numpy(dtype=int)
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n.max() + 1))])[n]
-    return (m - 1) / (n - 1) + harmonic / n * (n - m) / (n - 1)
+    expected: np.ndarray = (m - 1) / (n - 1) + harmonic / n * (n - m) / (n - 1)
+    return expected
 
 
 def variance_shares(meta: pd.DataFrame, x: np.ndarray) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ WELL = ["Metadata_Plate", "Metadata_Well"]
 TREATMENT = ["Metadata_Compound", "Metadata_Concentration"]
 # What pandas and pyarrow raise for a file that is broken off or something else.
 UNREADABLE = (ValueError, OSError, EOFError, zlib.error)
-STATISTICS = {"mean": np.mean, "median": np.median}
+STATISTICS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "median": np.median}
 
 
 def read(
@@ -105,7 +105,7 @@ def check(meta: pd.DataFrame, x: np.ndarray, names: Sequence[str] | None = None,
                 continue
             several = meta.groupby(WELL)[column].nunique()
             if several.max() > 1:
-                plate, well = several.idxmax()
+                plate, well = several.index[int(several.argmax())]
                 raise UserError(
                     f"{where}: well {well} of plate {plate} has {several.max()} values of {column}; a well has one"
                 )
@@ -164,13 +164,9 @@ def treatments(meta: pd.DataFrame, x: np.ndarray, statistic: str = "median") -> 
     if meta.empty:
         raise UserError("profiles: no treatment has a MoA; fill in the MoA column of those that are annotated")
     rows, found = [], []
-    for (compound, concentration), index in meta.groupby(TREATMENT, sort=True).indices.items():
-        row: dict[str, Any] = {
-            "Metadata_Compound": compound,
-            "Metadata_Concentration": concentration,
-            "Metadata_MoA": meta["Metadata_MoA"].iloc[index[0]],
-            "Metadata_Count": len(index),
-        }
+    for index in meta.groupby(TREATMENT, sort=True).indices.values():
+        row: dict[str, Any] = {column: meta[column].iloc[index[0]] for column in (*TREATMENT, "Metadata_MoA")}
+        row["Metadata_Count"] = len(index)
         if "Metadata_Batch" in meta:
             row["Metadata_Batch"] = ",".join(sorted(meta["Metadata_Batch"].iloc[index].unique()))
         rows.append(row)
@@ -180,12 +176,15 @@ def treatments(meta: pd.DataFrame, x: np.ndarray, statistic: str = "median") -> 
 
 def constant(x: np.ndarray) -> np.ndarray:
     """(d,) bool: the features that are the same in all rows."""
-    return np.ptp(x, axis=0) == 0
+    same: np.ndarray = np.ptp(x, axis=0) == 0
+    return same
 
 
 def plain(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows as JSON holds them: missing numbers are None."""
-    return [{key: None if pd.isna(value) else value for key, value in row.items()} for row in table.to_dict("records")]
+    return [
+        {str(key): None if pd.isna(value) else value for key, value in row.items()} for row in table.to_dict("records")
+    ]
 
 
 def _header(path: Path) -> list[str]:
@@ -195,7 +194,7 @@ def _header(path: Path) -> list[str]:
         if path.suffix == ".parquet":
             import pyarrow.parquet
 
-            return pyarrow.parquet.read_schema(path).names
+            return list(pyarrow.parquet.read_schema(path).names)
         if path.name.endswith((".csv", ".csv.gz")):
             return list(pd.read_csv(path, nrows=0).columns)
     except UNREADABLE as error:
