@@ -3,7 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from phenoviews.errors import NotMeasured
 from phenoviews.measures.purity import phenotypes, purity
+
+
+def values(clusters, labels, truth) -> dict[str, float]:
+    return phenotypes(clusters, labels, truth).set_index("metric")["value"].to_dict()
 
 
 def test_purity_by_hand():
@@ -18,19 +23,14 @@ def test_clusters_may_tell_more_than_which_cells_are_treated():
     truth = np.array(["interphase"] * 6 + ["arrested", "arrested", "micronucleated", "micronucleated"], dtype=object)
     treated = np.repeat([0, 1], [6, 4])
     by_phenotype = np.array([0] * 3 + [1] * 3 + [2, 2, 3, 3])
-    found = phenotypes(by_phenotype, treated, truth)
-    assert found == {"n": 10, "phenotypes": 3, "phenotype_purity": 1, "phenotype_purity_by_class": 0.8}
-    assert phenotypes(treated, treated, truth)["phenotype_purity"] == 0.8
+    found = values(by_phenotype, treated, truth)
+    assert found == {"phenotype_purity": 1, "phenotype_purity_by_class": 0.8}
+    assert values(treated, treated, truth)["phenotype_purity"] == 0.8
 
 
 def test_cells_without_a_phenotype_do_not_count():
     truth = np.array(["a", "", "b", ""], dtype=object)
-    assert phenotypes(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 0]), truth) == {
-        "n": 2,
-        "phenotypes": 2,
-        "phenotype_purity": 1,
-        "phenotype_purity_by_class": 0.5,
-    }
-    none = phenotypes(np.array([0, 1]), np.array([0, 1]), np.array(["", ""], dtype=object))
-    assert none["phenotype_purity"] is None
-    assert (none["n"], none["reason"]) == (0, "the phenotypes of these cells are not known")
+    found = values(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 0]), truth)
+    assert found == {"phenotype_purity": 1, "phenotype_purity_by_class": 0.5}
+    with pytest.raises(NotMeasured, match="the phenotypes of these cells are not known"):
+        phenotypes(np.array([0, 1]), np.array([0, 1]), np.array(["", ""], dtype=object))

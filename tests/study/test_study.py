@@ -524,7 +524,7 @@ REFUSED = {
     ),
     "doses of a data set without any": (
         ("panels", "no_free_lunch", "figure6", "runs", "dataset", "mnist"),
-        "figure6: `ami_treated` is measured on cells at several doses; 'digits' is of kind digits",
+        "figure6: `ami_treated` is measured on cells of one compound; 'digits' is of kind digits",
     ),
     "a plot of other data": (
         ("panels", "no_free_lunch", "figure1", "runs", "dataset", "treatments"),

@@ -12,15 +12,15 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
 from phenoviews.study import Run, Study, chosen, paths, resources
-from phenoviews.study.chosen import CHOOSERS, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS, OPERATIONS, OPTIMIZERS
-from phenoviews.study.chosen import READERS, SCHEDULES, SCREEN_READERS
+from phenoviews.study.chosen import CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS, OPERATIONS
+from phenoviews.study.chosen import OPTIMIZERS, READERS, SCHEDULES, SCREEN_READERS
 from phenoviews.study.code import code_hash, registered
 from phenoviews.study.document import shipped
 from phenoviews.study.locks import clear_stale
 from phenoviews.study.metrics import measured
 from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
-from phenoviews.study.paths import CLUSTERS, EMBEDDINGS, LPIPS, MEASURE, OVERLAY, POINTS, PROFILES, QC, RUN, SCREEN
-from phenoviews.study.paths import SIMULATION, TRUTH, TSNE, VIEWS, WEIGHTS
+from phenoviews.study.paths import CLUSTERS, EMBEDDINGS, LPIPS, MEASURE, MEASURE_K, OVERLAY, POINTS, PROFILES, QC, RUN
+from phenoviews.study.paths import SCREEN, SIMULATION, TRUTH, TSNE, VIEWS, WEIGHTS
 from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining
 
 # Killed at any moment, the workflow goes on at the next call.

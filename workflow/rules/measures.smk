@@ -23,6 +23,31 @@ rule clusters:
         "../scripts/clusters.py"
 
 
+# Whatever needs the clusters: `phenoviews.measures.clustered` has the measures.
+rule measure_clusters:
+    input:
+        index=INDEX,
+        images=IMAGES,
+        clusters=CLUSTERS,
+        points=POINTS,
+    output:
+        MEASURE_K,
+    log:
+        f"{RUN}/logs/{{measure}}-k{{k}}.log",
+    wildcard_constraints:
+        measure="|".join(registered(CLUSTERED)),
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=30,
+        mem_mb=4000,
+    params:
+        metrics=lambda wildcards: measured(wildcards.measure),
+        code=code("measure_clusters.py", {CLUSTERED: lambda wildcards: [wildcards.measure]}),
+    script:
+        "../scripts/measure_clusters.py"
+
+
 # Whatever needs embeddings alone: `phenoviews.measures.embedded` has the measures.
 rule measure_embeddings:
     input:

@@ -52,7 +52,7 @@ def missing(metrics: Iterable[str], reason: str) -> pd.DataFrame:
 
 def dimensions(values: pd.DataFrame) -> list[str]:
     """The dimensions of a table of values, those of the run included where it has them."""
-    return [column for column in values if column not in NO_DIMENSION]
+    return [column for column in map(str, values.columns) if column not in NO_DIMENSION]
 
 
 def checked(values: pd.DataFrame) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def checked(values: pd.DataFrame) -> pd.DataFrame:
     if ((values["reason"] == "") == values["value"].isna()).any():
         raise ValueError("a row has neither a value nor the reason why there is none, or it has both")
     if (twice := values.duplicated(["metric", *named])).any():
-        row = values.loc[twice.idxmax(), ["metric", *named]]
+        row = values.loc[twice, ["metric", *named]].iloc[0]
         raise ValueError(f"two values of {', '.join(f'{key} {value}' for key, value in row.items() if value != '')}")
     return values
 
@@ -135,8 +135,8 @@ def gather(results: str | Path) -> pd.DataFrame:
         seed = file.parents[1].name.removeprefix("seed")
         # A dataset that is drawn by the seed of each run has that in its path, and not in its name.
         dataset = dataset.replace(f"+split_seed={seed}", "")
-        run = {"scale": scale, "dataset": dataset, "transform": transform, "method": method, "backbone": backbone}
-        run["seed"] = int(seed)
+        names = {"dataset": dataset, "transform": transform, "method": method, "backbone": backbone}
+        run = {"scale": scale, **names, "seed": int(seed)}
         parts.append(of_run(read(file).assign(measure=file.stem), run))
     if not parts:
         raise UserError(f"{results}: no measures below this folder; run `snakemake` first, or name another folder")

@@ -69,9 +69,10 @@ def knn(
 
 
 def _unit(embeddings: np.ndarray) -> np.ndarray:
-    embeddings = np.asarray(embeddings, dtype=np.float32)
-    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return embeddings / np.where(length == 0, 1, length)
+    single = np.asarray(embeddings, dtype=np.float32)
+    length = np.linalg.norm(single, axis=1, keepdims=True)
+    unit: np.ndarray = single / np.where(length == 0, 1, length)
+    return unit
 
 
 def _keys(similarity: np.ndarray, first: int) -> np.ndarray:
@@ -79,7 +80,8 @@ def _keys(similarity: np.ndarray, first: int) -> np.ndarray:
     order: the more similar, and at a tie the earlier, the larger."""
     bits = (similarity + np.float32(0)).view(np.int32)  # 0 added: -0 is 0
     ordered = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
-    return ordered * ROWS + (ROWS - 1 - np.arange(first, first + similarity.shape[1]))
+    found: np.ndarray = ordered * ROWS + (ROWS - 1 - np.arange(first, first + similarity.shape[1]))
+    return found
 
 
 def _values(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.metrics.cluster import contingency_matrix
 
+from phenoviews.errors import NotMeasured
+from phenoviews.values import table
 
-def phenotypes(clusters: npt.NDArray[Any], labels: npt.NDArray[Any], truth: npt.NDArray[np.object_]) -> dict[str, Any]:
+
+def phenotypes(clusters: npt.NDArray[Any], labels: npt.NDArray[Any], truth: npt.NDArray[np.object_]) -> pd.DataFrame:
     """The purity of clusters, and that of classes, in phenotypes.
 
     To know which cells are treated tells a part of their phenotypes: what classes tell is what to compare with.
@@ -20,16 +24,16 @@ def phenotypes(clusters: npt.NDArray[Any], labels: npt.NDArray[Any], truth: npt.
         truth: (n,) text, its phenotype; "" where it is not known, and then the cell does not count.
 
     Returns:
-        n, cells that count; phenotypes, how many occur; phenotype_purity of the clusters and phenotype_purity_by_class,
-        in [0, 1]. Where no phenotype is known these are None, and there is a reason.
+        Values: phenotype_purity of the clusters and phenotype_purity_by_class, in [0, 1].
+
+    Raises:
+        NotMeasured: no phenotype is known.
     """
     known = np.asarray(truth) != ""
-    counts = {"n": int(known.sum()), "phenotypes": len(set(np.asarray(truth)[known]))}
     if not known.any():
-        nothing = {"phenotype_purity": None, "phenotype_purity_by_class": None}
-        return counts | nothing | {"reason": "the phenotypes of these cells are not known"}
+        raise NotMeasured("the phenotypes of these cells are not known")
     by = {"phenotype_purity": clusters, "phenotype_purity_by_class": labels}
-    return counts | {name: purity(truth[known], groups[known]) for name, groups in by.items()}
+    return table({"metric": name, "value": purity(truth[known], groups[known])} for name, groups in by.items())
 
 
 def purity(truth: npt.NDArray[Any], groups: npt.NDArray[Any]) -> float:

@@ -37,7 +37,7 @@ def rankme(embeddings: np.ndarray) -> pd.DataFrame:
         for start in range(0, len(embeddings), CHUNK):
             chunk = np.asarray(embeddings[start : start + CHUNK], dtype=np.float64)
             # R of a QR decomposition has the singular values of all rows so far, which need not be kept.
-            triangle = np.linalg.qr(np.vstack([triangle, chunk]), mode="r")
+            triangle = np.asarray(np.linalg.qr(np.vstack([triangle, chunk]), mode="r"))
         singular = np.linalg.svd(triangle, compute_uv=False)
     if singular.sum() == 0:
         raise NotMeasured("all embeddings are zero")

@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.ndimage import distance_transform_edt
 from skimage.morphology import skeletonize
 from skimage.transform import resize
 
+from phenoviews.values import table
+
 FINER = 4  # grey pixels at the edge of a stroke tell its width to less than a pixel
 
 
-def strokes(images: npt.NDArray[Any], clusters: npt.NDArray[Any], labels: npt.NDArray[Any]) -> dict[str, Any]:
+def strokes(images: npt.NDArray[Any], clusters: npt.NDArray[Any], labels: npt.NDArray[Any]) -> pd.DataFrame:
     """The share of the variance of stroke thickness that lies between clusters, and between classes.
 
     Some digits are written with thicker strokes than others, so that clusters of digits tell a part of it, too: what
@@ -25,16 +28,17 @@ def strokes(images: npt.NDArray[Any], clusters: npt.NDArray[Any], labels: npt.ND
         labels: (n,), its class.
 
     Returns:
-        n; thickness, the mean in pixels; thickness_by_cluster and thickness_by_class, eta squared in [0, 1]. Without
-        any variance these are None, and there is a reason.
+        Values: thickness, the mean in pixels; thickness_by_cluster and thickness_by_class, eta squared in [0, 1], with
+        a reason in their place where there is no variance.
     """
     found = thickness(images)
-    numbers: dict[str, Any] = {"n": len(found), "thickness": float(found.mean())}
-    if np.ptp(found) == 0:
-        nothing = {"thickness_by_cluster": None, "thickness_by_class": None}
-        return numbers | nothing | {"reason": f"the strokes of all {len(found)} images are equally thick"}
-    by = {"thickness_by_cluster": clusters, "thickness_by_class": labels}
-    return numbers | {name: explained(found, groups) for name, groups in by.items()}
+    reason = f"the strokes of all {len(found)} images are equally thick" * bool(np.ptp(found) == 0)
+    shares = {
+        name: None if reason else explained(found, groups)
+        for name, groups in {"thickness_by_cluster": clusters, "thickness_by_class": labels}.items()
+    }
+    rows = [{"metric": name, "value": share, "reason": reason} for name, share in shares.items()]
+    return table([{"metric": "thickness", "value": found.mean()}, *rows])
 
 
 def thickness(images: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -49,9 +50,10 @@ _RC = {
 }
 
 
-def style() -> AbstractContextManager:
+def style() -> AbstractContextManager[None]:
     """The settings under which figures are drawn and saved; the user's own matplotlibrc has no say."""
-    return mpl.rc_context({**mpl.rcParamsDefault, **_RC, "backend": "agg"})
+    settings: dict[Any, Any] = {**mpl.rcParamsDefault, **_RC, "backend": "agg"}
+    return mpl.rc_context(settings)
 
 
 def label_scale(figure: Figure, note: str) -> None:

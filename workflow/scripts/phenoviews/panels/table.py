@@ -174,7 +174,7 @@ def _completed(found: pd.DataFrame, panel: Mapping[str, Any]) -> pd.DataFrame:
 def _declared(panel: Mapping[str, Any], name: str) -> list[Any]:
     """The values of a dimension that are there without a measurement."""
     if name in panel["where"]:
-        return panel["where"][name]
+        return list(panel["where"][name])
     return list(panel["dimensions"][name]["names"]) * (name in _keys(panel)) or [""]
 
 
@@ -260,7 +260,8 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
     """
     rows, columns = list(panel["rows"]), list(panel["columns"])
     metrics = {metric["name"]: metric for metric in panel["metrics"]}
-    order = {key: list(places(panel, key, table[key])) for key in table if key in ("metric", *panel["dimensions"])}
+    named = [key for key in map(str, table.columns) if key in ("metric", *panel["dimensions"])]
+    order = {key: list(places(panel, key, table[key])) for key in named}
     fixed = {key: _one_value(panel, key, order) for key in order if key not in rows + columns}
 
     def name(key: str, value: Any) -> str:
@@ -271,9 +272,13 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
         return [values for values in itertools.product(*(order[key] for key in keys)) if values in found]
 
     if (twice := table.duplicated(rows + columns)).any():
-        told = ", ".join(name(key, table.loc[twice.idxmax(), key]) for key in rows + columns)
-        raise UserError(f"panel {panel['name']}: two values in one cell ({told}); name what differs in rows or columns")
-    cells = {tuple(line[key] for key in rows + columns): line for line in table.to_dict("records")}
+        first = table[twice].iloc[0]
+        where = ", ".join(name(key, first[key]) for key in rows + columns)
+        raise UserError(
+            f"panel {panel['name']}: two values in one cell ({where}); name what differs in rows or columns"
+        )
+    lines = [{str(key): value for key, value in line.items()} for line in table.to_dict("records")]
+    cells = {tuple(line[key] for key in rows + columns): line for line in lines}
     down, across = occurring(rows), occurring(columns)
     compared = {tuple(cell[key] for key in columns) for cell in cells.values() if not _missing(cell["published"])}
     marks: dict[str, str] = {}
@@ -298,11 +303,11 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
         body.append(([name(key, value) for key, value in zip(rows, row, strict=True)], line))
 
     ours = "reproduced" if panel["scale"]["name"] == "paper" else panel["scale"]["name"]
-    named = [f"{_heading(panel, key)}: {name(key, value)}" for key, value in fixed.items() if value != ""]
+    told = [f"{_heading(panel, key)}: {name(key, value)}" for key, value in fixed.items() if value != ""]
     if panel["average"]:
         over = " and ".join(_heading(panel, key) for key in panel["average"])
-        named.append(f"mean over {over}, {table['averaged'].max():.0f} values")
-    where = f" ({'; '.join(named)})" if named else ""
+        told.append(f"mean over {over}, {table['averaged'].max():.0f} values")
+    where = f" ({'; '.join(told)})" if told else ""
     return Layout(
         note=panel["scale"]["note"],
         caption=f"{panel['title'].rstrip('.')}{where}. {_averages(table, metrics)}{_origin(table, metrics)}",
@@ -334,17 +339,17 @@ def printed(panel: Mapping[str, Any], key: str, value: Any) -> str:
     """What a value of a dimension is called."""
     if key == "metric":
         metric = next(metric for metric in panel["metrics"] if metric["name"] == value)
-        return metric["label"] + (f" ({metric['unit']})" if metric["unit"] else "")
+        return f"{metric['label']} ({metric['unit']})" if metric["unit"] else str(metric["label"])
     dimension = panel["dimensions"][key]
     if value == "":
-        return dimension["blank"]
+        return str(dimension["blank"])
     if isinstance(value, str):
-        return panel["labels"].get(value, dimension["names"].get(value, value))
+        return str(panel["labels"].get(value, dimension["names"].get(value, value)))
     return f"{value:g} {dimension['unit']}".strip()
 
 
 def _heading(panel: Mapping[str, Any], key: str) -> str:
-    return key if key == "metric" else panel["dimensions"][key]["label"]
+    return key if key == "metric" else str(panel["dimensions"][key]["label"])
 
 
 def markdown(view: Layout) -> str:

@@ -90,7 +90,7 @@ def scores(
     ]
     asked = predictions.assign(metric=predictions["score"] + "_right", value=predictions["Correct"].astype(float))
     asked = asked.rename(columns=OF_TREATMENT)[["metric", "value", "postprocessing", *OF_TREATMENT.values()]]
-    values = table([*rows, *asked.to_dict("records")])
+    values = table([*rows, *({str(key): value for key, value in row.items()} for row in asked.to_dict("records"))])
     about = {key: found[key] for key in ("counts", "left_out", "notes")}
     return values, predictions, _mapped(meta, x, settings), about
 

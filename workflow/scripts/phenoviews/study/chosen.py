@@ -18,6 +18,7 @@ SCHEDULES = "phenoviews.training.optim.SCHEDULES"
 KEEPERS = "phenoviews.training.loop.KEEPERS"
 FIGURES = "phenoviews.panels.figures.FIGURES"
 EMBEDDED = "phenoviews.measures.embedded.EMBEDDED"
+CLUSTERED = "phenoviews.measures.clustered.CLUSTERED"
 ENCODED = "phenoviews.training.encoded.ENCODED"
 
 # The operations of evaluated images, which are resized and normalised, nothing else.

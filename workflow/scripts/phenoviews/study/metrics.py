@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 # The data that a metric can be had of.
-TEST, CELLS, TREATMENTS, ANY = "a labelled test split", "cells at several doses", "treatments", "any"
+TEST, CELLS, TREATMENTS, ANY = "a labelled test split", "cells of one compound", "treatments", "any"
 
 # What is better.
 HIGHER, LOWER, NEITHER = "higher", "lower", "neither"
@@ -86,6 +86,11 @@ METRICS: dict[str, Metric] = {
     "ami_change": Metric("clusters", "Change of AMI", TEST, HIGHER, signed=True, dimensions=K),
     "ami_arithmetic": Metric("clusters", "AMI (arithmetic)", TEST, HIGHER, dimensions=K),
     "hungarian_accuracy": Metric("clusters", "Cluster accuracy", TEST, HIGHER, dimensions=K),
+    "thickness": Metric("strokes", "Stroke thickness", TEST, NEITHER, "px", 1, dimensions=K),
+    "thickness_by_cluster": Metric("strokes", "Thickness by cluster", TEST, NEITHER, dimensions=K),
+    "thickness_by_class": Metric("strokes", "Thickness by class", TEST, NEITHER, dimensions=K),
+    "phenotype_purity": Metric("phenotypes", "Purity in phenotypes", CELLS, HIGHER, dimensions=K),
+    "phenotype_purity_by_class": Metric("phenotypes", "Purity of the classes", CELLS, NEITHER, dimensions=K),
     "top1": Metric("probe", "Top-1", TEST, HIGHER, "%", 1, dimensions=PROBED),
     "accuracy": Metric("probe", "Accuracy", TEST, HIGHER, "%", 1, dimensions=OF_CLASS),
     "f1": Metric("probe", "F1", TEST, HIGHER, "%", 1, dimensions=OF_CLASS),

@@ -63,6 +63,12 @@ class Panel:
         return list(dict.fromkeys(METRICS[metric].measure for metric in self.metrics))
 
     @property
+    def measures_of_clusters(self) -> list[str]:
+        """Those of them that depend on the number of clusters."""
+        metrics = [METRICS[metric] for metric in self.metrics]
+        return list(dict.fromkeys(metric.measure for metric in metrics if "k" in metric.dimensions))
+
+    @property
     def dimensions(self) -> list[str]:
         """What tells its values apart."""
         of_metrics = [name for metric in self.metrics for name in METRICS[metric].dimensions]
@@ -110,5 +116,5 @@ def _missing(panel: Panel) -> Iterator[str]:
     needed = ["metrics"] if panel.is_table else list(PLOTS[declared["plot"]].needs)
     needed += ["rows", "columns"] if panel.is_table or panel.has_numbers else []
     needed += ["base"] if any(metric.endswith(CHANGE) for metric in panel.metrics) else []
-    needed += ["clusters"] if "clusters" in panel.measures else []
+    needed += ["clusters"] if panel.measures_of_clusters else []
     yield from (key for key in needed if key not in declared)

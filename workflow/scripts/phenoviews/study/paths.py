@@ -43,7 +43,8 @@ EMBEDDINGS = f"{RUN}/embeddings/{{evaluate}}.npy"
 
 # Tables of values, and nothing else, lie in folders called measures.
 MEASURE = f"{RUN}/measures/{{measure}}.parquet"
-CLUSTERS = f"{RUN}/measures/clusters-k{{k}}.parquet"
+MEASURE_K = f"{RUN}/measures/{{measure}}-k{{k}}.parquet"
+CLUSTERS = MEASURE_K.replace("{measure}", "clusters")
 LPIPS = f"{VIEWS}/measures/lpips.parquet"
 POINTS = f"{RUN}/maps/clusters-k{{k}}.parquet"
 TSNE = f"{RUN}/maps/tsne.parquet"
@@ -187,11 +188,12 @@ def panel_file(study: Resolver, panel: Panel, suffix: str) -> str:
 
 def measures(study: Resolver, panel: Panel, runs: Iterable[Run]) -> dict[str, list[str]]:
     """One file per run, in their order, for every measure that a panel shows."""
-    patterns = {measure: {"clusters": CLUSTERS, "lpips": LPIPS}.get(measure, MEASURE) for measure in panel.measures}
-    k = panel.declared.get("clusters")
+    k, clustered = panel.declared.get("clusters"), panel.measures_of_clusters
+    patterns = {name: MEASURE_K if name in clustered else MEASURE for name in panel.measures} | (
+        {"lpips": LPIPS} if "lpips" in panel.measures else {}
+    )
     return {
-        measure: [run_file(study, pattern, run, measure=measure, k=k) for run in runs]
-        for measure, pattern in patterns.items()
+        name: [run_file(study, pattern, run, measure=name, k=k) for run in runs] for name, pattern in patterns.items()
     }
 
 

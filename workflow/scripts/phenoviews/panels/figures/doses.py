@@ -31,7 +31,7 @@ def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Se
         found = of_run(records, dict(zip(AXES, run, strict=True)))
         return found[found["metric"] == metric]
 
-    curves = [{"title": title, "records": curve(run, AMI)} for run, title in named.items()]
+    curves: list[dict[str, Any]] = [{"title": title, "records": curve(run, AMI)} for run, title in named.items()]
     if "randomised" in panel:
         name = stand_in(panel["randomised"], panel["scale"]["stand_ins"])
         run = next((run for run in named if name in run), None)
@@ -60,7 +60,10 @@ def figure(curves: Sequence[Mapping[str, Any]], counted: str, note: str = "") ->
         handles, ticks = [], set()
         for number, curve in enumerate(curves):
             shuffled = curve.get("shuffled", False)
-            look = {"color": GREY if shuffled else colours[number], "marker": "x" if shuffled else MARKERS[number % 6]}
+            look: dict[str, Any] = {
+                "color": GREY if shuffled else colours[number],
+                "marker": "x" if shuffled else MARKERS[number % 6],
+            }
             look |= {"linestyle": "--" if shuffled else "-", "linewidth": 1.2, "markersize": 4}
             valued = curve["records"].dropna(subset="value")
             handles.append(Line2D([], [], **look, label=_named(curve["title"], curve["records"])))

@@ -39,7 +39,7 @@ def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Se
             entry["clusters"] = pd.read_parquet(points).join(table, on="row")
             entry["images"] = np.load(images, mmap_mode="r", allow_pickle=False)
         panels.append(entry)
-    across = math.prod(len(panel["runs"][key]) for key in panel["columns"])
+    across = math.prod(len(names) for axis, names in panel["runs"].items() if axis in panel["columns"])
     return figure(
         panels, across, panel["images"], panel["class_word"], panel["scale"]["note"], panel.get("channels", {})
     )
@@ -93,7 +93,7 @@ def figure(
             left, upper = across * cell, height - top - down * (title + k * row + between)
             count = k if of is None else len(of)
             box = (left + text, upper - title - count * row, nearest * side, count * row)
-            ax = fig.add_axes([box[0] / WIDTH, box[1] / height, box[2] / WIDTH, box[3] / height])
+            ax = fig.add_axes((box[0] / WIDTH, box[1] / height, box[2] / WIDTH, box[3] / height))
             ax.set(xticks=[], yticks=[], xlim=(0, nearest * side), ylim=(count * row, 0))
             ax.tick_params(length=0, pad=2)
             ax.spines[:].set_visible(False)
@@ -102,7 +102,8 @@ def figure(
                 told = textwrap.fill(f"no clusters: {entry['reason']}", int(cell / 0.07))
                 ax.text(0.1 - text, 0.1, told, va="top", fontsize=SMALL)
                 continue
-            for place, strip in enumerate(strips(entry["images"], entry["clusters"], of["cluster"], nearest, channels)):
+            order = of["cluster"].tolist()
+            for place, strip in enumerate(strips(entry["images"], entry["clusters"], order, nearest, channels)):
                 shown = strip.shape[0] / strip.shape[1] * nearest * side
                 upper = place * row + (row - shown) / 2
                 extent = (0, nearest * side, upper + shown, upper)
@@ -126,14 +127,15 @@ def figure(
 def _words(rows: pd.DataFrame, classes: Sequence[str]) -> list[str]:
     """What stands beside each row: on one line where the class names are short, as digits are."""
     if "treated" in rows:
-        words = [f"{row.treated:.0%} treated\nn = {row.size:,}" for row in rows.itertuples(index=False)]
-        truth = rows["phenotypes"] if "phenotypes" in rows else [[]] * len(rows)
+        words = [f"{row['treated']:.0%} treated\nn = {row['size']:,}" for row in rows.to_dict("records")]
+        truth: list[list[tuple[str, float]]] = list(rows.get("phenotypes", [[]] * len(rows)))
         return [
             "\n".join([word, *(f"{name} {share:.0%}" for name, share in of)])
             for word, of in zip(words, truth, strict=True)
         ]
     link = "\n" if max(map(len, classes)) > 2 else " · "
-    return [f"{classes[row.label]}{link}{row.purity:.0%} · {row.size:,}" for row in rows.itertuples(index=False)]
+    lines = rows[["label", "purity", "size"]].itertuples(index=False, name=None)
+    return [f"{classes[label]}{link}{purity:.0%} · {size:,}" for label, purity, size in lines]
 
 
 def summary(clusters: pd.DataFrame) -> pd.DataFrame:
@@ -146,7 +148,8 @@ def summary(clusters: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for cluster, group in clusters.groupby("cluster"):
         counts = group["label"].value_counts(sort=False).sort_index()
-        line = {"cluster": cluster, "label": counts.idxmax(), "purity": counts.max() / len(group), "size": len(group)}
+        line: dict[str, Any] = {"cluster": cluster, "label": counts.idxmax(), "purity": counts.max() / len(group)}
+        line["size"] = len(group)
         if CONTROL in group:
             line["treated"] = 1 - group[CONTROL].mean()
         if PHENOTYPE in group:
@@ -196,10 +199,12 @@ def paint(images: np.ndarray, channels: Mapping[str, str] | None = None) -> np.n
     count = images.shape[-1]
     if not channels and count in (1, 3):
         return np.broadcast_to(images, (*images.shape[:-1], 3))
-    if len(channels or ()) != count:
+    channels = channels or {}
+    if len(channels) != count:
         raise UserError(
-            f"panel: channels: {len(channels or ())} colours for images of {count} channels; name each channel and "
+            f"panel: channels: {len(channels)} colours for images of {count} channels; name each channel and "
             "its colour, such as {DNA: blue}"
         )
     colours = np.array([to_rgb(PAINTS[colour]) for colour in channels.values()])
-    return (images @ colours).clip(0, 1)
+    painted: np.ndarray = np.clip(images @ colours, 0, 1)
+    return painted

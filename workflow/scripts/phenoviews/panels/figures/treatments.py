@@ -22,14 +22,14 @@ LEGEND = 1.6  # inches, beside the maps
 ACROSS = 3  # maps in a row, at most
 AREA = 28  # square points of a circle or a square
 # The diamond of a treatment that is wrong in both is drawn round its square.
-SHAPES = {
+SHAPES: dict[str, dict[str, Any]] = {
     "right": {"marker": "o", "s": AREA, "linewidths": 0.3, "edgecolors": "white"},
     "NSC error": {"marker": "s", "s": AREA, "linewidths": 0.8, "edgecolors": "black"},
     "NSCB error": {"marker": "D", "s": AREA, "linewidths": 0.8, "edgecolors": "black"},
     "both": {"marker": "D", "s": 2.7 * AREA, "linewidths": 0.8, "edgecolors": "black", "facecolors": "none"},
 }
 # In the markers of the second dozen MoAs, which have the colours of the first.
-DOT = {"marker": "o", "s": AREA / 4, "linewidths": 0, "edgecolors": "none", "facecolors": "white"}
+DOT: dict[str, Any] = {"marker": "o", "s": AREA / 4, "linewidths": 0, "edgecolors": "none", "facecolors": "white"}
 
 
 def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Sequence[str]]) -> Figure:
@@ -119,7 +119,7 @@ def _with_outcomes(mapped: pd.DataFrame, records: pd.DataFrame, postprocessing: 
 
 def _legend(fig: Figure, moas: Sequence[str]) -> None:
     shapes = {label: _handle(shape) for label, shape in SHAPES.items()}
-    handles = {moa: _handle(SHAPES["right"], colour(number)) for number, moa in enumerate(moas)}
+    handles: dict[str, Any] = {moa: _handle(SHAPES["right"], colour(number)) for number, moa in enumerate(moas)}
     handles |= {moa: (handles[moa], _handle(DOT)) for moa in moas[len(COLOURS) :]}
     heading = {"nearest neighbour by\nNSC and NSCB": Line2D([], [], ls="")}
     handles |= heading | shapes | {"both": (shapes["NSC error"], shapes["both"])}
