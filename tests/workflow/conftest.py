@@ -15,6 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 # The least that goes the whole way: one seed, one epoch, two transforms, one backbone, one compound of small fields.
+DIGITS = {"dataset": "mnist", "transform": "mnist_second", "method": ["byol", "moco"], "backbone": "vgg11"}
 NOCODAZOLE = {"dataset": "cells_nocodazole", "method": "moco", "backbone": "vgg13"}
 UNTRAINED = {"dataset": "cells_nocodazole", "transform": "plain", "method": "imagenet", "backbone": "vgg16"}
 SIMCLR = {
@@ -40,7 +41,7 @@ TINY = {
     "panels": {
         "no_free_lunch": {
             "table1": {"runs": {"transform": ["mnist_first", "mnist_second"]}},
-            "table7": {"runs": {"backbone": ["vgg11"]}},
+            "table7": {"runs": [DIGITS, {**DIGITS, "transform": "plain", "method": "untrained"}]},
             "figure9": {"runs": {"backbone": ["vgg11"]}},
             "table2": {"runs": [{**NOCODAZOLE, "transform": ["cell_first", "dual"]}, UNTRAINED]},
             "ablation": {"runs": {"transform": ["cell_first", "cell_first+color_jitter=off"]}},

@@ -79,8 +79,15 @@ def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFram
     cells = {(*line, name): found.iloc[:0] for line in quoted.itertuples(index=False, name=None) for name in metrics}
     cells |= dict(iter(found.groupby([*named, "metric"], sort=False)))
     order = {key: places(panel, key, found[key]) for key in [*named, "metric"]}
+    first = [*AXES, *_keys(panel), "metric"]
+    by = sorted(order, key=lambda key: first.index(key) if key in first else len(first))
+
+    def place(cell: tuple[Any, ...]) -> list[int]:
+        at = dict(zip(order, cell, strict=True))
+        return [order[key].get(at[key], -1) for key in by]
+
     lines = []
-    for at in sorted(cells, key=lambda at: [order[key].get(value, -1) for key, value in zip(order, at, strict=True)]):
+    for at in sorted(cells, key=place):
         group, metric = cells[at], metrics[at[-1]]
         valued, missing = (group[of].sort_values("seed") for of in (group["value"].notna(), group["value"].isna()))
         values = valued["value"].to_numpy(float)
