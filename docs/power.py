@@ -74,7 +74,7 @@ def means(panel: str) -> Values:
     counted = 100 * printed["correct"] / printed["of"]
     printed["value"] = counted.where(counted.notna(), printed["value"])
     kept = ["dataset", "transform", "method", "backbone", "postprocessing", "metric", "seed", "value", "reason"]
-    found = Values.of(printed[kept])
+    found = Values.of(printed[[name for name in kept if name in printed]])
     return replace(found, values=_with_drops(found.dimensions, found.values))
 
 

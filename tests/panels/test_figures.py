@@ -448,6 +448,15 @@ def test_the_shuffled_curve_follows_the_stand_ins_and_must_be_of_the_panel(doses
     assert len(doses_plot.draw(panel, found, {}).axes[0].containers) == 2
 
 
+def test_a_single_encoder_has_its_name(doses):
+    panel, found = doses
+    of = found["backbone"] == "resnet101"
+    each = [run for run in panel["each"] if run["backbone"] == "resnet101"]
+    panel |= {"each": each, "runs": {**panel["runs"], "backbone": ["resnet101"]}}
+    legend = doses_plot.draw(panel, found[of], {}).axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["ResNet101", "ResNet101,\nlabels shuffled"]
+
+
 def test_without_any_numbers_the_figure_says_why(doses):
     panel, found = doses
     figure = doses_plot.draw(panel, found.assign(value=NONE, reason="no ImageNet weights"), {})

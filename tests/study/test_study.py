@@ -528,7 +528,7 @@ REFUSED = {
     ),
     "a plot of other data": (
         ("panels", "no_free_lunch", "figure1", "runs", "dataset", "treatments"),
-        "figure1: `plot: tsne` is measured on a labelled test split; 'simulated_treatments'",
+        "figure1: `ami` is measured on a labelled test split; 'simulated_treatments'",
     ),
     "unknown metric": (("panels", "no_free_lunch", "table7", "metrics", ["top11"]), "value 'top11'; did you mean top1"),
     "unknown dimension": (

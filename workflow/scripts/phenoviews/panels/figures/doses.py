@@ -25,7 +25,9 @@ GREY = "#767676"
 
 def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Sequence[str]]) -> Figure:
     """The figure of a panel as the study declares it, from what `measures.doses` found."""
-    named = dict(zip((tuple(run[key] for key in AXES) for run in panel["each"]), titles(panel), strict=True))
+    runs = [tuple(run[key] for key in AXES) for run in panel["each"]]
+    # A single encoder differs from no other, and has a name all the same.
+    named = {run: title or panel["labels"][run[-1]] for run, title in zip(runs, titles(panel), strict=True)}
 
     def curve(run: tuple[str, ...], metric: str) -> pd.DataFrame:
         found = of_run(records, dict(zip(AXES, run, strict=True)))
