@@ -84,4 +84,5 @@ def _mapped(x: np.ndarray, perplexity: float, seed: int, metric: str) -> np.ndar
         random_state=seed,
     )
     # It squares distances in float32: those of the scaled points do not overflow. The cosine needs the origin.
-    return model.fit_transform(x if metric == "cosine" else centred).astype(np.float64)
+    mapped: np.ndarray = model.fit_transform(x if metric == "cosine" else centred).astype(np.float64)
+    return mapped
