@@ -29,6 +29,8 @@ PANELS = {
         "runs": {**DIGITS, "method": "simclr"},
         "clusters": 10,
         "images": 5,
+        "metrics": ["ami", "thickness_by_cluster"],
+        "rows": ["metric"],
         "columns": ["backbone"],
     },
     "cells": {
