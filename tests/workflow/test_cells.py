@@ -88,7 +88,7 @@ def configured(project: Project, config: dict) -> list[str]:
 def test_the_readmes_configuration_gives_a_table_of_ones_own(lab):
     assert len((ROOT / "README.md").read_text().split("# lab.yaml\n")[1].split("```")[0].splitlines()) < 30
     project, _, options = lab
-    finished = project.snakemake(*options, "lab_table2")
+    finished = project.snakemake(*options, "lab")
     assert finished.returncode == 0, finished.stdout
     with (project.folder / "results/demo/panels/lab/table2.csv").open() as stream:
         lines = list(csv.DictReader(stream))
@@ -104,19 +104,20 @@ def test_the_readmes_configuration_gives_a_table_of_ones_own(lab):
     # Another way of drawing gives another picture, and that changes no table.
     module = project.folder / "workflow/scripts/phenoviews/pictures/overlay.py"
     module.write_text(module.read_text().replace("SPREAD_FIELDS = 3", "SPREAD_FIELDS = 2"))
-    assert project.planned(*options, "lab_table2") == {"qc": 1}
-    again = project.snakemake(*options, "lab_table2")
+    assert project.planned(*options, "lab") == {"qc": 1, "lab": 1}
+    again = project.snakemake(*options, "lab")
     assert again.returncode == 0, again.stdout
-    assert project.planned(*options, "lab_table2") == {}
+    assert project.planned(*options, "lab") == {}
 
 
-def test_pictures_come_with_a_panel_and_cells_need_none(lab):
+def test_pictures_come_with_all_panels_and_nothing_waits_for_them(lab):
     project, _, options = lab
-    for target in ("lab_table2", "lab", "all"):
+    for target in ("lab", "all"):
         assert project.planned(*options, target)["qc"] >= 1
-    planned = project.planned(*options, "results/data/drug_a/images.npy")
-    assert planned["nuclei"] == 1
-    assert "qc" not in planned
+    for target in ("lab_table2", "results/data/drug_a/images.npy"):
+        planned = project.planned(*options, target)
+        assert planned["nuclei"] == 1
+        assert "qc" not in planned
 
 
 def test_treatments_of_ones_own_are_scored(lab):

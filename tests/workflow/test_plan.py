@@ -53,7 +53,7 @@ def test_paper_b_shares_its_trainings(project):
 
 
 ARRAYS = {"download", "data"}
-CELLS = {"download", "screen", "illumination", "nuclei", "qc", "cells"}
+CELLS = {"download", "screen", "illumination", "nuclei", "cells"}
 OF_ENCODER, OF_EMBEDDINGS, OF_CLUSTERS = "measure_encoder", "measure_embeddings", "measure_clusters"
 
 

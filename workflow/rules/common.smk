@@ -165,8 +165,11 @@ def panel_file(panel, suffix) -> str:
 
 
 def panel_files(papers) -> list[str]:
-    """The file of every panel of these papers that people look at first."""
-    return paths.first_look(study, [panel for panel in study.panels.values() if panel.paper in papers])
+    """What people look at first: a file of every panel of these papers, and the pictures of their plates. A panel does
+    not depend on the pictures, so that drawing one anew makes no table again."""
+    panels = [panel for panel in study.panels.values() if panel.paper in papers]
+    datasets = [run.dataset for panel in panels for run in study.runs(panel)]
+    return paths.first_look(study, panels) + paths.plate_pictures(study, datasets)
 
 
 def in_report(panel, form) -> dict:

@@ -1,5 +1,4 @@
-# measures → tables and figures, each beside the published value. Every panel is a rule of its own name. Who asks for a
-# panel also gets the pictures of its plates (`qc`); `ancient`, since a new picture changes no table.
+# measures → tables and figures, each beside the published value. Every panel is a rule of its own name.
 
 for panel in study.panels.values():
     if panel.is_table:
@@ -8,7 +7,6 @@ for panel in study.panels.values():
             name:
                 panel.name
             input:
-                ancient(paths.plate_pictures(study, [run.dataset for run in study.runs(panel)])),
                 **paths.measures(study, panel, study.runs(panel)),
             output:
                 **number_files(panel),
@@ -30,7 +28,6 @@ for panel in study.panels.values():
             name:
                 panel.name
             input:
-                ancient(paths.plate_pictures(study, [run.dataset for run in study.runs(panel)])),
                 **paths.measures(study, panel, study.runs(panel)),
                 **paths.figure_files(study, panel, study.runs(panel)),
             output:
