@@ -260,8 +260,10 @@ def test_a_whole_name_may_have_a_stand_in(config):
     """At demo scale the final run is not trained for 600 epochs; it is named as the paper's all the same."""
     study = Study({**config, "scale": "demo"})
     panel = study.panels["single_cell_table2"]
-    assert {run.method for run in study.runs(panel)} == {"simclr+temperature=0.5"}
-    assert study.declaration(panel)["labels"]["simclr+temperature=0.5"] == "SimCLR, unsupervised"
+    assert {run.method for run in study.runs(panel)} == {"simclr+temperature=0.5", "simclr"}
+    labels = study.declaration(panel)["labels"]
+    assert labels["simclr+temperature=0.5"] == "SimCLR, unsupervised"
+    assert labels["simclr"] == "SimCLR, unsupervised, τ = 0.1"
 
 
 def test_changes_are_named_in_one_order(root):

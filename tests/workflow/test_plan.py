@@ -9,10 +9,10 @@ import yaml
 
 
 def test_the_papers_scale_plans_its_trainings_and_downloads_nothing(project):
-    """MNIST 50, Table 2 270, the ablation 120 more, Figure 2 two more, paper B's 17, four more seeds and eight from
+    """MNIST 50, Table 2 270, the ablation 120 more, Figure 2 two more, paper B's 18, four more seeds and eight from
     random weights; MNIST's four files, BBBC021's two tables and the archives of its 55 plates."""
     plan = project.planned("--config", "scale=paper")
-    assert plan["pretrain"] == 50 + 270 + 120 + 2 + 17 + 4 + 8
+    assert plan["pretrain"] == 50 + 270 + 120 + 2 + 18 + 4 + 8
     assert plan["download"] == 4 + 2 + 55
     # Of three compounds and of 15 % of the fields a draw for each seed, and what nothing is drawn of.
     assert plan["cells"] == 3 * 5 + 5 + 2
@@ -41,15 +41,15 @@ TABLES = [f"single_cell_table{number}" for number in range(1, 8)]
 
 
 def test_paper_b_shares_its_trainings(project):
-    """16 + 1 for all tables and the figure, as ../shared/papers/runs.md counts them."""
+    """16 + 1 for all tables and the figure, as ../shared/papers/runs.md counts them, and the final run at τ = 0.1."""
     panels = [*TABLES, "single_cell_figure2"]
-    assert project.planned("--config", "scale=paper", "--", *panels)["pretrain"] == 17
+    assert project.planned("--config", "scale=paper", "--", *panels)["pretrain"] == 18
     # Three more temperatures, of which two are new.
     method = ["simclr", "simclr+temperature=0.05", "simclr+temperature=0.2", "simclr+temperature=0.3"]
     patch = {"panels": {"single_cell": {"table7": {"runs": {"method": method}}}}}
     (project.folder / "sweep.yaml").write_text(yaml.safe_dump(patch))
     plan = project.planned("--configfile", "sweep.yaml", "--config", "scale=paper", "--", *panels)
-    assert plan["pretrain"] == 17 - 2 + 2  # 1.0 and 0.5 are not asked for any more
+    assert plan["pretrain"] == 18 - 2 + 2  # 1.0 and 0.5 are not asked for any more
 
 
 ARRAYS = {"download", "data"}
@@ -69,6 +69,8 @@ OF_ENCODER, OF_EMBEDDINGS, OF_CLUSTERS = "measure_encoder", "measure_embeddings"
         ("no_free_lunch_figure2", 3, CELLS | {"clusters", OF_CLUSTERS}),
         ("no_free_lunch_figure6", 0, CELLS | {OF_EMBEDDINGS, "weights", "embed_frozen"}),
         ("single_cell_table1", 10, CELLS | {"score", "weights"}),
+        ("single_cell_table2", 2, CELLS | {"score", "weights"}),
+        ("single_cell_hyperparameters", 16, CELLS | {"score", "weights"}),
         ("single_cell_table6", 3, CELLS | {"score", "weights"}),
         ("single_cell_figure2", 1, CELLS | {"score", "weights"}),
         ("single_cell_structure", 5, CELLS | {"score", "structure", "weights"}),
