@@ -38,7 +38,13 @@ def test_every_panel_is_there(done):
     for figure in ("figure1", "figure2", "figure6", "figure7", "figure9", "figure10"):
         assert {f"{figure}.png", f"{figure}.pdf"} <= panels
     of_paper_b = {file.name for file in (project.folder / PANELS).with_name("single_cell").iterdir()}
-    for numbers in (*(f"table{number}" for number in range(1, 8)), "random_start", "structure", "figure2"):
+    for numbers in (
+        *(f"table{number}" for number in range(1, 8)),
+        "hyperparameters",
+        "random_start",
+        "structure",
+        "figure2",
+    ):
         assert {f"{numbers}.csv", f"{numbers}.md", f"{numbers}.tex", f"{numbers}.claims.csv"} <= of_paper_b
     assert {"figure2.png", "figure2.pdf"} <= of_paper_b
 
