@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from phenoviews import models
 from phenoviews.data import Images, write
 from phenoviews.study.resolved import Pretraining
-from phenoviews.training.devices import autocast_dtype, claim, describe, memory_format, name_of, settled
+from phenoviews.training.devices import autocast_dtype, claim, describe, memory_format, name_of, torch_switches
 from phenoviews.training.history import History
 from phenoviews.training.loop import Trainer
 
@@ -322,7 +322,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="rounds that count, after one that does not (default 7)")
     parser.add_argument("--steps", type=int, help="steps of each per round (default: about a second's worth or more)")
     parser.add_argument("--batch", type=int, help="another batch size than the preset's")
-    parser.add_argument("--backbone", choices=models.KINDS, help="another backbone than the preset's")
+    parser.add_argument("--backbone", choices=models.BACKBONES, help="another backbone than the preset's")
     parser.add_argument("--precision", default="auto", choices=("auto", "bf16", "fp16", "fp32"),
                         help="of all three (default auto: bf16 where it pays)")  # fmt: skip
     parser.add_argument("--threads", type=int, help="of the CPU (default: torch's own choice, all cores)")
@@ -336,7 +336,7 @@ def main() -> None:
     device = claim()
     if arguments.workers is None:
         arguments.workers = 8 if device.type == "cuda" else 0
-    with tempfile.TemporaryDirectory() as folder, settled(device, arguments.threads):
+    with tempfile.TemporaryDirectory() as folder, torch_switches(device, arguments.threads):
         found = measure(arguments, device, Path(folder))
     print(table(found))
     if arguments.json:

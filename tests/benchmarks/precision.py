@@ -21,9 +21,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from phenoviews.data import Images
 from phenoviews.data.pool import pool
 from phenoviews.data.readers import digits, folder
-from phenoviews.study.resolved import Pretraining, Resolved
+from phenoviews.study.resolved import Pretraining
 from phenoviews.study.run import Run
-from phenoviews.training.devices import claim, describe, name_of, settled
+from phenoviews.training.devices import claim, describe, name_of, torch_switches
 from phenoviews.training.embed import evaluation_view, features
 from phenoviews.training.loop import Trainer
 
@@ -47,7 +47,7 @@ PRECISIONS = ("fp32", "bf16")
 
 
 def trainer(run: Run, images: Images, precision: str, options: argparse.Namespace) -> Trainer:
-    resolved = Pretraining.of(Resolved.from_dict(study().resolve(study().spelled(run))))
+    resolved = Pretraining.of(study().resolve(study().spelled(run)))
     training = replace(resolved.training, precision=precision, epochs=options.epochs, batch_size=options.batch)
     return Trainer(replace(resolved, training=training), images, claim())
 
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary, settled(claim(), threads=1):
+    with tempfile.TemporaryDirectory() as temporary, torch_switches(claim(), threads=1):
         files = Path(temporary) / "images.npy", Path(temporary) / "index.parquet"
         if options.preset == "digits":
             digits.prepare({}, {}, *files)

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from phenoviews.data import Images, pool
 from phenoviews.data.images import CHUNK, write_chunks
 from phenoviews.study.resolved import Pretraining
-from phenoviews.training.devices import claim, describe, settled
+from phenoviews.training.devices import claim, describe, torch_switches
 from phenoviews.training.embed import BATCH, embedded, evaluation_view, shown, write_embeddings
 from phenoviews.training.loop import Trainer
 
@@ -171,7 +171,7 @@ class Form:
 def serve(form: str, arguments: argparse.Namespace, folder: Path, line: Connection) -> None:
     """A process: answers names of methods of `Form` with what they return."""
     device = claim()
-    with settled(device, arguments.threads):
+    with torch_switches(device, arguments.threads):
         worker = Form(form, arguments, folder, device)
         start = {"device": describe(device), "own_seconds": worker.own_seconds, "images": len(worker.trainer.images)}
         line.send(start)

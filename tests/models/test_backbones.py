@@ -8,9 +8,9 @@ import torchvision
 from torch import nn
 
 from phenoviews.errors import UserError
-from phenoviews.models import KINDS, build
+from phenoviews.models import BACKBONES, build
 
-NAMES = [*KINDS, *(f"{kind}_bn" for kind in KINDS if kind.startswith("vgg"))]
+NAMES = [*BACKBONES, *(f"{kind}_bn" for kind in BACKBONES if kind.startswith("vgg"))]
 
 
 def backbone(name: str, **changes) -> dict:
@@ -61,7 +61,7 @@ def test_features_are_torchvisions(name):
         assert features.shape == (2, ours.dim)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BACKBONES)
 def test_a_narrow_backbone_trains_on_small_images(kind):
     model = build(backbone(kind, stem="small", width=0.125, batch_norm=True))
     for size in (32, 37) if kind in ("vgg11", "resnet18", "convnext_tiny") else (32,):
@@ -75,7 +75,7 @@ def convolutions(model: nn.Module) -> list[int]:
     return [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "mobilenet_v2"])
+@pytest.mark.parametrize("kind", [kind for kind in BACKBONES if kind != "mobilenet_v2"])
 def test_width_scales_the_channels_of_every_layer(kind):
     full, half = torchvision_model(kind), build(backbone(kind, width=0.5, batch_norm=True))
     assert convolutions(half) == [c // 2 for c in convolutions(full)]

@@ -174,7 +174,7 @@ def test_global_switches_are_put_back():
         return (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark)
 
     before = state()
-    job = devices.settled(torch.device("cpu"), threads=2)
+    job = devices.torch_switches(torch.device("cpu"), threads=2)
     job.__enter__()
     assert state()[:2] == (2, True)
     assert not job.__exit__(ValueError, ValueError("the job fails"), None)

@@ -83,6 +83,7 @@ def chosen(record):
     keys = {
         "phenoviews.views.OPERATIONS": {"normalize", *(operation for step in steps for operation in step)},
         "phenoviews.methods.METHODS": {run["method"]["kind"]} if "method" in run else None,
+        "phenoviews.models.backbones.BACKBONES": {run["backbone"]["kind"]} if "backbone" in run else None,
         "phenoviews.training.optim.OPTIMIZERS": {training["optimizer"]} if training else None,
         "phenoviews.training.optim.SCHEDULES": {training["schedule"]} if training else None,
         "phenoviews.training.loop.KEEPERS": {training["keep"]} if training else None,
@@ -169,6 +170,25 @@ EDITS = {
             ("views/__init__.py", '"random_invert":', '"grain": colour.Grain,\n    "random_invert":'),
         ],
         NOTHING,
+    ),
+    "a backbone's line": (
+        [("models/backbones.py", '"vgg13": partial', '"vgg9": partial(_vgg, "A"),\n    "vgg13": partial')],
+        NOTHING,
+    ),
+    "the layers of backbones that nobody uses": (
+        [
+            (
+                "models/backbones.py",
+                "model.layer3 = model._make_layer(block,",
+                "model.layer3 = model._make_layer(block or block,",
+            ),
+            ("models/backbones.py", '"vgg13": partial(_vgg, "B")', '"vgg13": partial(_vgg, "D")'),
+        ],
+        NOTHING,
+    ),
+    "the layers of the backbone that all use": (
+        [("models/backbones.py", "sizes = [v if v ==", "sizes = [v if 1 and v ==")],
+        {*OF_TRAININGS, "embed_frozen", "clusters", "small_doses"},
     ),
     "the reader of the digits": (
         [("data/readers/digits.py", "255 / 16", "250 / 16")],

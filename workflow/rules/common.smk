@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
 from phenoviews.study import Run, Study, chosen, paths, resources
-from phenoviews.study.chosen import CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS, OPERATIONS
-from phenoviews.study.chosen import OPTIMIZERS, READERS, SCHEDULES, SCREEN_READERS
+from phenoviews.study.chosen import BACKBONES, CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS
+from phenoviews.study.chosen import OPERATIONS, OPTIMIZERS, READERS, SCHEDULES, SCREEN_READERS
 from phenoviews.study.code import code_hash, registered
 from phenoviews.study.document import shipped
 from phenoviews.study.locks import clear_stale
@@ -92,6 +92,7 @@ def kind_of(section, wildcard):
 
 
 method_of = ask(chosen.method, "run")
+backbone_of = ask(chosen.backbone, "run")
 transform_operations = ask(chosen.training_operations, "transform")
 measuring_operations = ask(chosen.measuring_operations, "run", "measure")
 
@@ -102,6 +103,7 @@ def evaluation_operations(wildcards):
 
 TRAINED_WITH = {
     METHODS: method_of,
+    BACKBONES: backbone_of,
     OPERATIONS: transform_operations,
     OPTIMIZERS: ask(chosen.optimizer, "run"),
     SCHEDULES: ask(chosen.schedule, "run"),

@@ -99,7 +99,12 @@ rule measure_encoder:
         metrics=lambda wildcards: measured(wildcards.measure),
         code=code(
             "measure_encoder.py",
-            {ENCODED: lambda wildcards: [wildcards.measure], METHODS: method_of, OPERATIONS: measuring_operations},
+            {
+                ENCODED: lambda wildcards: [wildcards.measure],
+                METHODS: method_of,
+                BACKBONES: backbone_of,
+                OPERATIONS: measuring_operations,
+            },
         ),
     script:
         "../scripts/measure_encoder.py"

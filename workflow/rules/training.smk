@@ -56,7 +56,7 @@ rule embed:
         mem_mb=memory,
     params:
         run=lambda wildcards: {**resolved(wildcards, Embedding), "evaluate": "projector"},
-        code=code("embed.py", {METHODS: method_of, OPERATIONS: evaluation_operations}),
+        code=code("embed.py", {METHODS: method_of, BACKBONES: backbone_of, OPERATIONS: evaluation_operations}),
     script:
         "../scripts/embed.py"
 
@@ -82,6 +82,6 @@ rule embed_frozen:
         mem_mb=16000,
     params:
         run=lambda wildcards: resolved(wildcards, FrozenEmbedding),
-        code=code("embed_frozen.py", {OPERATIONS: evaluation_operations}),
+        code=code("embed_frozen.py", {BACKBONES: backbone_of, OPERATIONS: evaluation_operations}),
     script:
         "../scripts/embed_frozen.py"

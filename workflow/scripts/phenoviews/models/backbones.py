@@ -8,7 +8,8 @@ read in the specification, section 3.1 and ambiguity A-21.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,6 @@ from torchvision.models.vgg import cfgs, make_layers
 from phenoviews.errors import UserError
 from phenoviews.models.weights import load_into, load_state
 
-_VGGS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}
-_RESNETS = {
-    "resnet18": (BasicBlock, [2, 2, 2, 2]),
-    "resnet34": (BasicBlock, [3, 4, 6, 3]),
-    "resnet50": (Bottleneck, [3, 4, 6, 3]),
-    "resnet101": (Bottleneck, [3, 4, 23, 3]),
-    "resnet152": (Bottleneck, [3, 8, 36, 3]),
-}
-KINDS = (*_VGGS, *_RESNETS, "convnext_tiny", "mobilenet_v2")
 STEMS = ("small", "standard")
 
 
@@ -53,21 +45,14 @@ def build(backbone: Mapping[str, Any], weights: Path | None = None) -> Backbone:
     A random start draws from torch's global generator. Raises `UserError` for a kind or stem that does not
     exist and for weights that do not fit.
     """
-    kind, stem, width = backbone["kind"], backbone["stem"], backbone["width"]
+    stem, width = backbone["stem"], backbone["width"]
+    if backbone["kind"] not in BACKBONES:
+        raise UserError(f"backbone kind: {backbone['kind']!r} is none of {', '.join(BACKBONES)}")
     if stem not in STEMS:
         raise UserError(f"backbone stem: {stem!r} is none of {', '.join(STEMS)}")
     if not width > 0:
         raise UserError(f"backbone width: {width!r} is not a positive number")
-    if kind in _VGGS:
-        model = _vgg(_VGGS[kind], width, backbone["batch_norm"])
-    elif kind in _RESNETS:
-        model = _resnet(*_RESNETS[kind], width, small=stem == "small")
-    elif kind == "convnext_tiny":
-        model = _convnext_tiny(width)
-    elif kind == "mobilenet_v2":
-        model = _mobilenet_v2(width)
-    else:
-        raise UserError(f"backbone kind: {kind!r} is none of {', '.join(KINDS)}")
+    model = BACKBONES[backbone["kind"]](backbone)
     if backbone["init"] != "random":
         _start_from(model, backbone, weights)
     return model
@@ -86,30 +71,32 @@ def _start_from(model: Backbone, backbone: Mapping[str, Any], weights: Path | No
     if backbone["init"] == "imagenet" and backbone["width"] != 1:
         raise UserError(f"backbone width: {backbone['width']} does not go with init: imagenet; set 1.0")
     state = load_state(weights)
-    small = backbone["kind"] in _RESNETS and backbone["stem"] == "small"
-    if small and "conv1.weight" in state and state["conv1.weight"].shape[-1] == 7:
+    stems = [one["conv1.weight"].shape[-1] for one in (model.state_dict(), state) if "conv1.weight" in one]
+    if stems == [3, 7]:
         raise UserError(f"{weights}: these weights are of the standard 7 x 7 stem; set the backbone's stem: standard")
     load_into(model, state, str(weights))
 
 
-def _vgg(config: str, width: float, batch_norm: bool) -> Backbone:
-    layers = [v if v == "M" else channels(v, width) for v in cfgs[config]]
+def _vgg(layers: str, backbone: Mapping[str, Any]) -> Backbone:
+    """`layers`: torchvision's letter for them."""
+    sizes = [v if v == "M" else channels(v, backbone["width"]) for v in cfgs[layers]]
     # The classifier is not wanted, and has 120 million parameters: on the meta device it costs nothing.
     with torch.device("meta"):
         model = VGG(nn.Sequential(), init_weights=False)
-    model.features = make_layers(layers, batch_norm=batch_norm)
+    model.features = make_layers(sizes, batch_norm=backbone["batch_norm"])
     model.avgpool = nn.AdaptiveAvgPool2d(1)
     model.classifier = nn.Flatten()
     _initialise(model)
-    return Backbone(dict(model.named_children()), layers[-2])
+    return Backbone(dict(model.named_children()), sizes[-2])
 
 
-def _resnet(block: type[BasicBlock | Bottleneck], depths: list[int], width: float, small: bool) -> Backbone:
+def _resnet(block: type[BasicBlock | Bottleneck], depths: list[int], backbone: Mapping[str, Any]) -> Backbone:
+    width = backbone["width"]
     # torchvision's constructor fixes the channels: keep its frame, make the layers again by its own method.
     with torch.device("meta"):
         model = ResNet(block, depths)
     model.inplanes = channels(64, width)
-    if small:
+    if backbone["stem"] == "small":
         model.conv1 = nn.Conv2d(3, model.inplanes, kernel_size=3, stride=1, padding=2, bias=False)
         model.maxpool = nn.Identity()
     else:
@@ -124,8 +111,8 @@ def _resnet(block: type[BasicBlock | Bottleneck], depths: list[int], width: floa
     return Backbone(dict(model.named_children()), model.inplanes)
 
 
-def _convnext_tiny(width: float) -> Backbone:
-    sizes = [channels(c, width) for c in (96, 192, 384, 768)]
+def _convnext_tiny(backbone: Mapping[str, Any]) -> Backbone:
+    sizes = [channels(c, backbone["width"]) for c in (96, 192, 384, 768)]
     stages = [
         CNBlockConfig(size, following, depth)
         for size, following, depth in zip(sizes, [*sizes[1:], None], [3, 3, 9, 3], strict=True)
@@ -136,9 +123,9 @@ def _convnext_tiny(width: float) -> Backbone:
     return Backbone(dict(model.named_children()), sizes[-1])
 
 
-def _mobilenet_v2(width: float) -> Backbone:
+def _mobilenet_v2(backbone: Mapping[str, Any]) -> Backbone:
     # Its last convolution keeps 1280 channels below width 1, by the paper's and torchvision's rule.
-    model = MobileNetV2(width_mult=width)
+    model = MobileNetV2(width_mult=backbone["width"])
     # torchvision's `forward` does the pooling itself.
     layers = {"features": model.features, "avgpool": nn.AdaptiveAvgPool2d(1), "classifier": nn.Flatten()}
     return Backbone(layers, model.last_channel)
@@ -151,3 +138,19 @@ def _initialise(model: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+# In a config's words. Each builds the backbone that an entry describes, with random weights.
+BACKBONES: dict[str, Callable[[Mapping[str, Any]], Backbone]] = {
+    "vgg11": partial(_vgg, "A"),
+    "vgg13": partial(_vgg, "B"),
+    "vgg16": partial(_vgg, "D"),
+    "vgg19": partial(_vgg, "E"),
+    "resnet18": partial(_resnet, BasicBlock, [2, 2, 2, 2]),
+    "resnet34": partial(_resnet, BasicBlock, [3, 4, 6, 3]),
+    "resnet50": partial(_resnet, Bottleneck, [3, 4, 6, 3]),
+    "resnet101": partial(_resnet, Bottleneck, [3, 4, 23, 3]),
+    "resnet152": partial(_resnet, Bottleneck, [3, 8, 36, 3]),
+    "convnext_tiny": _convnext_tiny,
+    "mobilenet_v2": _mobilenet_v2,
+}

@@ -13,6 +13,7 @@ SCREEN_READERS = "phenoviews.cells.screen.READERS"
 CHOOSERS = "phenoviews.cells.choosers.CHOOSERS"
 OPERATIONS = "phenoviews.views.OPERATIONS"
 METHODS = "phenoviews.methods.METHODS"
+BACKBONES = "phenoviews.models.backbones.BACKBONES"
 OPTIMIZERS = "phenoviews.training.optim.OPTIMIZERS"
 SCHEDULES = "phenoviews.training.optim.SCHEDULES"
 KEEPERS = "phenoviews.training.loop.KEEPERS"
@@ -33,6 +34,11 @@ def kind(study: Resolver, section: str, name: str) -> list[str]:
 def method(study: Resolver, run: Run) -> list[str]:
     """The kind of a run's method; nothing of the methods where it is an encoder that nobody trains here."""
     return [study.resolve(run).method.kind] if study.is_trained(run) else []
+
+
+def backbone(study: Resolver, run: Run) -> list[str]:
+    """The kind of a run's backbone."""
+    return [study.resolve(run).backbone.kind]
 
 
 def optimizer(study: Resolver, run: Run) -> list[str]:

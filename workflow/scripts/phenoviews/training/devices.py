@@ -123,7 +123,7 @@ def memory_format(network: nn.Module, device: torch.device) -> torch.memory_form
 
 
 @contextlib.contextmanager
-def settled(device: torch.device, threads: int | None = None) -> Iterator[None]:
+def torch_switches(device: torch.device, threads: int | None = None) -> Iterator[None]:
     """torch's global switches for the time of a job: on the CPU deterministic algorithms, so that the seed (and the
     number of threads) decides every bit; on the GPU cuDNN's search for the fastest kernels. Then as they were."""
     before = (

@@ -20,7 +20,7 @@ from phenoviews.data.images import Images
 from phenoviews.data.pool import Pool, pool
 from phenoviews.errors import UserError
 from phenoviews.study.resolved import Dataset, Embedding, FrozenEmbedding
-from phenoviews.training.devices import claim, memory_format, settled
+from phenoviews.training.devices import claim, memory_format, torch_switches
 from phenoviews.views import Transform
 
 BATCH = 256
@@ -37,7 +37,7 @@ def embed(run: Embedding, data: Path, encoder: Path, projector: Path, out: Path,
     The vector is the encoder's, or with `run.evaluate == "projector"` the projector's (ambiguity A-32).
     """
     device = claim()
-    with settled(device, threads):
+    with torch_switches(device, threads):
         network = load(run, encoder, projector, device)
         if not write_embeddings(network, Images.open(data), run.dataset, out, device):
             embeddings.save(out, f"the {run.evaluate}'s output is not a number")
@@ -49,7 +49,7 @@ def embed_frozen(run: FrozenEmbedding, data: Path, weights: Path | None, out: Pa
     Raises UserError for weights that do not fit the backbone, or whose embeddings are not finite.
     """
     device = claim()
-    with settled(device, threads):
+    with torch_switches(device, threads):
         network = load_frozen(run, weights, device)
         if not write_embeddings(network, Images.open(data), run.dataset, out, device):
             raise UserError(f"{weights}: the embeddings that these weights give are not finite; use others")

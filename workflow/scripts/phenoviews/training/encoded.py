@@ -17,7 +17,7 @@ from torch import nn
 
 from phenoviews.data.images import Images
 from phenoviews.study.resolved import Dataset, Probe
-from phenoviews.training.devices import claim, settled
+from phenoviews.training.devices import claim, torch_switches
 from phenoviews.training.embed import shown
 from phenoviews.training.knn import knn
 from phenoviews.training.probe import probe
@@ -54,5 +54,5 @@ def measure(
         test: (n, d), the embeddings of the test split.
     """
     images, device = Images.open(data), claim()
-    with settled(device, threads):
+    with torch_switches(device, threads):
         return ENCODED[name](Subject(load(device), images, shown(images, dataset), test, seed, device), settings)

@@ -21,7 +21,7 @@ from phenoviews.errors import UserError
 from phenoviews.files import atomic
 from phenoviews.study.resolved import Pretraining
 from phenoviews.training import checkpoint as checkpoints
-from phenoviews.training.devices import claim, describe, name_of, settled
+from phenoviews.training.devices import claim, describe, name_of, torch_switches
 from phenoviews.training.embed import write_embeddings
 from phenoviews.training.history import History, Row
 from phenoviews.training.loop import Trainer, weights_of
@@ -61,7 +61,7 @@ def pretrain(
     _check(run, len(images.rows("train")))
     identity = checkpoints.data_identity(images)
     run_hash = checkpoints.run_hash(run, identity, weights)
-    with settled(device, threads):
+    with torch_switches(device, threads):
         trainer, history = _resumed(run, images, device, weights, checkpoint, run_hash)
         with checkpoints.Termination() as termination:
             outcome = _train(trainer, history, checkpoint, run_hash, termination)
