@@ -131,6 +131,7 @@ def make_run(preset: dict, device: str, backbone: str, precision: str, batch: in
         "checkpoint_minutes": 5,
         "min_spread": 0.01,
         "keep": "last",
+        "snapshot_epochs": 0,
         **preset["optimizer"],
     }
     stem = "small" if preset["size"] == 32 else "standard"

@@ -71,6 +71,7 @@ def make_run(arguments: argparse.Namespace) -> Pretraining:
         "checkpoint_minutes": 5,
         "min_spread": 0.01,
         "keep": "last",
+        "snapshot_epochs": 0,
     }
     views = pipeline("single_cell")
     head = {"hidden": [512], "out": 256, "batch_norm": False}

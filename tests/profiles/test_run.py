@@ -6,6 +6,7 @@ import json
 from unittest.mock import ANY
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from phenoviews.errors import UserError
@@ -13,6 +14,7 @@ from phenoviews.files import write_json
 from phenoviews.profiles import run, structure, tables
 from phenoviews.profiles.__main__ import main
 from phenoviews.study.metrics import measured
+from phenoviews.values import table
 
 from .conftest import screen
 
@@ -47,7 +49,7 @@ def test_wells_are_the_means_of_their_cells(cells, profiles):
 
 
 def test_the_command_scores_the_profiles_of_a_run_alike(profiles, tmp_path):
-    values, _, _, about = run.scores(*profiles, SETTINGS)
+    values, _, about = run.scores(*profiles, SETTINGS)
     run.as_table(*profiles).to_parquet(tmp_path / "profiles.parquet")
     main([str(tmp_path / "profiles.parquet"), "--json", str(tmp_path / "told.json")])
     told = json.loads((tmp_path / "told.json").read_text())["postprocessing"]
@@ -64,7 +66,7 @@ def test_the_command_scores_the_profiles_of_a_run_alike(profiles, tmp_path):
 
 def test_without_batches_nscb_has_a_reason(profiles):
     meta, x = profiles
-    values, _, _, _ = run.scores(meta.drop(columns="Metadata_Batch"), x, SETTINGS)
+    values, _, _ = run.scores(meta.drop(columns="Metadata_Batch"), x, SETTINGS)
     scores = values[~values["metric"].str.endswith("_right")]
     found = scores.set_index(["postprocessing", "metric"])[["value", "reason"]]
     assert np.isnan(found.at[("none", "nscb"), "value"])
@@ -75,7 +77,8 @@ def test_without_batches_nscb_has_a_reason(profiles):
 
 
 def test_each_treatment_has_its_outcome_and_a_place_on_the_map(profiles):
-    values, predictions, mapped, about = run.scores(*profiles, SETTINGS)
+    values, predictions, about = run.scores(*profiles, SETTINGS)
+    mapped = run.mapped(*profiles, SETTINGS)
     treatments, _ = tables.treatments(*profiles)
     names = treatments[["Metadata_Compound", "Metadata_Concentration"]]
     for name, of in mapped.groupby("postprocessing"):
@@ -95,6 +98,18 @@ def test_each_treatment_has_its_outcome_and_a_place_on_the_map(profiles):
             assert dict(zip(right["compound"], right["moa"], strict=True)) == moas
     assert len(treatments) == about["counts"]["treatments"]
     assert run.no_map().columns.isin(mapped.columns).all()
+
+
+def test_scores_on_the_way_are_the_scores_of_these_profiles(profiles):
+    values, _, _ = run.scores(*profiles, SETTINGS)
+    found = run.after(50, *profiles, SETTINGS)
+    assert set(found["metric"]) == set(measured("scores_by_epoch"))
+    assert (found["epoch"] == 50).all()
+    table([*found.to_dict("records"), *run.after(100, *profiles, SETTINGS).to_dict("records")])  # told apart by epoch
+    columns = ["metric", "postprocessing", "value", "low", "high", "correct", "of"]
+    expected = values[values["metric"].isin(["nsc", "nscb"])][columns]
+    found = found.assign(metric=found["metric"].str.removesuffix("_by_epoch"))[columns]
+    pd.testing.assert_frame_equal(found, expected)
 
 
 def structure_of(values, name) -> dict[str, float]:

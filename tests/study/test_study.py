@@ -528,6 +528,10 @@ REFUSED = {
         ("panels", "no_free_lunch", "figure6", "runs", "dataset", "mnist"),
         "figure6: `ami_treated` is measured on cells of one compound; 'digits' is of kind digits",
     ),
+    "scores on the way of what is not trained": (
+        ("panels", "single_cell", "epochs", "runs", 1, "method", "untrained"),
+        "single_cell.epochs: `nsc_by_epoch` is measured on the way of a training; 'untrained' is not trained here",
+    ),
     "a plot of other data": (
         ("panels", "no_free_lunch", "figure1", "runs", "dataset", "treatments"),
         "figure1: `ami` is measured on a labelled test split; 'simulated_treatments'",

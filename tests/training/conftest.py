@@ -74,6 +74,7 @@ RUN = {
         "checkpoint_minutes": 3,
         "min_spread": 0.01,
         "keep": "last",
+        "snapshot_epochs": 0,
     },
     "backbone": {
         "name": "tiny",
@@ -141,6 +142,7 @@ def outputs(tmp_path: Path) -> dict[str, Path]:
     names = {
         "encoder": "encoder.pt",
         "projector": "projector.pt",
+        "snapshots": "snapshots.pt",
         "embeddings": "embeddings/encoder-test.npy",
         "history": "history.csv",
         "summary": "run.yaml",

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import torch
 from tests.methods.toys import PARAMS, TOYS
+from tests.training.conftest import same
 
 from phenoviews.data import Images
 from phenoviews.methods import METHODS
@@ -41,7 +42,9 @@ def job(run: Pretraining, data: Path, outputs: dict[str, Path], checkpoint: Path
 @pytest.fixture
 def run(make_run: Callable[..., Resolved]) -> Pretraining:
     """75 steps, a checkpoint about every 0.15 s."""
-    return Pretraining.of(make_run(training={"epochs": 3, "min_iters_per_epoch": 25, "checkpoint_minutes": 0.0025}))
+    return Pretraining.of(
+        make_run(training={"epochs": 3, "min_iters_per_epoch": 25, "checkpoint_minutes": 0.0025, "snapshot_epochs": 1})
+    )
 
 
 @pytest.fixture
@@ -96,8 +99,12 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(
     pretrain(run, digits, outputs, tmp_path / "state.pt", threads=1)
 
     assert (tmp_path / "log").read_text().count("going on from step") == 2
-    assert outputs["encoder"].read_bytes() == undisturbed["encoder"].read_bytes()
-    assert outputs["projector"].read_bytes() == undisturbed["projector"].read_bytes()
+    for name in ("encoder", "projector"):
+        assert outputs[name].read_bytes() == undisturbed[name].read_bytes()
+    ours, theirs = (torch.load(paths["snapshots"], weights_only=True) for paths in (outputs, undisturbed))
+    assert list(ours) == [1, 2, 3]
+    for epochs, networks in theirs.items():
+        assert all(same(ours[epochs][name], networks[name]) for name in ("encoder", "projector"))
     columns = ["epoch", "loss", "lr", "spread"]
     a, b = (pd.read_csv(paths["history"])[columns] for paths in (outputs, undisturbed))
     pd.testing.assert_frame_equal(a, b, check_exact=True)

@@ -30,6 +30,7 @@ TRAINING = Training(
     checkpoint_minutes=5,
     min_spread=0.01,
     keep="last",
+    snapshot_epochs=0,
 )
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from phenoviews.errors import NotMeasured, UserError
 from phenoviews.study.resolved import Embedding, Pretraining, Resolved
 from phenoviews.training import embed as embedding
 from phenoviews.training.devices import autocast_dtype
-from phenoviews.training.embed import embed
+from phenoviews.training.embed import embed, snapshots
 from phenoviews.training.loop import Trainer
 from phenoviews.training.pretrain import pretrain
 
@@ -118,6 +119,40 @@ def test_embeddings_are_those_of_the_written_encoder(
         train(run)
         embed(Embedding.of(run), digits, outputs["encoder"], outputs["projector"], tmp_path / "again.npy", threads=1)
         np.testing.assert_array_equal(np.load(outputs["embeddings"]), np.load(tmp_path / "again.npy"))
+
+
+def test_snapshots_are_the_weights_on_the_way(
+    train: Callable, make_run: Callable, outputs: dict[str, Path], digits: Path, tmp_path: Path
+):
+    simclr = {"name": "simclr", **METHODS["simclr"]}  # which does not know how many epochs are to follow
+    settings = {"schedule": "constant", "batch_size": 100}
+    after_two = train(make_run(method=simclr, training={**settings, "epochs": 2}))
+    assert torch.load(outputs["snapshots"], weights_only=True) == {}
+    run = make_run(method=simclr, training={**settings, "epochs": 5, "snapshot_epochs": 2})
+    train(run)
+    found = torch.load(outputs["snapshots"], weights_only=True)
+    assert list(found) == [2, 4]
+    assert same(found[2]["encoder"], after_two)
+
+    def embeddings(evaluate: str) -> dict[int, np.ndarray]:
+        of = Embedding.of(replace(run, evaluate=evaluate))
+        return {epochs: np.load(file) for epochs, file in snapshots(of, digits, outputs["snapshots"], tmp_path, 1)}
+
+    for evaluate in ("encoder", "projector"):
+        by_epoch = embeddings(evaluate)
+        assert list(by_epoch) == [2, 4]
+        for name in ("encoder", "projector"):
+            torch.save(found[4][name], tmp_path / f"{name}.pt")
+        files = (tmp_path / "encoder.pt", tmp_path / "projector.pt", tmp_path / "four.npy")
+        embed(Embedding.of(replace(run, evaluate=evaluate)), digits, *files, threads=1)
+        np.testing.assert_array_equal(by_epoch[4], np.load(tmp_path / "four.npy"))
+
+
+def test_without_snapshots_there_is_a_reason(train: Callable, make_run: Callable, outputs: dict, digits: Path):
+    run = make_run(training={"epochs": 1, "snapshot_epochs": 2})
+    train(run)
+    with pytest.raises(NotMeasured, match=r"no epoch that was trained is a multiple of .*training\.snapshot_epochs"):
+        next(snapshots(Embedding.of(run), digits, outputs["snapshots"], outputs["snapshots"].parent))
 
 
 @pytest.mark.parametrize(("head", "weights"), [("identity", set()), ("linear", {"0.weight", "0.bias"})])
@@ -340,7 +375,7 @@ def test_outputs_that_fail_cost_no_step(
     names = ("encoder", "projector", "embeddings")
     undisturbed = [outputs.pop(name).read_bytes() for name in names]
     history = pd.read_csv(outputs.pop("history"))
-    outputs |= {name: tmp_path / "again" / f"{name}.out" for name in (*names, "history", "summary")}
+    outputs |= {name: tmp_path / "again" / f"{name}.out" for name in (*names, "snapshots", "history", "summary")}
 
     images, read, checkpoint = Images.open(digits).array, os.preadv, tmp_path / "checkpoint.pt"
     last = images.offset + 400 * images[0].nbytes  # the third batch of the test split

@@ -56,6 +56,7 @@ TINY = {
             **{f"table{number}": {"runs": SIMCLR} for number in (3, 4, 5, 6, 7)},
             "figure2": {"runs": {**SIMCLR, "dataset": "treatments"}},
             "hyperparameters": {"runs": [SIMCLR]},
+            "epochs": {"runs": [SIMCLR]},
             "random_start": {"runs": [SIMCLR]},
             "structure": {"runs": SIMCLR},
         },

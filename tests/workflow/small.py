@@ -50,6 +50,13 @@ PANELS = {
         "rows": ["postprocessing"],
         "columns": ["metric"],
     },
+    "epochs": {
+        "title": "Scores on the way",
+        "runs": TREATMENTS,
+        "metrics": ["nsc_by_epoch", "nscb_by_epoch"],
+        "rows": ["epoch"],
+        "columns": ["postprocessing", "metric"],
+    },
     "treatments": {
         "title": "Treatments",
         "plot": "treatments",
@@ -70,7 +77,7 @@ SMALL = {
             "probe": {"epochs": 2, "milestones": [1]},
         },
         "cells": {"training": {"epochs": 1, "batch_size": 16}, "methods": {"moco": {"queue": 32}}},
-        "treatments": {"training": {"epochs": 1, "batch_size": 64}},
+        "treatments": {"training": {"epochs": 1, "batch_size": 64, "snapshot_epochs": 1}},
     },
 }
 # What is added to the study itself.

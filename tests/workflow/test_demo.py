@@ -40,6 +40,7 @@ def test_every_panel_is_there(done):
     of_paper_b = {file.name for file in (project.folder / PANELS).with_name("single_cell").iterdir()}
     for numbers in (
         *(f"table{number}" for number in range(1, 8)),
+        "epochs",
         "hyperparameters",
         "random_start",
         "structure",

@@ -116,11 +116,12 @@ def test_the_code_that_a_rule_states_is_the_code_that_it_runs(study, recorded):
 # --------------------------------------------------------------------------------------------- what an edit runs again
 DIGITS = {"small_digits", "small_map", "small_nearest"}
 TREATMENTS = {"small_scores", "small_treatments"}
-PANELS = {*DIGITS, "small_cells", "small_doses", *TREATMENTS}
+ON_THE_WAY = {"score_epochs", "small_epochs"}
+PANELS = {*DIGITS, "small_cells", "small_doses", "small_epochs", *TREATMENTS}
 PICTURES = {"small_map", "small_nearest", "small_doses", "small_treatments", "qc"}
 OF_DIGITS = {"clusters", "measure_clusters", "tsne", "measure_encoder", *DIGITS}
 OF_TREATMENTS = {"score", "structure", *TREATMENTS}
-OF_TRAININGS = {"pretrain", *OF_DIGITS, *OF_TREATMENTS, "small_cells"}
+OF_TRAININGS = {"pretrain", *OF_DIGITS, *OF_TREATMENTS, *ON_THE_WAY, "small_cells"}
 NOTHING: set[str] = set()
 
 NEW = "\n\ndef new(x: int) -> int:\n    return x + 1\n"
@@ -196,12 +197,12 @@ EDITS = {
     ),
     "an operation that digits' transform has not": (
         [("views/colour.py", HUE, f"{HUE}\n    away = 1 * away\n")],
-        {"pretrain", "clusters", "small_cells", *OF_TREATMENTS},
+        {"pretrain", "clusters", "small_cells", *OF_TREATMENTS, *ON_THE_WAY},
     ),
     "the body of a script": ([("../score.py", "", "print()\n")], OF_TREATMENTS),
     "a loss": (
         [("methods/simclr.py", "temperature\n", "temperature * 1.0\n")],
-        {"pretrain", *OF_DIGITS, *OF_TREATMENTS},
+        {"pretrain", *OF_DIGITS, *OF_TREATMENTS, *ON_THE_WAY},
     ),
     "a head that all share": ([("methods/parts/heads.py", "inputs = size", "inputs = size + 0")], OF_TRAININGS),
     "the loop": ([("training/loop.py", "self.step += 1", "self.step += 1 + 0")], OF_TRAININGS),

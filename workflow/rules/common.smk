@@ -20,7 +20,7 @@ from phenoviews.study.locks import clear_stale
 from phenoviews.study.metrics import measured
 from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
 from phenoviews.study.paths import CLUSTERS, EMBEDDINGS, LPIPS, MEASURE, MEASURE_K, OVERLAY, POINTS, PROFILES, QC, RUN
-from phenoviews.study.paths import SCREEN, SIMULATION, TRUTH, TSNE, VIEWS, WEIGHTS
+from phenoviews.study.paths import SCREEN, SIMULATION, SNAPSHOTS, TRUTH, TSNE, VIEWS, WEIGHTS
 from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining
 
 # Killed at any moment, the workflow goes on at the next call.

@@ -156,6 +156,34 @@ rule score:
         "../scripts/score.py"
 
 
+# The same of the encoders that a training had on its way [B-18]. Nothing is chosen by them.
+rule score_epochs:
+    input:
+        index=INDEX,
+        images=IMAGES,
+        snapshots=SNAPSHOTS,
+    output:
+        MEASURE.replace("{measure}", "scores_by_epoch"),
+    log:
+        f"{RUN}/logs/score_epochs.log",
+    wildcard_constraints:
+        method=TRAINED,
+    conda:
+        ENVIRONMENT
+    threads: study.config["resources"]["threads"]
+    resources:
+        gpu=1,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=memory,
+    params:
+        run=encoder,
+        settings=study.config["measures"]["profiles"],
+        metrics=measured("scores_by_epoch"),
+        code=code("score_epochs.py", {METHODS: method_of, BACKBONES: backbone_of, OPERATIONS: evaluation_operations}),
+    script:
+        "../scripts/score_epochs.py"
+
+
 # What profiles follow besides: replicates, mechanisms of action, weeks and plates.
 rule structure:
     input:

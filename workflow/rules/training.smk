@@ -9,6 +9,7 @@ rule pretrain:
     output:
         encoder=f"{RUN}/encoder.pt",
         projector=f"{RUN}/projector.pt",
+        snapshots=SNAPSHOTS,
         embeddings=EMBEDDINGS.replace("{evaluate}", "encoder"),
         history=f"{RUN}/history.csv",
         summary=f"{RUN}/run.yaml",

@@ -13,8 +13,8 @@ with reported(snakemake.log[0]):
     index = pd.read_parquet(snakemake.input.index)
     try:
         meta, x = run.profiles(index, embeddings.load(snakemake.input.embeddings), settings.pop("across_cells"))
-        measured, predictions, mapped, about = run.scores(meta, x, settings)
-        profiles = run.as_table(meta, x)
+        measured, predictions, about = run.scores(meta, x, settings)
+        profiles, mapped = run.as_table(meta, x), run.mapped(meta, x, settings)
     except NotMeasured as reason:
         measured, predictions = values.missing(snakemake.params.metrics, str(reason)), pd.DataFrame()
         profiles, mapped, about = pd.DataFrame({"reason": [str(reason)]}), run.no_map(), {"reason": str(reason)}

@@ -59,8 +59,8 @@ def as_table(meta: pd.DataFrame, x: np.ndarray) -> pd.DataFrame:
 
 def scores(
     meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """What `score` finds, as values, as predictions, as a map of the treatments, and in words.
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """What `score` finds, as values, as predictions, and in words.
 
     Args:
         meta, x: as from `profiles`.
@@ -71,8 +71,6 @@ def scores(
             they count; and for each treatment, with compound, concentration and moa, nsc_right and nscb_right: 1 or 0,
             for the treatments that are asked.
         predictions: as from `score`.
-        mapped: a row per treatment and post-processing: its Metadata columns, postprocessing, x and y (t-SNE by
-            cosine; arbitrary units).
         about: counts, left_out and notes as from `score`.
     """
     found, predictions = score(meta, x, **settings)
@@ -92,7 +90,15 @@ def scores(
     asked = asked.rename(columns=OF_TREATMENT)[["metric", "value", "postprocessing", *OF_TREATMENT.values()]]
     values = table([*rows, *({str(key): value for key, value in row.items()} for row in asked.to_dict("records"))])
     about = {key: found[key] for key in ("counts", "left_out", "notes")}
-    return values, predictions, _mapped(meta, x, settings), about
+    return values, predictions, about
+
+
+def after(epochs: int, meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """NSC and NSCB as from `scores`, of an encoder that has been trained for so many epochs: nsc_by_epoch and
+    nscb_by_epoch, with the dimension epoch besides."""
+    found, _, _ = scores(meta, x, settings)
+    found = found[found["metric"].isin(["nsc", "nscb"])].drop(columns=[*OF_TREATMENT.values()])
+    return found.assign(metric=found["metric"] + "_by_epoch", epoch=float(epochs))
 
 
 def structures(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -> pd.DataFrame:
@@ -126,7 +132,9 @@ def structures(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -
     return table(rows)
 
 
-def _mapped(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -> pd.DataFrame:
+def mapped(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """A map of the treatments: a row per treatment and post-processing, with its Metadata columns, postprocessing, x
+    and y (t-SNE by cosine; arbitrary units). Arguments as for `scores`."""
     batch = meta["Metadata_Batch"].to_numpy() if "Metadata_Batch" in meta else None
     parts = []
     with threadpool_limits(1):

@@ -61,7 +61,9 @@ def _check_recipes(study: Resolver) -> None:
 
 def _check_panel(study: Resolver, panel: Panel) -> None:
     try:
-        datasets = dict.fromkeys(run.dataset for run in runs(study, panel))
+        its_runs = runs(study, panel)
+        datasets = dict.fromkeys(run.dataset for run in its_runs)
+        frozen = {run.method for run in its_runs if not study.is_trained(run)}
     except UserError as error:
         raise UserError(f"config: panels.{panel.paper}.{panel.item}: {error}") from None
-    check_panel(panel, {name: study.entry("datasets", name)["kind"] for name in datasets})
+    check_panel(panel, {name: study.entry("datasets", name)["kind"] for name in datasets}, frozen)

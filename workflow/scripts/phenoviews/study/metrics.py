@@ -51,6 +51,7 @@ DIMENSIONS: dict[str, Dimension] = {
     "dose": Dimension("dose rank", follows="concentration"),  # 1: the highest
     "compound": Dimension("compound"),
     "moa": Dimension("mechanism of action", follows="compound"),
+    "epoch": Dimension("epochs trained"),
     "regime": Dimension("classifier", names={"linear": "linear"}),
     "split": Dimension("split", names={"train": "train", "val": "val", "test": "test"}),
     "k": Dimension("clusters"),
@@ -71,6 +72,7 @@ class Metric:
     signed: bool = False  # printed with its plus
     counts: str = ""  # what a percentage is of, where single ones matter: k of n is printed beside it
     dimensions: tuple[str, ...] = ()  # beside those of the run
+    trained: bool = False  # only of encoders that are trained here
 
 
 K = ("k",)
@@ -78,6 +80,7 @@ PROBED = ("regime", "split")
 OF_CLASS = ("class", *PROBED)
 DOSE = ("concentration", "dose")
 PROFILED = ("postprocessing",)
+ON_THE_WAY = (*PROFILED, "epoch")
 OF_TREATMENT = ("postprocessing", "compound", "concentration", "moa")
 
 METRICS: dict[str, Metric] = {
@@ -105,6 +108,12 @@ METRICS: dict[str, Metric] = {
     "nsc": Metric("scores", "NSC", TREATMENTS, HIGHER, "%", 1, counts="treatment", dimensions=PROFILED),
     "nscb": Metric("scores", "NSCB", TREATMENTS, HIGHER, "%", 1, counts="treatment", dimensions=PROFILED),
     "drop": Metric("scores", "Drop", TREATMENTS, LOWER, "points", 1, counts="treatment", dimensions=PROFILED),
+    "nsc_by_epoch": Metric(
+        "scores_by_epoch", "NSC", TREATMENTS, HIGHER, "%", 1, counts="treatment", dimensions=ON_THE_WAY, trained=True
+    ),
+    "nscb_by_epoch": Metric(
+        "scores_by_epoch", "NSCB", TREATMENTS, HIGHER, "%", 1, counts="treatment", dimensions=ON_THE_WAY, trained=True
+    ),
     "nsc_right": Metric("scores", "Right by NSC", TREATMENTS, HIGHER, dimensions=OF_TREATMENT),
     "nscb_right": Metric("scores", "Right by NSCB", TREATMENTS, HIGHER, dimensions=OF_TREATMENT),
     "map_replicates": Metric("structure", "mAP of replicates", TREATMENTS, HIGHER, dimensions=PROFILED),

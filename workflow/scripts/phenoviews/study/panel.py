@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -83,11 +83,12 @@ class Panel:
         }
 
 
-def check_panel(panel: Panel, kinds: Mapping[str, str]) -> None:
+def check_panel(panel: Panel, kinds: Mapping[str, str], frozen: Collection[str] = ()) -> None:
     """Refuse a panel that cannot be made.
 
     Args:
         kinds: {dataset of one of its runs: the dataset's kind}.
+        frozen: the methods of its runs that are encoders which nobody trains here.
 
     Raises:
         UserError: a key that is missing, a dimension that its metrics do not have, data that are not the metrics'.
@@ -103,6 +104,11 @@ def check_panel(panel: Panel, kinds: Mapping[str, str]) -> None:
                     f"{where}: `{what}` is measured on {METRICS[metric].data}; '{name}' is of kind {kind}, which has "
                     "none"
                 )
+    for metric in panel.metrics:
+        if METRICS[metric].trained and frozen:
+            raise UserError(
+                f"{where}: `{metric}` is measured on the way of a training; '{sorted(frozen)[0]}' is not trained here"
+            )
     there = ["metric", *panel.dimensions]
     for key in ("rows", "columns", "where", "average"):
         for name in declared.get(key, ()):

@@ -39,6 +39,7 @@ INDEX = "results/data/{dataset}/index.parquet"
 RESULTS = "results/{scale}"
 VIEWS = f"{RESULTS}/views/{{dataset}}/{{transform}}/seed{{seed}}"
 RUN = f"{RESULTS}/runs/{{dataset}}/{{transform}}/{{method}}/{{backbone}}/seed{{seed}}"
+SNAPSHOTS = f"{RUN}/snapshots.pt"
 EMBEDDINGS = f"{RUN}/embeddings/{{evaluate}}.npy"
 
 # Tables of values, and nothing else, lie in folders called measures.

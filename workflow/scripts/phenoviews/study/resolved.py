@@ -126,6 +126,7 @@ class Training(Part):
     checkpoint_minutes: float
     min_spread: float
     keep: str
+    snapshot_epochs: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from phenoviews.methods.base import Method
 from phenoviews.study.resolved import Dataset, Pipeline, Pretraining
 from phenoviews.training import optim
 from phenoviews.training.devices import autocast_dtype, memory_format
-from phenoviews.training.embed import embedder, evaluation_view, features, placed, shown
+from phenoviews.training.embed import State, embedder, evaluation_view, features, placed, shown
 from phenoviews.views import Transform
 
 Pairs = list[tuple[float, Tensor, Tensor]]
@@ -208,7 +208,7 @@ KEEPERS: dict[str, type[Keeper]] = {
 }
 
 
-def weights_of(method: Method) -> dict[str, dict[str, Tensor]]:
+def weights_of(method: Method) -> dict[str, State]:
     """The state dicts of the method's `encoder` and `projector`: copies on the CPU, contiguous."""
     networks = {"encoder": method.encoder, "projector": method.projector}
     return {

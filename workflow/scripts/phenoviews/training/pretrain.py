@@ -22,7 +22,7 @@ from phenoviews.files import atomic
 from phenoviews.study.resolved import Pretraining
 from phenoviews.training import checkpoint as checkpoints
 from phenoviews.training.devices import claim, describe, name_of, torch_switches
-from phenoviews.training.embed import write_embeddings
+from phenoviews.training.embed import Snapshots, write_embeddings
 from phenoviews.training.history import History, Row
 from phenoviews.training.loop import Trainer, weights_of
 from phenoviews.training.outcome import FINISHED, Outcome, judged, not_a_number
@@ -41,8 +41,9 @@ def pretrain(
     Args:
         run: everything that decides the training.
         data: the data set's folder.
-        outputs: paths of `encoder`, `projector` (state dicts; CPU, float32), `embeddings` (the encoder's, of the
-            evaluated images, as `embed` makes them: here, while it is on the device, since every measure needs them),
+        outputs: paths of `encoder`, `projector` (state dicts; CPU, float32), `snapshots` ({epochs: both state dicts},
+            those after every `training.snapshot_epochs`), `embeddings` (the encoder's, of the evaluated images, as
+            `embed` makes them: here, while it is on the device, since every measure needs them),
             `history` (csv, the `Row` of every epoch), `summary` (yaml: how it ended, the run, the versions, the device,
             the data).
         checkpoint: kept up to date every `training.checkpoint_minutes`, after the last step, and on SIGTERM, which ends
@@ -62,11 +63,11 @@ def pretrain(
     identity = checkpoints.data_identity(images)
     run_hash = checkpoints.run_hash(run, identity, weights)
     with torch_switches(device, threads):
-        trainer, history = _resumed(run, images, device, weights, checkpoint, run_hash)
+        trainer, history, snapshots = _resumed(run, images, device, weights, checkpoint, run_hash)
         with checkpoints.Termination() as termination:
-            outcome = _train(trainer, history, checkpoint, run_hash, termination)
+            outcome = _train(trainer, history, snapshots, checkpoint, run_hash, termination)
             termination.at_once()
-            _write(trainer, history.rows, outcome, outputs, identity, images)
+            _write(trainer, history.rows, snapshots, outcome, outputs, identity, images)
     checkpoints.discard(checkpoint)
 
 
@@ -88,29 +89,35 @@ def _check(run: Pretraining, images: int) -> None:
 
 def _resumed(
     run: Pretraining, images: Images, device: torch.device, weights: Path | None, checkpoint: Path, run_hash: str
-) -> tuple[Trainer, History]:
-    """A new trainer and its history, gone on from the checkpoint where there is one of this run."""
+) -> tuple[Trainer, History, Snapshots]:
+    """A new trainer, its history and snapshots, gone on from the checkpoint where there is one of this run."""
     trainer, history = Trainer(run, images, device, weights), History(device)
     state = checkpoints.load(checkpoint, run_hash)
     if state is None:
-        return trainer, history
+        return trainer, history, {}
     here = trainer.dtype
     try:
         trainer.load_state_dict(state["trainer"])
         history.load_state_dict(state["history"])
+        snapshots: Snapshots = state["snapshots"]
     except (KeyError, ValueError, RuntimeError, TypeError) as error:
         # The same run, but of other code: the networks or the state have other names or shapes.
         checkpoints.dismissed(checkpoint, f"does not fit this version of the code ({type(error).__name__})")
-        return Trainer(run, images, device, weights), History(device)
+        return Trainer(run, images, device, weights), History(device), {}
     _say(f"{run.name}: going on from step {trainer.step} of {trainer.steps} ({checkpoint})")
     if trainer.dtype != here:
         began, auto = name_of(trainer.dtype), name_of(here)
         _say(f"{run.name}: it began in {began} and stays so, though `precision: auto` is {auto} on this machine")
-    return trainer, history
+    return trainer, history, snapshots
 
 
 def _train(
-    trainer: Trainer, history: History, checkpoint: Path, run_hash: str, termination: checkpoints.Termination
+    trainer: Trainer,
+    history: History,
+    snapshots: Snapshots,
+    checkpoint: Path,
+    run_hash: str,
+    termination: checkpoints.Termination,
 ) -> Outcome:
     """All steps that are left, with progress bar and checkpoints; fewer where the training fails."""
     training = trainer.run.training
@@ -136,10 +143,12 @@ def _train(
                 ami = trainer.keeper.look(trainer.method, epoch)
                 history.end_epoch(trainer.steps_per_epoch * trainer.batch, lr, ami)
                 outcome = judged(history.rows, training)
+                if training.snapshot_epochs and (epoch + 1) % training.snapshot_epochs == 0:
+                    snapshots[epoch + 1] = weights_of(trainer.method)
             # After the last step too: the embeddings of a large set take long, and a kill there costs only them.
             ended = outcome != FINISHED or trainer.step == trainer.steps
             if termination.requested or now - saved > every or ended:
-                state = {"trainer": trainer.state_dict(), "history": history.state_dict()}
+                state = {"trainer": trainer.state_dict(), "history": history.state_dict(), "snapshots": snapshots}
                 checkpoints.save(checkpoint, run_hash, state)
                 saved = time.monotonic()
             if termination.requested:
@@ -150,6 +159,7 @@ def _train(
 def _write(
     trainer: Trainer,
     rows: list[Row],
+    snapshots: Snapshots,
     outcome: Outcome,
     outputs: dict[str, Path],
     identity: dict[str, Any],
@@ -162,11 +172,11 @@ def _write(
     encoder.load_state_dict(kept["encoder"])
     with contextlib.ExitStack() as stack:
         # Left in reverse: the encoder, whose being there says that all is there, is renamed last.
-        names = ("encoder", "projector", "embeddings", "history", "summary")
+        names = ("encoder", "projector", "snapshots", "embeddings", "history", "summary")
         partial = {name: stack.enter_context(atomic(outputs[name])) for name in names}
-        for name in ("encoder", "projector"):
+        for name, weights in (*((key, kept[key]) for key in ("encoder", "projector")), ("snapshots", snapshots)):
             with partial[name].open("wb") as stream:  # a stream, since torch.save writes a path's name into the file
-                torch.save(kept[name], stream)
+                torch.save(weights, stream)
         dataset, file = trainer.run.dataset, partial["embeddings"]
         if outcome == FINISHED and not write_embeddings(encoder, images, dataset, file, trainer.device):
             outcome = not_a_number(rows[-1])  # since the last step, after which there was no loss to tell
