@@ -30,7 +30,7 @@ from phenoviews.data import Images, pool
 from phenoviews.data.images import CHUNK, write_chunks
 from phenoviews.study.resolved import Pretraining
 from phenoviews.training.devices import claim, describe, torch_switches
-from phenoviews.training.embed import BATCH, embedded, evaluation_view, shown, write_embeddings
+from phenoviews.training.embed import BATCH, embedded, evaluation_view, with_statistics, write_embeddings
 from phenoviews.training.loop import Trainer
 
 EPILOG = """\
@@ -135,7 +135,7 @@ class Form:
             split[: int(arguments.resident_gb * 1e9 / (SIDE * SIDE * 3))] = "train"
             self.images = dataclasses.replace(self.images, index=self.images.index.assign(split=split))
         begin = time.perf_counter()
-        shown(self.images, make_run(arguments).dataset)
+        with_statistics(self.images, make_run(arguments).dataset)
         self.own_seconds = time.perf_counter() - begin
         self.trainer = Trainer(make_run(arguments), self.images, device)
         self.embedding = self._embedding()

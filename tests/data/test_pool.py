@@ -194,20 +194,20 @@ OWN = {"name": "mine", "size": 32, "mean": "own", "std": "own", "evaluated": "te
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_own_mean_and_std_are_those_of_the_training_images(make, dtype, channels):
     images = make(dtype=dtype, channels=channels)
-    found = pool.shown(images, OWN)
+    found = pool.with_statistics(images, OWN)
     values = images.array[images.rows("train")].astype(np.float64) / np.iinfo(dtype).max
     # A view has three channels always: of grey images three times the one.
     np.testing.assert_allclose(found["mean"], np.broadcast_to(values.mean((0, 1, 2)), 3), rtol=1e-12)
     np.testing.assert_allclose(found["std"], np.broadcast_to(values.std((0, 1, 2)), 3), rtol=1e-12)
     assert {**found, "mean": "own", "std": "own"} == OWN
     given = {**OWN, "mean": [0.5] * 3, "std": [0.25] * 3}
-    assert pool.shown(images, given) == given
+    assert pool.with_statistics(images, given) == given
 
 
 def test_of_many_images_a_sample_tells_and_always_the_same(make, monkeypatch, reads, python):
     monkeypatch.setattr(pool, "SAMPLE", 20)
     images = make(400)
-    found = pool.shown(images, OWN)
+    found = pool.with_statistics(images, OWN)
     assert sum(count for _, count, _ in reads) == 20 * 60
     values = images.array[images.rows("train")] / 255
     error = values.mean((1, 2)).std() / np.sqrt(20)
@@ -216,7 +216,7 @@ def test_of_many_images_a_sample_tells_and_always_the_same(make, monkeypatch, re
 import json, sys
 from phenoviews.data import Images, pool
 pool.SAMPLE = 20
-print(json.dumps(pool.shown(Images.open(sys.argv[1]), json.loads(sys.argv[2]))))
+print(json.dumps(pool.with_statistics(Images.open(sys.argv[1]), json.loads(sys.argv[2]))))
 """
     for seed in "12":
         assert json.loads(python(script, images.folder, json.dumps(OWN), PYTHONHASHSEED=seed)) == found
@@ -225,12 +225,12 @@ print(json.dumps(pool.shown(Images.open(sys.argv[1]), json.loads(sys.argv[2]))))
 def test_a_channel_that_is_the_same_everywhere_has_no_std(make):
     images = make(values=np.array([0, 7, 9], np.uint8))
     with pytest.raises(UserError, match="channel 1 has the same value everywhere"):
-        pool.shown(images, OWN)
+        pool.with_statistics(images, OWN)
 
 
 def test_the_numbers_do_not_depend_on_the_test_images(make):
     images = make()
-    found = pool.shown(images, OWN)
+    found = pool.with_statistics(images, OWN)
     changed = np.where((images.index["split"] == "test").to_numpy()[:, None, None, None], 0, images.array)
     write(images.folder / "images.npy", images.folder / "index.parquet", changed, images.index)
-    assert pool.shown(Images.open(images.folder), OWN) == found
+    assert pool.with_statistics(Images.open(images.folder), OWN) == found

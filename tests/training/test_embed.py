@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,15 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tqdm import tqdm
 
 from phenoviews import methods, models
 from phenoviews.data import Images, embeddings, write
 from phenoviews.data.pool import Resident
 from phenoviews.errors import NotMeasured, UserError
 from phenoviews.study.resolved import Embedding, FrozenEmbedding
-from phenoviews.training import embed as embedding
-from phenoviews.training.embed import embed, embed_frozen, evaluation_view
+from phenoviews.training.embed import embed, embed_frozen, evaluation_view, fetched
 
 
 @pytest.fixture
@@ -60,27 +57,11 @@ def test_embeds_the_untransformed_images_in_evaluation_mode(
     np.testing.assert_allclose(everything[Images.open(digits).rows("test")], found, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("disable", [False, True])
-@pytest.mark.parametrize(("batch", "chunk"), [(8, 4), (10, 5), (150, 1), (7, 100)])
-def test_embeddings_are_whole_however_the_batches_divide_them(
-    weights: tuple,
-    make_run: Callable,
-    digits: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    batch: int,
-    chunk: int,
-    disable: bool,
-):
-    """Also without progress bars, as with TQDM_DISABLE=1."""
-    encoder, projector, _ = weights
-    embed(Embedding.of(make_run()), digits, encoder, projector, tmp_path / "whole.npy", threads=1)
-    monkeypatch.setattr(embedding, "BATCH", batch)
-    monkeypatch.setattr(embedding, "CHUNK", chunk)
-    monkeypatch.setattr(embedding, "tqdm", functools.partial(tqdm, disable=disable))
-    embed(Embedding.of(make_run()), digits, encoder, projector, tmp_path / "parts.npy", threads=1)
-    whole, parts = np.load(tmp_path / "whole.npy"), np.load(tmp_path / "parts.npy")
-    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("sizes", [[5], [4] * 15 + [1], [4] * 16, [4] * 17, [4] * 40 + [3]])
+def test_all_rows_are_fetched_in_their_order(sizes: list[int]):
+    rows = torch.arange(2 * sum(sizes), dtype=torch.float32).reshape(-1, 2)
+    found = np.concatenate(list(fetched(iter(rows.split(sizes)), len(rows))))
+    np.testing.assert_array_equal(found, rows.numpy())
 
 
 def test_the_evaluation_view_is_resized_and_normalised(make_run: Callable):

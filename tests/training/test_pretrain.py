@@ -196,7 +196,7 @@ def test_streamed_images_train_to_the_same_bits(
 
 def test_own_mean_and_std(train: Callable, make_run: Callable, outputs: dict[str, Path], digits: Path):
     """They train as the same numbers given do, and the run's record says them."""
-    numbers = pool.shown(Images.open(digits), {"mean": "own"})
+    numbers = pool.with_statistics(Images.open(digits), {"mean": "own"})
     first = train(make_run(dataset=numbers))
     second = train(make_run(dataset={"mean": "own", "std": "own"}))
     assert same(first, second)

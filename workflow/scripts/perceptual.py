@@ -9,7 +9,7 @@ with reported(snakemake.log[0]):
     if snakemake.input.weights:
         # Here, since a study without LPIPS need not wait for torch.
         from phenoviews.data.images import Images
-        from phenoviews.data.pool import pool, shown
+        from phenoviews.data.pool import pool, with_statistics
         from phenoviews.measures.perceptual import distance, pairs
         from phenoviews.models.imagenet import located
         from phenoviews.models.weights import load_state
@@ -23,6 +23,6 @@ with reported(snakemake.log[0]):
     else:
         device = claim()
         images = Images.open(Path(snakemake.input.images).parent)
-        dataset, seed = shown(images, snakemake.params.dataset), int(snakemake.wildcards.seed)
+        dataset, seed = with_statistics(images, snakemake.params.dataset), int(snakemake.wildcards.seed)
         views = pairs(pool(images, "test", device), dataset, snakemake.params.sets, snakemake.params.pair, seed)
         values.write(snakemake.output[0], distance(views, load_state(weights), device))

@@ -48,7 +48,7 @@ class Resident:
     def take(self, rows: Tensor, following: Tensor | None = None) -> Tensor:
         """The images of `rows`, int64 on the CPU or the device: (len(rows), C, H, W) on the device. `following` is for
         `Streamed`."""
-        return bits(self.images)[rows.to(self.device, non_blocking=True)].view(self.images.dtype)
+        return as_int16(self.images)[rows.to(self.device, non_blocking=True)].view(self.images.dtype)
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """All images in their order, `size` at a time."""
@@ -85,7 +85,7 @@ class Streamed:
         self.ahead = None if following is None else self._read(following)
         # From pinned memory the copy goes on while this returns. The memory is a new tensor for every reading: torch
         # gives it to nobody else before the copy has ended.
-        pixels = bits(reading.result().to(self.device, non_blocking=True))
+        pixels = as_int16(reading.result().to(self.device, non_blocking=True))
         return pixels.permute(0, 3, 1, 2).contiguous().view(self.dtype)
 
     def batches(self, size: int) -> Iterator[Tensor]:
@@ -141,7 +141,7 @@ def pool(images: Images, split: str, device: torch.device | str) -> Pool:
     return Streamed(images, split, device) if needed > room else Resident.load(images, split, device)
 
 
-def bits(images: Tensor) -> Tensor:
+def as_int16(images: Tensor) -> Tensor:
     """`images`, uint16 as int16: a reinterpretation that copies nothing and is exact.
 
     torch.uint16 is a type with few kernels: indexing it is missing on CUDA in part of the versions that we support.
@@ -149,7 +149,7 @@ def bits(images: Tensor) -> Tensor:
     return images.view(torch.int16) if images.dtype == torch.uint16 else images
 
 
-def shown(images: Images, dataset: Mapping[str, Any]) -> dict[str, Any]:
+def with_statistics(images: Images, dataset: Mapping[str, Any]) -> dict[str, Any]:
     """`dataset`, its `mean` and `std` as numbers: where they are "own", those of the training images, per channel of
     values in [0, 1]; a grey image's three times.
 

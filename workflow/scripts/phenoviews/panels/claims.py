@@ -255,16 +255,16 @@ def _missing(cells: Sequence[Cell], values: Values) -> str:
             seeds, names = found.setdefault(why, (set(), set()))
             seeds.add(seed)
             names.add(cell.name)
-    told = []
+    reasons = []
     for why, (seeds, names) in found.items():
         where = f" in {next(iter(names))}" if len(names) == 1 else f" in {len(names)} cells"
         where = "" if len(names) == len(cells) else where
         if len(seeds) == max(len(values.seeds), 1):
-            told.append(why + where)
+            reasons.append(why + where)
         else:
             numbers = ", ".join(str(values.seeds[seed]) for seed in sorted(seeds))
-            told.append(f"seed{'s' * (len(seeds) > 1)} {numbers} missing{where}: {why}")
-    return "; ".join(told)
+            reasons.append(f"seed{'s' * (len(seeds) > 1)} {numbers} missing{where}: {why}")
+    return "; ".join(reasons)
 
 
 def _innermost(claim: pd.DataFrame) -> pd.DataFrame:

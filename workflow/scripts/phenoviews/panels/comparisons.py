@@ -314,7 +314,7 @@ def _cell(
     for one in at:
         sides = [_seedwise(term, one, values, claim) for term in comparison.terms]
         margins.append(sides[0][0] - sides[1][0])
-        missing += [why for _, told in sides for why in told]
+        missing += [why for _, reasons in sides for why in reasons]
     return Cell(", ".join(map(str, name)), np.mean(margins, axis=0), list(dict.fromkeys(missing)), at)
 
 
@@ -327,16 +327,16 @@ def _seedwise(
     def total(parts: Sequence[Part]) -> npt.NDArray[np.float64]:
         summed = np.zeros(len(values.seeds))
         for weight, metric, names in parts:
-            told = metric + f" of {'/'.join(names)}" * bool(names)
+            what = metric + f" of {'/'.join(names)}" * bool(names)
             rows = values.rows(metric, names, at)
             there = values.there[rows]
             if (there.sum(axis=0) > 1).any():
-                raise UserError(f"claim {claim}: '{told}' has several values per seed; name what differs under `each`")
+                raise UserError(f"claim {claim}: '{what}' has several values per seed; name what differs under `each`")
             summed += weight * np.where(there, values.values[rows], 0).sum(axis=0)
             absent = np.flatnonzero(~there.any(axis=0))
             summed[absent] = np.nan
             # Without any seed, the reason must not be lost.
-            missing.extend((int(seed), f"no runs of {told}") for seed in (absent if len(values.seeds) else [-1]))
+            missing.extend((int(seed), f"no runs of {what}") for seed in (absent if len(values.seeds) else [-1]))
             for row, seed in zip(*np.nonzero(there & np.isnan(values.values[rows])), strict=True):
                 missing.append((int(seed), values.reasons[rows[row], int(seed)]))
         return summed

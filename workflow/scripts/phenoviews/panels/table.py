@@ -97,8 +97,8 @@ def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFram
         counted["of"] = asked[0] if len(asked) == 1 else np.nan
         match = used[np.all([used[key].isin([value, ANYWHERE]) for key, value in zip(order, at, strict=True)], axis=0)]
         if len(match) > 1:
-            told = "/".join(str(value) for value in at if value != "")
-            raise UserError(f"published values: {len(match)} lines for {told}; keep one of them")
+            key = "/".join(str(value) for value in at if value != "")
+            raise UserError(f"published values: {len(match)} lines for {key}; keep one of them")
         known = dict(match.iloc[0]) if len(match) else {}
         lines.append(
             {
@@ -310,11 +310,11 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
         body.append(([name(key, value) for key, value in zip(rows, row, strict=True)], line))
 
     ours = "reproduced" if panel["scale"]["name"] == "paper" else panel["scale"]["name"]
-    told = [f"{_heading(panel, key)}: {name(key, value)}" for key, value in fixed.items() if value != ""]
+    fixed_at = [f"{_heading(panel, key)}: {name(key, value)}" for key, value in fixed.items() if value != ""]
     if panel["average"]:
         over = " and ".join(_heading(panel, key) for key in panel["average"])
-        told.append(f"mean over {over}, {table['averaged'].max():.0f} values")
-    where = f" ({'; '.join(told)})" if told else ""
+        fixed_at.append(f"mean over {over}, {table['averaged'].max():.0f} values")
+    where = f" ({'; '.join(fixed_at)})" if fixed_at else ""
     return Layout(
         note=panel["scale"]["note"],
         caption=f"{panel['title'].rstrip('.')}{where}. {_averages(table, metrics)}{_origin(table, metrics)}",
@@ -385,10 +385,10 @@ def latex(view: Layout) -> str:
 
     def cell(text: str, mark: str) -> str:
         first, *others = map(_tex, text.split("\n"))
-        told = first + (rf"\textsuperscript{{{mark}}}" if mark else "")
+        top = first + (rf"\textsuperscript{{{mark}}}" if mark else "")
         # In braces, as a bracket that begins a line would be read as an option of the break before it.
-        lines = r" \\ ".join([told, *(f"{{{other}}}" for other in others)])
-        return rf"\shortstack[r]{{{lines}}}" if others else told
+        lines = r" \\ ".join([top, *(f"{{{other}}}" for other in others)])
+        return rf"\shortstack[r]{{{lines}}}" if others else top
 
     width = len(view.stub)
     top, rules, second = [""] * width, [], [_tex(text) for text in view.stub]

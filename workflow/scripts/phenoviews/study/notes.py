@@ -25,7 +25,7 @@ def declaration(study: Resolver, panel: Panel, changes: Sequence[str]) -> dict[s
         "name": panel.name,
         "each": [asdict(run) for run in shown],
         "runs": grid,
-        **panel.shown(),
+        **panel.described(),
         "labels": {name: label(study, AXES[axis], name, panel) for axis in AXES for name in grid[axis]},
         "scale": {
             "name": study.scale,

@@ -74,7 +74,7 @@ class Panel:
         of_metrics = [name for metric in self.metrics for name in METRICS[metric].dimensions]
         return [name for name in DIMENSIONS if name in (*RUN, *SWEPT, *of_metrics)]
 
-    def shown(self) -> dict[str, Any]:
+    def described(self) -> dict[str, Any]:
         """What its declaration says of metrics, measures and dimensions, as plain data."""
         return {
             "metrics": [{"name": name, **asdict(METRICS[name])} for name in self.declared.get("metrics", ())],

@@ -62,7 +62,7 @@ def write_embeddings(network: nn.Module, images: Images, dataset: Dataset, out: 
     """Write what `network` makes of the evaluated images of `dataset`. Returns False, and leaves no file, where that
     is not finite."""
     evaluated = pool(images, dataset.evaluated, device)
-    found = embedded(network, evaluated, evaluation_view(shown(images, dataset)))
+    found = embedded(network, evaluated, evaluation_view(with_statistics(images, dataset)))
     try:
         embeddings.save_chunks(out, fetched(found, len(evaluated)), len(evaluated))
     except embeddings.NotFinite:
@@ -70,9 +70,9 @@ def write_embeddings(network: nn.Module, images: Images, dataset: Dataset, out: 
     return True
 
 
-def shown(images: Images, dataset: Dataset) -> Dataset:
+def with_statistics(images: Images, dataset: Dataset) -> Dataset:
     """`dataset` with mean and standard deviation as numbers."""
-    return Dataset.from_dict(pools.shown(images, dataset.to_dict()))
+    return Dataset.from_dict(pools.with_statistics(images, dataset.to_dict()))
 
 
 def fetched(batches: Iterator[Tensor], total: int) -> Iterator[np.ndarray]:
@@ -162,7 +162,7 @@ def placed(network: Network, device: torch.device) -> Network:
 
 
 def evaluation_view(dataset: Dataset) -> Transform:
-    """Resized to the network's input and normalised, nothing else. `dataset`: with numbers (see `shown`)."""
+    """Resized to the network's input and normalised, nothing else. `dataset`: with numbers (see `with_statistics`)."""
     return Transform([{"normalize": {}}], dataset.size, dataset.mean, dataset.std)
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from phenoviews.data.images import Images
 from phenoviews.study.resolved import Dataset, Probe
 from phenoviews.training.devices import claim, torch_switches
-from phenoviews.training.embed import shown
+from phenoviews.training.embed import with_statistics
 from phenoviews.training.knn import knn
 from phenoviews.training.probe import probe
 from phenoviews.training.subject import Subject
@@ -55,4 +55,6 @@ def measure(
     """
     images, device = Images.open(data), claim()
     with torch_switches(device, threads):
-        return ENCODED[name](Subject(load(device), images, shown(images, dataset), test, seed, device), settings)
+        return ENCODED[name](
+            Subject(load(device), images, with_statistics(images, dataset), test, seed, device), settings
+        )

@@ -20,12 +20,12 @@ from torch import Tensor
 
 from phenoviews import methods, models
 from phenoviews.data.images import Images
-from phenoviews.data.pool import bits, pool
+from phenoviews.data.pool import as_int16, pool
 from phenoviews.methods.base import Method
 from phenoviews.study.resolved import Dataset, Pipeline, Pretraining
 from phenoviews.training import optim
 from phenoviews.training.devices import autocast_dtype, memory_format
-from phenoviews.training.embed import State, embedder, evaluation_view, features, placed, shown
+from phenoviews.training.embed import State, embedder, evaluation_view, features, placed, with_statistics
 from phenoviews.views import Transform
 
 Pairs = list[tuple[float, Tensor, Tensor]]
@@ -44,7 +44,7 @@ class Trainer:
     def __init__(self, run: Pretraining, images: Images, device: torch.device, weights: Path | None = None):
         training = run.training
         # The data set's own mean and std are numbers from here on.
-        run = replace(run, dataset=shown(images, run.dataset))
+        run = replace(run, dataset=with_statistics(images, run.dataset))
         self.run, self.device = run, device
         self.images = pool(images, "train", device)
         self.batch = training.batch_size
@@ -226,7 +226,7 @@ def _pair_maker(
     def make(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         if views[0] == views[1]:
             # One batch of twice the size: half the kernels to launch.
-            twice = bits(images).repeat(2, 1, 1, 1).view(images.dtype)
+            twice = as_int16(images).repeat(2, 1, 1, 1).view(images.dtype)
             both = first(twice, generator).contiguous(memory_format=layout)
             return both[: len(images)], both[len(images) :]
         one, other = first(images, generator), second(images, generator)

@@ -99,8 +99,8 @@ def figure(
             ax.spines[:].set_visible(False)
             ax.set_title(entry["title"], loc="left", x=-text / box[2] + 0.02, pad=3)
             if of is None:
-                told = textwrap.fill(f"no clusters: {entry['reason']}", int(cell / 0.07))
-                ax.text(0.1 - text, 0.1, told, va="top", fontsize=SMALL)
+                reason = textwrap.fill(f"no clusters: {entry['reason']}", int(cell / 0.07))
+                ax.text(0.1 - text, 0.1, reason, va="top", fontsize=SMALL)
                 continue
             order = of["cluster"].tolist()
             for place, strip in enumerate(strips(entry["images"], entry["clusters"], order, nearest, channels)):
@@ -115,8 +115,8 @@ def figure(
             beside = "share of treated cells, number of cells"
         if any("phenotypes" in of for of in rows if of is not None):
             beside += ", the most frequent true phenotypes"
-        told = f"Beside each cluster: {beside}. From the left: the {nearest} images nearest the centroid."
-        fig.text(0.01, (bottom - 0.14) / height, told, fontsize=SMALL)
+        caption = f"Beside each cluster: {beside}. From the left: the {nearest} images nearest the centroid."
+        fig.text(0.01, (bottom - 0.14) / height, caption, fontsize=SMALL)
         if channels:
             paints = [Patch(color=PAINTS[colour], label=name) for name, colour in channels.items()]
             fig.legend(handles=paints, loc="lower left", ncols=len(paints), frameon=False, handlelength=1)

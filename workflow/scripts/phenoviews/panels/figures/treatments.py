@@ -87,11 +87,11 @@ def figure(maps: Sequence[Mapping[str, Any]], note: str = "", across: int = ACRO
         for number, entry in enumerate(maps):
             ax = fig.add_subplot(rows, columns, number + 1)
             letter = letters(number) if len(maps) > 1 else ""
-            told = _counted(entry["treatments"]) if len(entry["treatments"]) else ""
-            title = f"{letter}  {': '.join(filter(None, [entry['title'], told]))}".strip()
+            counted = _counted(entry["treatments"]) if len(entry["treatments"]) else ""
+            title = f"{letter}  {': '.join(filter(None, [entry['title'], counted]))}".strip()
             ax.set_title(textwrap.fill(title, int(18 * side), break_on_hyphens=False), loc="left")
             ax.set(xticks=[], yticks=[], box_aspect=1)
-            if not told:
+            if not counted:
                 text = textwrap.fill(f"no map: {entry['reason']}", int(12 * side))
                 ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes)
                 continue
