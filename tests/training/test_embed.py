@@ -25,7 +25,7 @@ def weights(make_run: Callable, tmp_path: Path) -> tuple[Path, Path, methods.Met
     run = make_run()
     method = methods.build(run.method.to_dict(), models.build(run.backbone.to_dict()), sets=1, images=1)
     for module in method.modules():
-        if isinstance(embedding, torch.nn.BatchNorm2d):  # statistics that are not those of a start
+        if isinstance(module, torch.nn.BatchNorm2d):  # statistics that are not those of a start
             module.running_mean.uniform_(-0.1, 0.1)
             module.running_var.uniform_(0.5, 1.5)
     torch.save(method.encoder.state_dict(), tmp_path / "encoder.pt")
