@@ -12,6 +12,7 @@ from tests.panels.conftest import NONE, as_records, declared, grid, record
 from phenoviews.errors import UserError
 from phenoviews.panels import table
 from phenoviews.panels.claims import evaluate
+from phenoviews.panels.figures import curves as curves_plot
 from phenoviews.panels.figures import doses as doses_plot
 from phenoviews.panels.figures import nearest as nearest_plot
 from phenoviews.panels.figures import tsne as tsne_plot
@@ -490,3 +491,81 @@ def test_the_numbers_of_the_figure_are_a_table(doses):
     assert view.body[2][1] == [("—", "a"), ("—", "a")]
     assert view.body[6][1] == [("40 ± 0 (2)", "")] * 2
     assert view.footnotes == {"a": "no ImageNet weights"}
+
+
+# ------------------------------------------------------------------------------------------------------------- curves
+VALUES = (0.0, 0.25, 0.5)
+
+
+def curves_panel(classes=("cat", "dog"), methods=("moco",), seeds=(5, 6), **more):
+    """Two sweeps of `one`, whose base point, hue 0.25, is a run without overrides; cats fall, dogs rise."""
+    each = [
+        {**run, "swept": swept, "at": at}
+        for swept in ("hue", "flip.p")
+        for at in VALUES
+        for run in grid(transform=["one" if at == 0.25 else f"one+{swept}={at}"], method=methods, seeds=seeds)
+    ]
+    lines = []
+    for run in each:
+        place = {key: run[key] for key in ("transform", "seed", "method")}
+        up = 40 * run["at"] + run["seed"]
+        number = {"swept": run["swept"], "at": run["at"], "split": "test", "regime": "linear"}
+        for place_of, name in enumerate(classes):
+            value = 50 + up if place_of % 2 else 70 - up
+            lines.append({**record(metric="accuracy", value=value, **place, **{"class": name}), **number})
+        lines.append({**record(metric="top1", value=60.0, **place), **number, "class": ""})
+    found = pd.DataFrame(lines)
+    panel = declared(each, "accuracy", "top1", plot="curves", **more)
+    panel["dimensions"]["swept"]["names"] = {"hue": "Largest shift of hue", "flip.p": "Probability of a flip"}
+    return panel, found
+
+
+def lines_of(ax) -> dict[str, list]:
+    """{colour: the heights of its lines} of a plot."""
+    found: dict[str, list] = {}
+    for line in ax.lines:
+        if len(line.get_xdata()) == len(VALUES) and line.get_linestyle() != "None":
+            found.setdefault(line.get_color(), []).append([round(float(y), 6) for y in line.get_ydata()])
+    return found
+
+
+def test_curves_are_means_over_seeds_of_every_class_and_of_all_images():
+    panel, found = curves_panel()
+    drawn = curves_plot.draw(panel, found, {})
+    left, right = drawn.axes
+    assert (left.get_xlabel(), right.get_xlabel()) == ("Largest shift of hue", "Probability of a flip")
+    assert left.get_ylabel() == "Accuracy (%)"
+    for ax in (left, right):
+        expected = {COLOURS[0]: [[64.5, 54.5, 44.5]], COLOURS[1]: [[55.5, 65.5, 75.5]], "#000000": [[60.0] * 3]}
+        assert lines_of(ax) == expected
+    texts_of_legend = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert texts_of_legend == ["cat", "dog", "all images"]
+    assert "2 seeds" in drawn.legends[0].get_title().get_text()
+
+
+def test_of_many_classes_those_that_are_named_stand_out():
+    names = [f"class {number}" for number in range(20)]
+    panel, found = curves_panel(names, methods=("moco", "byol"), highlight=["class 3", "no such class"])
+    panel["labels"] = {"moco": "MoCo v2+", "byol": "BYOL"}
+    drawn = curves_plot.draw(panel, found, {})
+    assert [ax.get_ylabel() for ax in drawn.axes if ax.get_ylabel()] == ["MoCo v2+\nAccuracy (%)", "BYOL\nAccuracy (%)"]
+    for ax in drawn.axes:
+        by_colour = lines_of(ax)
+        assert len(by_colour[curves_plot.FAINT]) == 19
+        assert by_colour[COLOURS[0]] == [[55.5, 65.5, 75.5]]
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["class 3", "all images", "other classes"]
+
+
+def test_a_curve_without_numbers_has_its_reason():
+    panel, found = curves_panel(methods=("moco", "byol"))
+    failed = found["method"] == "byol"
+    found.loc[failed, ["value", "reason"]] = [NONE, "collapsed in epoch 3"]
+    drawn = curves_plot.draw(panel, found, {})
+    reasons = [text.get_text().replace("\n", " ") for text in texts(drawn) if "no numbers" in text.get_text()]
+    assert reasons == ["no numbers: collapsed in epoch 3"] * 2
+
+
+def test_curves_need_a_sweep():
+    panel, found = curves_panel()
+    with pytest.raises(UserError, match="panel p_t: curves are drawn against a setting; name a `sweep`"):
+        curves_plot.draw(panel, found.assign(swept="", at=NONE), {})

@@ -50,6 +50,7 @@ def test_records_are_the_values_of_a_run_with_its_dimensions_and_their_file(file
         ({"transform": "cifar+random_grayscale=off+hue=0"}, ("hue", 0)),
         ({"transform": "cifar+hue=0.1", "method": "moco+temperature=0.1"}, ("", NONE)),
         ({"transform": "cifar+scale=[0.2,1.0]"}, ("", NONE)),
+        ({"transform": "cifar+scale=[0.2,0.2]"}, ("scale", 0.2)),
     ],
 )
 def test_one_number_among_the_overrides_is_a_dimension(files, names, number):

@@ -43,7 +43,7 @@ def test_a_table_reads_the_measures_of_its_metrics_and_a_figure_those_that_it_dr
 def test_what_a_panel_is_told_of_metrics_is_of_those_that_it_shows(study):
     """Then another metric, or another word for one, draws only the panels anew that show it."""
     panel = study.panels["no_free_lunch_table7"]
-    described = panel.described()
+    described = panel.described({})
     assert [metric["name"] for metric in described["metrics"]] == ["top1"]
     assert described["metrics"][0]["label"] == METRICS["top1"].label
     assert list(described["dimensions"]) == [*RUN, *SWEPT, "regime", "split"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import subprocess
 import sys
 
@@ -47,6 +48,84 @@ def changed(config, *path_and_value):
         place = place[key]
     place[last] = value
     return config
+
+
+# --------------------------------------------------------------------------------------------------------------- sweeps
+def swept_panel(config, **grid):
+    """The places of a panel of one run that is swept."""
+    runs = {"dataset": "cifar10", "transform": "cifar", "method": "simclr", "backbone": "resnet18", **grid}
+    metrics = {"metrics": ["top1"], "rows": ["swept", "at"], "columns": ["metric"]}
+    panel = {"title": "Swept", "runs": runs, **metrics}
+    study = Study({**config, "scale": "paper", "panels": {**config["panels"], "mine": {"swept": panel}}})
+    return study, study.places(study.panels["mine_swept"])
+
+
+@pytest.mark.parametrize(
+    ("sweep", "count", "first", "last"),
+    [
+        ("hue", 10, "cifar+hue=0.0", "cifar+hue=0.5"),
+        ("jitter", 20, "cifar+color_jitter.p=0.0", "cifar+color_jitter.p=1.0"),
+        ("hue_alone", 20, "cifar+hue_p=0.0", "cifar"),
+        ("crop", 8, "cifar+scale.0=0.2", "cifar+scale.0=1.0"),
+        ("crop_fixed", 8, "cifar+scale=[0.2,0.2]", "cifar+scale=[1.0,1.0]"),
+        ("flip", 20, "cifar+random_horizontal_flip.p=0.0", "cifar+random_horizontal_flip.p=1.0"),
+    ],
+)
+def test_the_papers_sweeps(config, sweep, count, first, last):
+    """D.1: 10 values of hue, 20 of the two probabilities, 8 of the crop, evenly and with both ends."""
+    study, places = swept_panel(config, sweep=sweep, seeds=1)
+    assert len(places) == count
+    assert (places[0].run.transform, places[-1].run.transform) == (first, last)
+    (leaf,) = {place.swept for place in places}
+    assert leaf == study.config["sweeps"][sweep]["leaf"]
+    gaps = [b.at - a.at for a, b in itertools.pairwise(places)]
+    assert gaps == pytest.approx([gaps[0]] * len(gaps), abs=2e-4)
+
+
+def test_sweeps_that_meet_share_the_run_and_each_has_its_place(config):
+    values = {
+        "hue": {"values": [0.1, 0.3], "leaf": "hue"},
+        "flip": {"values": [0.5, 1], "leaf": "random_horizontal_flip.p"},
+    }
+    study, places = swept_panel({**config, "sweeps": values}, sweep=["hue", "flip"], seeds=1)
+    assert [(place.run.transform, place.swept, place.at) for place in places] == [
+        ("cifar", "hue", 0.1),
+        ("cifar+hue=0.3", "hue", 0.3),
+        ("cifar", "random_horizontal_flip.p", 0.5),
+        ("cifar+random_horizontal_flip.p=1.0", "random_horizontal_flip.p", 1),
+    ]
+    each = study.declaration(study.panels["mine_swept"])["each"]
+    assert [(run["swept"], run["at"]) for run in each] == [(place.swept, place.at) for place in places]
+    assert len({study.on_disk(place.run) for place in places}) == 3
+
+
+def test_a_sweep_may_be_of_a_method(config):
+    sweeps = {"warmth": {"leaf": "temperature", "of": "method", "values": [0.1, 0.2, 1]}}
+    _, places = swept_panel({**config, "sweeps": sweeps}, sweep="warmth", seeds=2)
+    assert [place.run.method for place in places[::2]] == ["simclr+temperature=0.1", "simclr", "simclr+temperature=1.0"]
+    assert [place.run.seed for place in places[:2]] == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "says"),
+    [
+        ({"leaf": "huee", "values": [0, 0.1]}, "nothing is called `huee`; did you mean hue"),
+        ({"leaf": "hue", "values": [0, 0.7]}, r"cifar\+hue=0.7.*hue: 0.7 is greater than the maximum of 0.5"),
+        ({"leaf": "hue", "values": [0.1]}, "sweeps.one.values: 1 of them; it needs at least 2"),
+        ({"leaf": "hue", "from": 0, "to": 0.5}, "sweeps.one: needs either `values`, or `from`, `to` and `steps`"),
+        ({"leaf": "hue", "from": 0, "to": 0.5, "steps": 3, "values": [0, 1]}, "sweeps.one: needs either `values`"),
+        ({"leaf": "hue", "from": 0, "to": 0.5, "steps": 1}, "sweeps.one.steps: 1 is less than the minimum of 2"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused(config, sweep, says):
+    with pytest.raises(UserError, match=says) as caught:
+        swept_panel({**config, "sweeps": {"one": sweep}}, sweep="one")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_sweep_is_refused(config):
+    with pytest.raises(UserError, match="unknown sweep 'huee'; did you mean hue"):
+        swept_panel(config, sweep="huee")
 
 
 # ------------------------------------------------------------------------------------------------------- the paper grid

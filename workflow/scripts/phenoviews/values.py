@@ -144,9 +144,10 @@ def gather(results: str | Path) -> pd.DataFrame:
 
 
 def of_run(values: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame:
-    """A table of values with the dimensions of its run, and the number that its names override, before each row."""
+    """A table of values with the dimensions of its run before each row, the swept setting and its number among them:
+    those that `run` tells, or else what its names override."""
     number = dict(zip(SWEPT, swept([run[axis] for axis in AXES]), strict=True))
-    return pd.concat([pd.DataFrame({**run, **number}, index=values.index), values], axis=1)
+    return pd.concat([pd.DataFrame({**run, **number, **run}, index=values.index), values], axis=1)
 
 
 def joined(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:

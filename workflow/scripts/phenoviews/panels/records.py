@@ -50,10 +50,11 @@ def read(files: Iterable[tuple[Mapping[str, Any], str | Path]]) -> pd.DataFrame:
     """The values in measure files.
 
     Args:
-        files: each with its run, a dict with the keys of `RUN`.
+        files: each with its run, a dict with the keys of `RUN`, and of `SWEPT` where it is there for a number.
 
     Returns:
-        One row per value: `RUN`; swept and at, the number that is overridden in these names; metric, value (NaN where
+        One row per value: `RUN`; swept and at, the setting and the number that the run is there for, or else the number
+        that is overridden in its names; metric, value (NaN where
         there is none), reason (why), `COUNTED`; source, the file; and every dimension that occurs, "" or NaN where a
         metric does not have it.
 
@@ -61,7 +62,10 @@ def read(files: Iterable[tuple[Mapping[str, Any], str | Path]]) -> pd.DataFrame:
         UserError: a file that holds no values.
     """
     return values.joined(
-        values.of_run(values.read(path).assign(source=str(path)), {key: run[key] for key in RUN}) for run, path in files
+        values.of_run(
+            values.read(path).assign(source=str(path)), {key: run[key] for key in (*RUN, *SWEPT) if key in run}
+        )
+        for run, path in files
     )
 
 

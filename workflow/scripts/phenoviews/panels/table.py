@@ -39,7 +39,7 @@ from phenoviews.errors import UserError
 from phenoviews.files import write_text
 from phenoviews.panels.records import is_blank
 from phenoviews.study.metrics import AXES, RUN, SWEPT
-from phenoviews.study.names import stand_in
+from phenoviews.study.names import bare, stand_in
 from phenoviews.values import COUNTED, dimensions
 
 PUBLISHED = {"n": "n_seeds", "decimals": "decimals", "correct": "correct", "of": "of"}
@@ -331,9 +331,7 @@ def _one_value(panel: Mapping[str, Any], key: str, order: Mapping[str, Sequence[
     if key == "seed" or (key != "metric" and panel["dimensions"][key]["follows"] in _keys(panel)):
         return values[0] if len(values) == 1 else ""
     if key in AXES and "at" in order:  # a name differs in the number that is swept, and that is shown
-        numbers = {*order["swept"]}
-        bare = [[part for part in value.split("+") if part.partition("=")[0] not in numbers] for value in values]
-        values = list(dict.fromkeys(map("+".join, bare)))
+        values = list(dict.fromkeys(bare(value, order["swept"]) for value in values))
     if len(values) > 1:
         raise UserError(
             f"panel {panel['name']}: {len(values)} values of '{key}', which is in neither `rows`, `columns` nor "

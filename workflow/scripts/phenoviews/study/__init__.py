@@ -40,6 +40,10 @@ class Study(Resolver):
         }
         check(self, self.panels)
 
+    def places(self, panel: Panel) -> list[plan.Place]:
+        """See `plan.places`."""
+        return plan.places(self, panel)
+
     def runs(self, panel: Panel) -> list[Run]:
         """See `plan.runs`."""
         return plan.runs(self, panel)

@@ -20,6 +20,9 @@ def check(study: Resolver, panels: Mapping[str, Panel]) -> None:
     for name in study.config["transforms"]:
         study.sets(name)
     _check_recipes(study)
+    for name, sweep in study.config["sweeps"].items():
+        if len({"from", "to", "steps"} & set(sweep)) != (0 if "values" in sweep else 3):
+            raise UserError(f"config: sweeps.{name}: needs either `values`, or `from`, `to` and `steps`")
     for name, other in study.config["stand_ins"].items():
         base = names.parse(name)[0]
         section = next((section for section in AXES.values() if base in study.config[section]), "datasets")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -53,14 +53,21 @@ def spell(value: Any) -> str:
 
 def swept(run: Iterable[str]) -> tuple[str, float]:
     """The one number that is overridden in the names of a run → (its key, the number): ("hue", 0.25) of
-    `cifar+hue=0.25`; ("", NaN) where none is, or several are."""
+    `cifar+hue=0.25`, ("scale", 0.5) of `cifar+scale=[0.5,0.5]`; ("", NaN) where none is, or several are."""
+    overrides = [item for name in run for item in parse(name)[1].items()]
+    # Both ends of a range are one number where they are the same.
+    single = [
+        (key, value[0] if isinstance(value, list) and len(set(value)) == 1 else value) for key, value in overrides
+    ]
     numbers = [
-        (key, float(value))
-        for name in run
-        for key, value in parse(name)[1].items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        (key, float(value)) for key, value in single if isinstance(value, int | float) and not isinstance(value, bool)
     ]
     return numbers[0] if len(numbers) == 1 else ("", math.nan)
+
+
+def bare(name: str, keys: Collection[str]) -> str:
+    """A name without its overrides of these keys."""
+    return "+".join(part for part in name.split("+") if part.partition("=")[0] not in keys)
 
 
 def stand_in(name: str, stand_ins: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from phenoviews.study import names
 from phenoviews.study.panel import Panel
-from phenoviews.study.plan import grids, listed, runs
+from phenoviews.study.plan import Place, grids, listed, places, runs
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import AXES
 
@@ -18,14 +18,18 @@ def declaration(study: Resolver, panel: Panel, changes: Sequence[str]) -> dict[s
 
     `changes`: as for `note`.
     """
-    shown = runs(study, panel)
-    grid = {axis: list(dict.fromkeys(getattr(run, axis) for run in shown)) for axis in AXES}
+    shown = places(study, panel)
+    grid = {axis: list(dict.fromkeys(getattr(place.run, axis) for place in shown)) for axis in AXES}
+    # Of the sweeps those that are shown, so that another one draws no panel anew.
+    swept = {place.swept for place in shown}
+    sweeps = [sweep for sweep in study.config["sweeps"].values() if sweep["leaf"] in swept]
+    settings = {sweep["leaf"]: sweep.get("label", sweep["leaf"]) for sweep in sweeps}
     return {
         **panel.declared,
         "name": panel.name,
-        "each": [asdict(run) for run in shown],
+        "each": [{**asdict(place.run), **_number(place)} for place in shown],
         "runs": grid,
-        **panel.described(),
+        **panel.described(settings),
         "labels": {name: label(study, AXES[axis], name, panel) for axis in AXES for name in grid[axis]},
         "scale": {
             "name": study.scale,
@@ -33,6 +37,11 @@ def declaration(study: Resolver, panel: Panel, changes: Sequence[str]) -> dict[s
             "stand_ins": study.config["stand_ins"],
         },
     }
+
+
+def _number(place: Place) -> dict[str, Any]:
+    """What is swept there; nothing where nothing is: NaN is not equal to itself, and would be a change."""
+    return {"swept": place.swept, "at": place.at} if place.swept else {}
 
 
 def label(study: Resolver, section: str, name: str, panel: Panel | None = None) -> str:

@@ -25,6 +25,7 @@ class Plot:
 PLOTS: dict[str, Plot] = {
     "tsne": Plot(("ami", "silhouette")),
     "nearest": Plot(("ami",), needs=("images", "columns")),
+    "curves": Plot(("accuracy", "top1")),
     "doses": Plot(("ami_treated", "ami_random_labels", "cells")),
     "treatments": Plot(("nsc", "nscb")),
 }
@@ -74,12 +75,14 @@ class Panel:
         of_metrics = [name for metric in self.metrics for name in METRICS[metric].dimensions]
         return [name for name in DIMENSIONS if name in (*RUN, *SWEPT, *of_metrics)]
 
-    def described(self) -> dict[str, Any]:
-        """What its declaration says of metrics, measures and dimensions, as plain data."""
+    def described(self, sweeps: Mapping[str, str]) -> dict[str, Any]:
+        """What its declaration says of metrics, measures and dimensions, as plain data. `sweeps`: {leaf: label}."""
+        dimensions = {name: asdict(DIMENSIONS[name]) for name in self.dimensions}
+        dimensions["swept"]["names"] = sweeps
         return {
             "metrics": [{"name": name, **asdict(METRICS[name])} for name in self.declared.get("metrics", ())],
             "measures": self.measures,
-            "dimensions": {name: asdict(DIMENSIONS[name]) for name in self.dimensions},
+            "dimensions": dimensions,
         }
 
 

@@ -55,6 +55,7 @@ PROFILES = f"{RUN}/profiles/{{file}}"
 FIGURE_FILES: dict[str, dict[str, str]] = {
     "tsne": {"index": INDEX, "map": TSNE, "points": POINTS},
     "nearest": {"index": INDEX, "images": IMAGES, "points": POINTS},
+    "curves": {},
     "doses": {},
     "treatments": {"map": PROFILES.replace("{file}", "map.parquet")},
 }

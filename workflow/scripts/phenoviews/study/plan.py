@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,19 +18,64 @@ HELD_MB = 4 * 2**30 / 1e6  # of a split in host memory, at most: `phenoviews.dat
 
 
 # --------------------------------------------------------------------------------------------------------------- panels
-def runs(study: Resolver, panel: Panel) -> list[Run]:
-    """The runs that a panel shows, each once, in the order in which it declares them and under the names that it gives
-    them; `Resolver.on_disk` has those of their paths."""
-    declared: dict[Run, None] = {}
+@dataclass(frozen=True)
+class Place:
+    """A run where a panel shows it. `swept`: the setting whose number, `at`, the run is there for; "" and NaN without.
+
+    Where sweeps meet in a point they share its run, which then has a place in each.
+    """
+
+    run: Run
+    swept: str
+    at: float
+
+
+def places(study: Resolver, panel: Panel) -> list[Place]:
+    """What a panel shows, each once, in the order in which it declares them and under the names that it gives them;
+    `Resolver.on_disk` has those of their paths."""
+    declared: dict[tuple[Run, str], Place] = {}
     for grid in grids(panel):
         axes = [[names.stand_in(name, study.config["stand_ins"]) for name in listed(grid[axis])] for axis in AXES]
-        # Spelled once per combination, not once per seed.
-        spelled = [
-            study.spelled(Run(dataset, transform, method, backbone, seed=0))
-            for dataset, transform, method, backbone in itertools.product(*axes)
-        ]
-        declared |= dict.fromkeys(replace(run, seed=seed) for run in spelled for seed in _seeds(study, panel, grid))
-    return list(declared)
+        seeds = _seeds(study, panel, grid)
+        for dataset, transform, method, backbone in itertools.product(*axes):
+            unswept = Run(dataset, transform, method, backbone, seed=0)
+            # Spelled once per combination, not once per seed.
+            for spelled, swept, at in _swept(study, unswept, listed(grid.get("sweep", []))):
+                for seed in seeds:
+                    run = replace(spelled, seed=seed)
+                    declared.setdefault((run, swept), Place(run, swept, at))
+    return list(declared.values())
+
+
+def runs(study: Resolver, panel: Panel) -> list[Run]:
+    """The run of every one of a panel's `places`."""
+    return [place.run for place in places(study, panel)]
+
+
+def _swept(study: Resolver, run: Run, sweeps: Sequence[str]) -> Iterator[tuple[Run, str, float]]:
+    """A run at each value of these sweeps, or as it is if there are none: (the run under the one spelling of its names,
+    the setting, its number)."""
+    if not sweeps:
+        spelled = study.spelled(run)
+        yield (spelled, *names.swept(getattr(spelled, axis) for axis in AXES))
+    for name in sweeps:
+        sweep = study.base("sweeps", name)
+        for value in sweep_values(sweep):
+            number = [value, value] if sweep["both_ends"] else value
+            override = f"+{sweep['leaf']}={names.spell(number)}"
+            if sweep["of"] == "transform":
+                there = replace(run, transform=run.transform + override)
+            else:
+                there = replace(run, method=run.method + override)
+            yield study.spelled(there), sweep["leaf"], value
+
+
+def sweep_values(sweep: Mapping[str, Any]) -> list[float]:
+    """The values of a sweep in their order: as listed, or evenly from end to end, to the fourth decimal."""
+    if "values" in sweep:
+        return [float(value) for value in sweep["values"]]
+    first, last, steps = sweep["from"], sweep["to"], sweep["steps"]
+    return [round(first + (last - first) * step / (steps - 1), 4) for step in range(steps)]
 
 
 def grids(panel: Panel) -> list[Mapping[str, Any]]:

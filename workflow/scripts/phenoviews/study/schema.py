@@ -76,6 +76,8 @@ def _line(error: jsonschema.ValidationError, where: Sequence[Any]) -> str:
     if error.validator == "required":
         missing = next(key for key in expected if key not in instance)
         return f"config: {place}: `{missing}` is missing; add it"
+    if error.validator == "minItems":
+        return f"config: {place}: {len(instance)} of them; it needs at least {expected}"
     return f"config: {place}: {error.message}"
 
 

@@ -16,11 +16,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from phenoviews.panels.figures import doses, nearest, treatments, tsne
+from phenoviews.panels.figures import curves, doses, nearest, treatments, tsne
 
 Draw = Callable[[Mapping[str, Any], pd.DataFrame, Mapping[str, Sequence[str]]], Figure]
 
 FIGURES: dict[str, Draw] = {
+    "curves": curves.draw,
     "doses": doses.draw,
     "nearest": nearest.draw,
     "treatments": treatments.draw,
