@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import classification_report
 
 from phenoviews.errors import UserError
-from phenoviews.measures.probe import probe_scores
+from phenoviews.measures.probe import probe_scores, write_predictions
 
 NAMES = ["cat", "dog", "fox"]
 
@@ -46,3 +46,12 @@ def test_a_prediction_per_image():
         probe_scores(np.zeros(3, int), np.zeros(2, int), NAMES)
     with pytest.raises(UserError, match="0 predictions for 0 test images"):
         probe_scores(np.zeros(0, int), np.zeros(0, int), NAMES)
+
+
+@pytest.mark.parametrize(("classes", "dtype"), [(10, np.uint8), (256, np.uint8), (257, np.uint16)])
+def test_predictions_are_kept_in_the_fewest_bytes_that_tell_them_apart(tmp_path, classes, dtype):
+    predictions = np.arange(classes)
+    write_predictions(tmp_path / "run" / "probe.npy", predictions, classes)
+    found = np.load(tmp_path / "run" / "probe.npy", allow_pickle=False)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, predictions)

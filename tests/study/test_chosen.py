@@ -34,12 +34,8 @@ def test_operations_are_those_of_all_sets_and_views_that_are_not_off(study):
 def test_a_probe_uses_its_own_transform_whatever_the_encoder_was_trained_with(study):
     cifar, mnist = (Run(data, "mnist_first", "moco", "vgg11", 5) for data in ("cifar10", "mnist"))
     of_cifar = {"random_resized_crop", "random_horizontal_flip", "normalize"}
-    assert chosen.measuring_operations(study, cifar, "probe") == of_cifar
-    assert chosen.measuring_operations(study, mnist, "probe") == {"normalize"}
-
-
-def test_other_measures_of_an_encoder_see_images_as_they_are(study):
-    assert chosen.measuring_operations(study, Run("cifar10", "plain", "moco", "vgg11", 5), "knn") == {"normalize"}
+    assert chosen.probe_operations(study, cifar) == of_cifar
+    assert chosen.probe_operations(study, mnist) == {"normalize"}
 
 
 def test_an_encoder_that_nobody_trains_here_is_of_no_method(study):

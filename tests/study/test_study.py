@@ -400,15 +400,15 @@ def test_a_run_or_dataset_without_its_draw_is_refused(paper):
 # ----------------------------------------------------------------------------------------------------------- measures
 def test_a_probes_settings_are_the_recipes_and_others_are_the_studys(paper):
     cifar = Run("cifar10", "cifar", "moco", "resnet18", 5)
-    probe = paper.measure_settings(cifar, "probe")
+    probe = paper.probe_settings(cifar)
     assert (probe["lr"], probe["milestones"]) == (0.1, [60, 80])
     assert {operation for step in probe["transform"] for operation in step} == {
         "random_resized_crop",
         "random_horizontal_flip",
         "normalize",
     }
-    assert paper.measure_settings(cifar, "clusters") == paper.config["measures"]["clusters"]
-    assert paper.measure_settings(cifar, "rankme") == {}
+    assert paper.measure_settings("clusters") == paper.config["measures"]["clusters"]
+    assert paper.measure_settings("rankme") == {}
 
 
 def test_the_control_is_what_the_screen_calls_it(config):

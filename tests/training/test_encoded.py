@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -15,11 +15,13 @@ from phenoviews.data import Images
 from phenoviews.measures.knn import knn
 from phenoviews.study.metrics import METRICS, measured
 from phenoviews.study.resolved import Embedding, FrozenEmbedding
-from phenoviews.training.embed import embed, embed_frozen, load, load_frozen
-from phenoviews.training.encoded import ENCODED, measure
+from phenoviews.training.embed import embed, embed_frozen, network
+from phenoviews.training.encoded import ENCODED, subject
+from phenoviews.training.probe import probe
 from phenoviews.values import checked, dimensions
 
 KNN = {"k": 20, "temperature": 0.07}
+SETTINGS = {"knn": KNN}
 
 
 @pytest.fixture
@@ -34,25 +36,28 @@ def trained(make_run: Callable, tmp_path: Path) -> dict[str, Path]:
     return files
 
 
-@pytest.mark.parametrize("name", ENCODED)
+@pytest.mark.parametrize("name", [*ENCODED, "probe"])
 @pytest.mark.parametrize("frozen", [False, True])
 def test_a_measure_has_the_metrics_and_dimensions_that_the_study_tells_whoever_trained_the_encoder(
     name: str, frozen: bool, make_run: Callable, digits: Path, trained: dict, tmp_path: Path
 ):
     whole = make_run(probe={"epochs": 3, "milestones": []})
-    settings = {"knn": KNN, "probe": whole.probe.to_dict()}[name]
     run = (FrozenEmbedding if frozen else Embedding).of(whole)
     out, networks = tmp_path / "embeddings.npy", {"weights": None} if frozen else trained
     (embed_frozen if frozen else embed)(run, digits, **networks, out=out, threads=1)
-    network = partial(load_frozen if frozen else load, run, *networks.values())
-    given = (name, network, whole.dataset, whole.seed, settings, digits, np.load(out), 1)
-    values = measure(*given)
+    files = {"weights": []} if frozen else trained
+
+    def measure() -> pd.DataFrame:
+        with subject(*network(run.to_dict(), files), whole.seed, digits, np.load(out), threads=1) as measured:
+            return probe(measured, whole.probe)[0] if name == "probe" else ENCODED[name](measured, SETTINGS[name])
+
+    values = measure()
     assert checked(values).equals(values)
     assert set(values["metric"]) == set(measured(name))
     for metric, of in values.groupby("metric"):
         there = {key for key in dimensions(of) if (of[key].notna() & (of[key] != "")).all()}
         assert there == set(METRICS[metric].dimensions)
-    assert values.equals(measure(*given))
+    assert values.equals(measure())
 
 
 @pytest.mark.parametrize("evaluate", ["encoder", "projector"])
@@ -64,8 +69,8 @@ def test_knn_is_of_the_output_that_is_evaluated(
         run = Embedding.of(make_run(evaluate=evaluate, dataset={"evaluated": split}))
         embed(run, digits, **trained, out=tmp_path / "embeddings.npy", threads=1)
         embeddings[split] = np.load(tmp_path / "embeddings.npy")
-    network = partial(load, run, *trained.values())
-    found = measure("knn", network, run.dataset, 5, KNN, digits, embeddings["test"], threads=1)
+    with subject(*network(run.to_dict(), trained), 5, digits, embeddings["test"], threads=1) as measured_there:
+        found = ENCODED["knn"](measured_there, KNN)
     images = Images.open(digits)
     expected = knn(embeddings["test"], images.labels("test"), [embeddings["train"]], images.labels("train"))
     assert found.equals(expected)

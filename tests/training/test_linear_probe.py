@@ -70,7 +70,10 @@ def measured(weights: tuple, digits: Path) -> Callable[[Resolved], pd.DataFrame]
         images, device = Images.open(digits), torch.device("cpu")
         network = load(Embedding.of(run), *weights, device)
         test = features(network, pool(images, "test", device), evaluation_view(run.dataset)).numpy()
-        return probe(Subject(network, images, run.dataset, test, run.seed, device), run.probe)
+        found, predictions = probe(Subject(network, images, run.dataset, test, run.seed, device), run.probe)
+        right = predictions == images.labels("test")
+        assert found.set_index("metric").at["top1", "value"] == pytest.approx(100 * right.mean())
+        return found
 
     return measure
 

@@ -36,7 +36,7 @@ PANELS = {
     "cells": {
         "title": "Cells",
         "runs": [{**CELLS, "transform": "cell_first"}, {**FROZEN, "dataset": "some_cells"}],
-        "metrics": ["ami"],
+        "metrics": ["ami", "knn"],
         "clusters": 2,
         "rows": ["transform", "method"],
         "columns": ["metric"],

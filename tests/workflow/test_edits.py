@@ -120,9 +120,9 @@ TREATMENTS = {"small_scores", "small_treatments"}
 ON_THE_WAY = {"score_epochs", "small_epochs"}
 PANELS = {*DIGITS, "small_cells", "small_doses", "small_epochs", *TREATMENTS}
 PICTURES = {"small_map", "small_nearest", "small_doses", "small_treatments", "qc"}
-OF_DIGITS = {"clusters", "measure_clusters", "tsne", "measure_encoder", *DIGITS}
+OF_DIGITS = {"clusters", "measure_clusters", "tsne", "probe", *DIGITS}
 OF_TREATMENTS = {"score", "structure", *TREATMENTS}
-OF_TRAININGS = {"pretrain", *OF_DIGITS, *OF_TREATMENTS, *ON_THE_WAY, "small_cells"}
+OF_TRAININGS = {"pretrain", *OF_DIGITS, *OF_TREATMENTS, *ON_THE_WAY, "measure_encoder", "small_cells"}
 
 NEW = "\n\ndef new(x: int) -> int:\n    return x + 1\n"
 NEW_METHOD = """
@@ -188,7 +188,7 @@ EDITS = {
     ),
     "an operation that digits' transform has not": (
         [("views/colour.py", HUE, f"{HUE}\n    away = 1 * away\n")],
-        {"pretrain", "clusters", "small_cells", *OF_TREATMENTS, *ON_THE_WAY},
+        {"pretrain", "clusters", "measure_encoder", "small_cells", *OF_TREATMENTS, *ON_THE_WAY},
     ),
     "the body of a script": ([("../score.py", "", "print()\n")], OF_TREATMENTS),
     "a loss": (
@@ -199,7 +199,7 @@ EDITS = {
     "the loop": ([("training/loop.py", "self.step += 1", "self.step += 1 + 0")], OF_TRAININGS),
     "the probe": (
         [("training/probe.py", "MultiStepLR(optimizer", "MultiStepLR(1 and optimizer")],
-        {"measure_encoder", "small_digits"},
+        {"probe", "small_digits"},
     ),
     "a claim's wording": ([("../../../resources/claims/small.yaml", "as well", "quite as well")], {"small_digits"}),
     "a published value": ([("../../../resources/published/small.csv", "0.51", "0.52")], {"small_digits"}),

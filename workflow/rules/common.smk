@@ -19,7 +19,8 @@ from phenoviews.study.document import shipped
 from phenoviews.study.locks import clear_stale
 from phenoviews.study.metrics import measured
 from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
-from phenoviews.study.paths import CLUSTERS, EMBEDDINGS, LPIPS, MEASURE, MEASURE_K, OVERLAY, POINTS, PROFILES, QC, RUN
+from phenoviews.study.paths import CLUSTERS, EMBEDDINGS, LPIPS, MEASURE, MEASURE_K, OVERLAY, POINTS, PREDICTIONS
+from phenoviews.study.paths import PROFILES, QC, RUN
 from phenoviews.study.paths import SCREEN, SIMULATION, SNAPSHOTS, TRUTH, TSNE, VIEWS, WEIGHTS
 from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining
 
@@ -94,7 +95,7 @@ def kind_of(section, wildcard):
 method_of = ask(chosen.method, "run")
 backbone_of = ask(chosen.backbone, "run")
 transform_operations = ask(chosen.training_operations, "transform")
-measuring_operations = ask(chosen.measuring_operations, "run", "measure")
+probe_operations = ask(chosen.probe_operations, "run")
 
 
 def evaluation_operations(wildcards):
@@ -128,7 +129,8 @@ lpips_weights = ask(paths.lpips_weights)
 
 # ----------------------------------------------------------------------------------------------------------- measures
 evaluated_of = ask(Study.evaluated, "dataset")
-measure_settings = ask(Study.measure_settings, "run", "measure")
+measure_settings = ask(Study.measure_settings, "measure")
+probe_settings = ask(Study.probe_settings, "run")
 control_of = ask(Study.control, "dataset")
 STRUCTURE_SETTINGS = ("reg", "coral_reg", "across_wells", "seed")
 

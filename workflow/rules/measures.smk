@@ -103,11 +103,39 @@ rule measure_encoder:
                 ENCODED: lambda wildcards: [wildcards.measure],
                 METHODS: method_of,
                 BACKBONES: backbone_of,
-                OPERATIONS: measuring_operations,
+                OPERATIONS: evaluation_operations,
             },
         ),
     script:
         "../scripts/measure_encoder.py"
+
+
+# The linear probe, and the class that it takes each test image for.
+rule probe:
+    input:
+        unpack(networks_of),
+        images=IMAGES,
+        index=INDEX,
+        embeddings=embeddings_of,
+    output:
+        values=MEASURE.replace("{measure}", "probe"),
+        predictions=PREDICTIONS.replace("{classifier}", "probe"),
+    log:
+        f"{RUN}/logs/probe.log",
+    conda:
+        ENVIRONMENT
+    threads: study.config["resources"]["threads"]
+    resources:
+        gpu=1,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=memory,
+    params:
+        run=encoder,
+        settings=probe_settings,
+        metrics=measured("probe"),
+        code=code("probe.py", {METHODS: method_of, BACKBONES: backbone_of, OPERATIONS: probe_operations}),
+    script:
+        "../scripts/probe.py"
 
 
 rule tsne:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from phenoviews.errors import UserError
+from phenoviews.files import atomic
 from phenoviews.values import table
+
+
+def write_predictions(path: str | Path, predictions: np.ndarray, classes: int) -> None:
+    """Write the predicted classes of images as a .npy file, in one byte each, or two where there are more than 256
+    classes. None at all stands for a classifier that there is not."""
+    with atomic(path) as partial:
+        np.save(partial, predictions.astype(np.uint8 if classes <= 256 else np.uint16), allow_pickle=False)
 
 
 def probe_scores(labels: np.ndarray, predictions: np.ndarray, classes: list[str], split: str = "test") -> pd.DataFrame:

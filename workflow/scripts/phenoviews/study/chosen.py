@@ -61,10 +61,9 @@ def training_operations(study: Resolver, transform: str) -> set[str]:
     return _operations(pipeline for one in study.sets(transform) for pipeline in one["views"])
 
 
-def measuring_operations(study: Resolver, run: Run, measure: str) -> set[str]:
-    """The operations of evaluated images, and those that a classifier is trained with."""
-    trained = _operations([study.resolve(run).probe.transform]) if measure == "probe" else set()
-    return {*EVALUATION, *trained}
+def probe_operations(study: Resolver, run: Run) -> set[str]:
+    """The operations of evaluated images, and those that the linear probe is trained with."""
+    return {*EVALUATION, *_operations([study.resolve(run).probe.transform])}
 
 
 def _operations(pipelines: Iterable[Pipeline]) -> set[str]:

@@ -49,6 +49,7 @@ CLUSTERS = MEASURE_K.replace("{measure}", "clusters")
 LPIPS = f"{VIEWS}/measures/lpips.parquet"
 POINTS = f"{RUN}/maps/clusters-k{{k}}.parquet"
 TSNE = f"{RUN}/maps/tsne.parquet"
+PREDICTIONS = f"{RUN}/predictions/{{classifier}}.npy"
 PROFILES = f"{RUN}/profiles/{{file}}"
 
 # What a figure needs besides measures, by its kind.

@@ -208,10 +208,14 @@ class Resolver:
         (one,) = self.sets(probe["transform"])
         return Probe(**{**probe, "transform": one["views"][0]})
 
-    def measure_settings(self, run: Run, measure: str) -> dict[str, Any]:
-        """What config.yaml says of a measure; a probe's settings are those of the recipe."""
+    def measure_settings(self, measure: str) -> dict[str, Any]:
+        """What config.yaml says of a measure."""
         settings: dict[str, Any] = self.config["measures"].get(measure, {})
-        return self.resolve(run).probe.to_dict() if measure == "probe" else settings
+        return settings
+
+    def probe_settings(self, run: Run) -> dict[str, Any]:
+        """What the recipe of a run's dataset says of its linear probe."""
+        return self.resolve(run).probe.to_dict()
 
     def torchvision_name(self, run: Run) -> str:
         """What torchvision calls the backbone of a run: `vgg11_bn` for a VGG11 with batch normalisation."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from phenoviews.data import pool as pools
 from phenoviews.data.images import Images
 from phenoviews.data.pool import Pool, pool
 from phenoviews.errors import NotMeasured, UserError
+from phenoviews.models.imagenet import required
 from phenoviews.study.resolved import Dataset, Embedding, FrozenEmbedding
 from phenoviews.training.devices import claim, memory_format, torch_switches
 from phenoviews.views import Transform
@@ -145,6 +147,21 @@ def load_frozen(run: FrozenEmbedding, weights: Path | None, device: torch.device
     torch.manual_seed(run.seed)
     network = embedder(models.build(run.backbone.to_dict(), weights), nn.Identity(), "encoder")
     return placed(network, device).requires_grad_(False).eval()
+
+
+def network(run: Mapping[str, Any], files: Mapping[str, Any]) -> tuple[Callable[[torch.device], nn.Module], Dataset]:
+    """An encoder that is measured, whoever trained it → (how to load it on a device, how images are shown to it).
+
+    Args:
+        run: an `Embedding`, or a `FrozenEmbedding`, as plain data.
+        files: a training's `encoder` and `projector`; or `weights`, one or none, of an encoder that nobody trained
+            here.
+    """
+    if "encoder" in files:
+        trained = Embedding.from_dict(run)
+        return partial(load, trained, Path(files["encoder"]), Path(files["projector"])), trained.dataset
+    frozen = FrozenEmbedding.from_dict(run)
+    return partial(load_frozen, frozen, required(files["weights"])), frozen.dataset
 
 
 def embedder(encoder: nn.Module, projector: nn.Module, evaluate: str) -> nn.Module:

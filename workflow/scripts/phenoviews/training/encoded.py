@@ -1,11 +1,13 @@
 """The measures that need an encoder and images, and a device to compute on.
 
-A measure joins by a line in `ENCODED`, and one for each of its metrics in `study.metrics`.
+A measure joins by a line in `ENCODED`, and one for each of its metrics in `study.metrics`. Only the linear probe has a
+rule of its own, since it leaves its predictions too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,10 @@ import torch
 from torch import nn
 
 from phenoviews.data.images import Images
-from phenoviews.study.resolved import Dataset, Probe
+from phenoviews.study.resolved import Dataset
 from phenoviews.training.devices import claim, torch_switches
 from phenoviews.training.embed import with_statistics
 from phenoviews.training.knn import knn
-from phenoviews.training.probe import probe
 from phenoviews.training.subject import Subject
 
 # (what is measured, the measure's settings) → values
@@ -28,33 +29,27 @@ Measure = Callable[[Subject, Mapping[str, Any]], pd.DataFrame]
 
 ENCODED: dict[str, Measure] = {
     "knn": lambda subject, settings: knn(subject, **settings),
-    "probe": lambda subject, settings: probe(subject, Probe.from_dict(settings)),
 }
 
 
-def measure(
-    name: str,
+@contextlib.contextmanager
+def subject(
     load: Callable[[torch.device], nn.Module],
     dataset: Dataset,
     seed: int,
-    settings: Mapping[str, Any],
     data: Path,
     test: npt.NDArray[np.float32],
     threads: int | None = None,
-) -> pd.DataFrame:
-    """The values of a measure.
+) -> Iterator[Subject]:
+    """What is measured, on this job's device and under its switches.
 
     Args:
-        name: a key of `ENCODED`.
         load: the encoder, on a device: `embed.load` or `embed.load_frozen` of its run and files.
         dataset: of the run.
         seed: of the run.
-        settings: of the measure.
         data: the folder of the images.
         test: (n, d), the embeddings of the test split.
     """
     images, device = Images.open(data), claim()
     with torch_switches(device, threads):
-        return ENCODED[name](
-            Subject(load(device), images, with_statistics(images, dataset), test, seed, device), settings
-        )
+        yield Subject(load(device), images, with_statistics(images, dataset), test, seed, device)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -21,7 +23,7 @@ from phenoviews.training.subject import Subject
 from phenoviews.views import Transform
 
 
-def probe(subject: Subject, settings: Probe) -> pd.DataFrame:
+def probe(subject: Subject, settings: Probe) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
     """How well a linear classifier that is trained on the embeddings of the `train` split does on `test`.
 
     The features go in as they are, every epoch sees all training images in a new order and under the probe's transform
@@ -29,8 +31,9 @@ def probe(subject: Subject, settings: Probe) -> pd.DataFrame:
     split must fit on the device, the images need not.
 
     Returns:
-        Values: those of `probe_scores`, and train_loss (cross-entropy, mean over the last epoch), all with the
-        dimension regime: linear.
+        values: those of `probe_scores`, and train_loss (cross-entropy, mean over the last epoch), all with the
+            dimension regime: linear.
+        predictions: (n,), the class that it takes each test image for.
 
     Raises:
         NotMeasured: the classifier's loss is not finite.
@@ -55,7 +58,7 @@ def probe(subject: Subject, settings: Probe) -> pd.DataFrame:
         predictions = classifier(torch.from_numpy(subject.test).to(device)).argmax(dim=1).cpu().numpy()
     scores = probe_scores(images.labels("test"), predictions, images.classes)
     trained = values.table([{"metric": "train_loss", "value": loss}])
-    return values.joined([scores, trained]).assign(regime="linear")
+    return values.joined([scores, trained]).assign(regime="linear"), predictions
 
 
 def fit(inputs: Callable[[int], Tensor], labels: Tensor, classes: int, settings: Probe) -> tuple[nn.Linear, float]:
