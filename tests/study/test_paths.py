@@ -9,6 +9,7 @@ import pytest
 from phenoviews.study import Run, Study, paths
 from phenoviews.study.document import merge, shipped
 from phenoviews.study.panel import PLOTS
+from phenoviews.study.resolved import Pretraining
 
 
 def study(scale="paper", **patch):
@@ -135,14 +136,15 @@ def test_the_weights_of_lpips(chosen, files):
 
 
 def test_a_checkpoint_is_named_by_the_training_and_its_code(paper):
-    def named(method="moco", dataset="mnist", code="abc"):
-        return paths.checkpoint(paper, paper.spelled(Run(dataset, "plain", method, "vgg11", 5)), code)
+    def named(method="moco", dataset="mnist", code="abc", of=paper):
+        run = of.spelled(Run(dataset, "plain", method, "vgg11", 5))
+        return paths.checkpoint(of, run, Pretraining.of(of.resolve(run)).decisive(), code)
 
     assert re.fullmatch(r"results/paper/checkpoints/[0-9a-f]{20}\.pt", named())
     others = [named("moco+lr=0.1"), named(code="abd"), named(dataset="mnist+images=100"), named(dataset="digits")]
     assert len({named(), *others}) == 5
     watched = study(recipes={"mnist": {"training": {"checkpoint_minutes": 1}}})
-    assert paths.checkpoint(watched, Run("mnist", "plain", "moco", "vgg11", 5), "abc") == named()
+    assert named(of=watched) == named()
 
 
 def test_people_look_at_a_table_in_markdown_and_at_a_figure_as_a_picture(paper):

@@ -21,7 +21,7 @@ def test_the_hash_covers_what_decides_the_weights(make_run: Callable[..., Resolv
     data = {"sha256": "a"}
 
     def found(weights: Path | None = None, **changes: object) -> str:
-        return checkpoints.run_hash(Pretraining.of(make_run(**changes)), data, weights)
+        return checkpoints.run_hash(Pretraining.of(make_run(**changes)).decisive(), data, weights)
 
     same = [
         {},
@@ -51,7 +51,7 @@ def test_the_hash_covers_what_decides_the_weights(make_run: Callable[..., Resolv
     ]
     assert len({found(), *(found(**change) for change in others)}) == 1 + len(others)
     run = Pretraining.of(make_run())
-    assert checkpoints.run_hash(run, {"sha256": "b"}, None) != found()
+    assert checkpoints.run_hash(run.decisive(), {"sha256": "b"}, None) != found()
     with_weights = found(weights)
     weights.write_bytes(b"other")
     assert len({found(), with_weights, found(weights)}) == 3

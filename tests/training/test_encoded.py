@@ -15,7 +15,7 @@ from phenoviews.data import Images
 from phenoviews.measures.knn import knn
 from phenoviews.study.metrics import METRICS, measured
 from phenoviews.study.resolved import Embedding, FrozenEmbedding
-from phenoviews.training.embed import embed, embed_frozen, network
+from phenoviews.training.embed import embed, embed_frozen, loader
 from phenoviews.training.encoded import ENCODED, subject
 from phenoviews.training.probe import probe
 from phenoviews.values import checked, dimensions
@@ -48,7 +48,7 @@ def test_a_measure_has_the_metrics_and_dimensions_that_the_study_tells_whoever_t
     files = {"weights": []} if frozen else trained
 
     def measure() -> pd.DataFrame:
-        with subject(*network(run.to_dict(), files), whole.seed, digits, np.load(out), threads=1) as measured:
+        with subject(*loader(run.to_dict(), files), whole.seed, digits, np.load(out), threads=1) as measured:
             return probe(measured, whole.probe)[0] if name == "probe" else ENCODED[name](measured, SETTINGS[name])
 
     values = measure()
@@ -69,7 +69,7 @@ def test_knn_is_of_the_output_that_is_evaluated(
         run = Embedding.of(make_run(evaluate=evaluate, dataset={"evaluated": split}))
         embed(run, digits, **trained, out=tmp_path / "embeddings.npy", threads=1)
         embeddings[split] = np.load(tmp_path / "embeddings.npy")
-    with subject(*network(run.to_dict(), trained), 5, digits, embeddings["test"], threads=1) as measured_there:
+    with subject(*loader(run.to_dict(), trained), 5, digits, embeddings["test"], threads=1) as measured_there:
         found = ENCODED["knn"](measured_there, KNN)
     images = Images.open(digits)
     expected = knn(embeddings["test"], images.labels("test"), [embeddings["train"]], images.labels("train"))

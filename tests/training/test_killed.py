@@ -147,7 +147,7 @@ def test_a_state_of_other_code_is_reported(
     state = {"trainer": Trainer(short, images, cpu).state_dict(), "history": History(cpu).state_dict()}
     weights = state["trainer"]["method"]
     weights["renamed"] = weights.popitem()[1]
-    run_hash = checkpoints.run_hash(short, checkpoints.data_identity(images), None)
+    run_hash = checkpoints.run_hash(short.decisive(), checkpoints.data_identity(images), None)
     checkpoints.save(tmp_path / "state.pt", run_hash, state)
     pretrain(short, digits, outputs, tmp_path / "state.pt", threads=1)
     assert "does not fit this version of the code (RuntimeError): starting from the" in capsys.readouterr().err

@@ -77,17 +77,17 @@ def study(tmp_path_factory, recorded):
 def chosen(record):
     """The keys of registries that a job used, told by its own parameters."""
     params = record["params"]
-    run, dataset = params.get("run", {}), params.get("dataset", {})
+    run, dataset, settings = (params.get(name, {}) for name in ("run", "dataset", "settings"))
     sets = run.get("transform", {}).get("sets", params.get("sets", []))
-    steps = [step for one in sets for view in one["views"] for step in view] + run.get("probe", {}).get("transform", [])
-    training = run.get("training", {})
+    steps = [step for one in sets for view in one["views"] for step in view] + settings.get("transform", [])
+    training = run.get("training") or settings.get("training", {})
     keys = {
         "phenoviews.views.OPERATIONS": {"normalize", *(operation for step in steps for operation in step)},
         "phenoviews.methods.METHODS": {run["method"]["kind"]} if "method" in run else None,
         "phenoviews.models.backbones.BACKBONES": {run["backbone"]["kind"]} if "backbone" in run else None,
         "phenoviews.training.optim.OPTIMIZERS": {training["optimizer"]} if training else None,
         "phenoviews.training.optim.SCHEDULES": {training["schedule"]} if training else None,
-        "phenoviews.training.loop.KEEPERS": {training["keep"]} if training else None,
+        "phenoviews.training.loop.KEEPERS": {training["keep"]} if "training" in run else None,
         "phenoviews.data.readers.READERS": {dataset["kind"]} if record["rule"] == "data" else None,
         "phenoviews.cells.choosers.CHOOSERS": {dataset["kind"]} if record["rule"] == "cells" else None,
         "phenoviews.cells.screen.READERS": {params["screen"]["kind"]} if record["rule"] == "screen" else None,
@@ -120,7 +120,7 @@ TREATMENTS = {"small_scores", "small_treatments"}
 ON_THE_WAY = {"score_epochs", "small_epochs"}
 PANELS = {*DIGITS, "small_cells", "small_doses", "small_epochs", *TREATMENTS}
 PICTURES = {"small_map", "small_nearest", "small_doses", "small_treatments", "qc"}
-OF_DIGITS = {"clusters", "measure_clusters", "tsne", "probe", *DIGITS}
+OF_DIGITS = {"clusters", "measure_clusters", "tsne", "probe", "fine_tune", *DIGITS}
 OF_TREATMENTS = {"score", "structure", *TREATMENTS}
 OF_TRAININGS = {"pretrain", *OF_DIGITS, *OF_TREATMENTS, *ON_THE_WAY, "measure_encoder", "small_cells"}
 

@@ -111,6 +111,15 @@ TRAINED_WITH = {
     KEEPERS: ask(chosen.keeper, "run"),
 }
 
+FINE_TUNED_WITH = {
+    METHODS: method_of,
+    BACKBONES: backbone_of,
+    OPERATIONS: ask(chosen.fine_tuning_operations, "run"),
+    OPTIMIZERS: ask(chosen.fine_tuning_optimizer, "run"),
+    SCHEDULES: ask(chosen.fine_tuning_schedule, "run"),
+    KEEPERS: lambda wildcards: [],
+}
+
 # -------------------------------------------------------------------------------------------------------------- files
 ENVIRONMENT = "../../envs/phenoviews.yaml"
 
@@ -149,7 +158,18 @@ def encoder(wildcards) -> dict:
 
 def checkpoint_of(wildcards) -> str:
     trainer = code("phenoviews.training.loop:Trainer", TRAINED_WITH)
-    return user_errors(paths.checkpoint, study, run_of(wildcards), trainer(wildcards))
+    decisive = user_errors(Pretraining.of, user_errors(study.resolve, run_of(wildcards))).decisive()
+    return user_errors(paths.checkpoint, study, run_of(wildcards), decisive, trainer(wildcards))
+
+
+def fine_tuning_of(wildcards) -> dict:
+    return user_errors(study.fine_tuning, run_of(wildcards)).to_dict()
+
+
+def fine_tuning_checkpoint(wildcards) -> str:
+    tuner = code("phenoviews.training.fine_tuning:FineTuner", FINE_TUNED_WITH)
+    decisive = [encoder(wildcards), fine_tuning_of(wildcards)]
+    return user_errors(paths.checkpoint, study, run_of(wildcards), decisive, tuner(wildcards))
 
 
 def minutes(wildcards, attempt) -> int:

@@ -138,6 +138,35 @@ rule probe:
         "../scripts/probe.py"
 
 
+# The encoder trained on, together with a classifier [A-17].
+rule fine_tune:
+    input:
+        unpack(networks_of),
+        images=IMAGES,
+        index=INDEX,
+        embeddings=embeddings_of,
+    output:
+        values=MEASURE.replace("{measure}", "fine_tuning"),
+        predictions=PREDICTIONS.replace("{classifier}", "fine_tuning"),
+    log:
+        f"{RUN}/logs/fine_tuning.log",
+    conda:
+        ENVIRONMENT
+    threads: study.config["resources"]["threads"]
+    resources:
+        gpu=1,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=memory,
+    params:
+        run=encoder,
+        settings=fine_tuning_of,
+        checkpoint=fine_tuning_checkpoint,
+        metrics=measured("fine_tuning"),
+        code=code("fine_tune.py", FINE_TUNED_WITH),
+    script:
+        "../scripts/fine_tune.py"
+
+
 rule tsne:
     input:
         index=INDEX,

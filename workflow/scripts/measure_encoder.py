@@ -5,7 +5,7 @@ from pathlib import Path
 from phenoviews import values
 from phenoviews.data import embeddings
 from phenoviews.errors import NotMeasured, reported
-from phenoviews.training.embed import network
+from phenoviews.training.embed import loader
 from phenoviews.training.encoded import ENCODED, subject
 
 with reported(snakemake.log[0]):
@@ -16,7 +16,7 @@ with reported(snakemake.log[0]):
             "data": Path(snakemake.input.images).parent,
             "threads": snakemake.threads,
         }
-        with subject(*network(snakemake.params.run, dict(snakemake.input.items())), **given) as measured:
+        with subject(*loader(snakemake.params.run, dict(snakemake.input.items())), **given) as measured:
             found = ENCODED[snakemake.wildcards.measure](measured, snakemake.params.settings)
     except NotMeasured as reason:
         found = values.missing(snakemake.params.metrics, str(reason))

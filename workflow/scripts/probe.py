@@ -10,7 +10,7 @@ from phenoviews.data import embeddings
 from phenoviews.errors import NotMeasured, reported
 from phenoviews.measures.probe import write_predictions
 from phenoviews.study.resolved import Probe
-from phenoviews.training.embed import network
+from phenoviews.training.embed import loader
 from phenoviews.training.encoded import subject
 from phenoviews.training.probe import probe
 
@@ -22,7 +22,7 @@ with reported(snakemake.log[0]):
             "data": Path(snakemake.input.images).parent,
             "threads": snakemake.threads,
         }
-        with subject(*network(snakemake.params.run, dict(snakemake.input.items())), **given) as measured:
+        with subject(*loader(snakemake.params.run, dict(snakemake.input.items())), **given) as measured:
             found, predictions = probe(measured, Probe.from_dict(snakemake.params.settings))
             classes = len(measured.images.classes)
     except NotMeasured as reason:

@@ -56,6 +56,8 @@ def _check_screens(study: Resolver) -> None:
 def _check_recipes(study: Resolver) -> None:
     for recipe, entry in study.config["recipes"].items():
         study.sets(entry["probe"]["transform"])
+        if "fine_tuning" in entry:
+            study.sets(entry["fine_tuning"]["transform"])
         for method in entry["methods"]:
             study.base("methods", method)
         for method in study.config["methods"]:

@@ -66,5 +66,20 @@ def probe_operations(study: Resolver, run: Run) -> set[str]:
     return {*EVALUATION, *_operations([study.resolve(run).probe.transform])}
 
 
+def fine_tuning_operations(study: Resolver, run: Run) -> set[str]:
+    """The operations of evaluated images, and those that a fine-tuning trains with."""
+    return {*EVALUATION, *_operations([study.fine_tuning(run).transform])}
+
+
+def fine_tuning_optimizer(study: Resolver, run: Run) -> list[str]:
+    """Of a fine-tuning."""
+    return [study.fine_tuning(run).training.optimizer]
+
+
+def fine_tuning_schedule(study: Resolver, run: Run) -> list[str]:
+    """Of a fine-tuning."""
+    return [study.fine_tuning(run).training.schedule]
+
+
 def _operations(pipelines: Iterable[Pipeline]) -> set[str]:
     return {operation for pipeline in pipelines for step in pipeline for operation in step}

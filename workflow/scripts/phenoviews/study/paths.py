@@ -14,7 +14,6 @@ from typing import Any
 
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
-from phenoviews.study.resolved import Pretraining
 from phenoviews.study.run import Run
 
 DOWNLOAD = "results/downloads/{source}/{file}"
@@ -175,11 +174,10 @@ def lpips_weights(study: Resolver) -> list[str]:
     return {"none": [], "download": [WEIGHTS.format(weights="alexnet")]}.get(chosen, [users_path(chosen)])
 
 
-def checkpoint(study: Resolver, run: Run, code: str) -> str:
+def checkpoint(study: Resolver, run: Run, decisive: Any, code: str) -> str:
     """Of a training that is not done: outside the declared outputs, which Snakemake deletes when a job fails, and named
-    by the run, by what decides its weights and by the code that trains it."""
-    decisive = [run.name, Pretraining.of(study.resolve(run)).decisive(), code]
-    identity = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:20]
+    by the run, by what decides its weights (plain data) and by the code that trains it."""
+    identity = hashlib.sha256(json.dumps([run.name, decisive, code], sort_keys=True).encode()).hexdigest()[:20]
     return f"{RESULTS}/checkpoints/{identity}.pt".format(scale=study.scale)
 
 

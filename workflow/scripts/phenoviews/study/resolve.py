@@ -13,7 +13,17 @@ from typing import Any
 from phenoviews.errors import UserError
 from phenoviews.study import names
 from phenoviews.study.document import merge
-from phenoviews.study.resolved import Backbone, Dataset, Method, Probe, Resolved, Training, Transform, TransformSet
+from phenoviews.study.resolved import (
+    Backbone,
+    Dataset,
+    FineTuning,
+    Method,
+    Probe,
+    Resolved,
+    Training,
+    Transform,
+    TransformSet,
+)
 from phenoviews.study.run import Run
 from phenoviews.study.schema import complete, nearest, part, validate
 
@@ -189,6 +199,7 @@ class Resolver:
             method=Method(name=run.method, kind=method["kind"], parameters=without(method, *elsewhere)),
             backbone=self._backbone(run.backbone, dataset.size, method["backbone"] if frozen else {}),
             probe=self._probe(recipe),
+            fine_tuning=self._fine_tuning(recipe),
             evaluate=self.config["measures"]["evaluate"],
             seed=run.seed,
             training=training,
@@ -207,6 +218,22 @@ class Resolver:
         probe = self.config["recipes"][recipe]["probe"]
         (one,) = self.sets(probe["transform"])
         return Probe(**{**probe, "transform": one["views"][0]})
+
+    @functools.cache  # noqa: B019
+    def _fine_tuning(self, recipe: str) -> FineTuning | None:
+        settings = self.config["recipes"][recipe].get("fine_tuning")
+        if settings is None:
+            return None
+        (one,) = self.sets(settings["transform"])
+        return FineTuning(transform=one["views"][0], training=Training(**settings["training"]))
+
+    def fine_tuning(self, run: Run) -> FineTuning:
+        """How the recipe of a run's dataset fine-tunes its encoder."""
+        found = self.resolve(run).fine_tuning
+        if found is None:
+            recipe = self.entry("datasets", run.dataset)["recipe"]
+            raise UserError(f"config: recipes.{recipe}.fine_tuning is missing; add it, or ask for no fine-tuning")
+        return found
 
     def measure_settings(self, measure: str) -> dict[str, Any]:
         """What config.yaml says of a measure."""

@@ -154,6 +154,14 @@ class Probe(Part):
     gamma: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class FineTuning(Part):
+    """A classifier that is trained together with the encoder below it."""
+
+    transform: Pipeline
+    training: Training
+
+
 # --------------------------------------------------------------------------------------------------------------- stages
 @dataclass(frozen=True, kw_only=True)
 class Stage(Part):
@@ -169,8 +177,8 @@ class Stage(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved(Stage):
-    """All of a run. An encoder that nobody trains here has no `training`. `evaluate`: `encoder` or `projector`, the
-    output that is measured."""
+    """All of a run. An encoder that nobody trains here has no `training`, and a recipe may have no `fine_tuning`.
+    `evaluate`: `encoder` or `projector`, the output that is measured."""
 
     scale: str
     dataset: Dataset
@@ -181,10 +189,12 @@ class Resolved(Stage):
     evaluate: str
     seed: int
     training: Training | None = None
+    fine_tuning: FineTuning | None = None
 
     @classmethod
     def read(cls, key: str, value: Any) -> Any:
-        return Training.from_dict(value) if key == "training" else super().read(key, value)
+        optional: dict[str, type[Part]] = {"training": Training, "fine_tuning": FineTuning}
+        return optional[key].from_dict(value) if key in optional else super().read(key, value)
 
 
 @dataclass(frozen=True, kw_only=True)

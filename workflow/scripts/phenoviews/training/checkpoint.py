@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -18,7 +19,6 @@ import torch
 from phenoviews.data.images import Images
 from phenoviews.errors import UserError
 from phenoviews.files import atomic
-from phenoviews.study.resolved import Pretraining
 
 
 def data_identity(images: Images) -> dict[str, Any]:
@@ -38,13 +38,14 @@ def data_identity(images: Images) -> dict[str, Any]:
     }
 
 
-def run_hash(run: Pretraining, data: dict[str, Any], weights: Path | None) -> str:
-    """A hash of all that decides a training's weights: two trainings with the same hash are the same training."""
-    decisive = {**run.decisive(), "data": data}
+def run_hash(decisive: Mapping[str, Any], data: dict[str, Any], weights: Path | None) -> str:
+    """A hash of all that decides a training's weights, its settings, data and the weights that it starts from: two
+    trainings with the same hash are the same training."""
+    given: dict[str, Any] = {**decisive, "data": data}
     if weights is not None:
         with weights.open("rb") as stream:
-            decisive["weights"] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+            given["weights"] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
 
 
 def save(path: Path, run_hash: str, state: dict[str, Any]) -> None:

@@ -149,7 +149,7 @@ def load_frozen(run: FrozenEmbedding, weights: Path | None, device: torch.device
     return placed(network, device).requires_grad_(False).eval()
 
 
-def network(run: Mapping[str, Any], files: Mapping[str, Any]) -> tuple[Callable[[torch.device], nn.Module], Dataset]:
+def loader(run: Mapping[str, Any], files: Mapping[str, Any]) -> tuple[Callable[[torch.device], nn.Module], Dataset]:
     """An encoder that is measured, whoever trained it → (how to load it on a device, how images are shown to it).
 
     Args:

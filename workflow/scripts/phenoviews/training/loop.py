@@ -20,9 +20,9 @@ from torch import Tensor
 
 from phenoviews import methods, models
 from phenoviews.data.images import Images
-from phenoviews.data.pool import as_int16, pool
+from phenoviews.data.pool import Pool, as_int16, pool
 from phenoviews.methods.base import Method
-from phenoviews.study.resolved import Dataset, Pipeline, Pretraining
+from phenoviews.study.resolved import Dataset, Pipeline, Pretraining, Training
 from phenoviews.training import optim
 from phenoviews.training.devices import autocast_dtype, memory_format
 from phenoviews.training.embed import State, embedder, evaluation_view, features, placed, with_statistics
@@ -31,46 +31,30 @@ from phenoviews.views import Transform
 Pairs = list[tuple[float, Tensor, Tensor]]
 
 
-class Trainer:
-    """A training between two steps: `advance` does the next one.
+class Steps:
+    """What the steps of every training have in common: their number, which rows each has, every random number, the
+    precision, the optimizer's step.
 
     `step`: how many are done, of `steps`; `steps_per_epoch`: max(min_iters_per_epoch, images // batch) (ambiguity
     A-30).
-
-    On the CPU the same run, data and number of threads give the same weights bit by bit; so they do where the training
-    goes on, at any step, from `state_dict()` in another process.
     """
 
-    def __init__(self, run: Pretraining, images: Images, device: torch.device, weights: Path | None = None):
-        training = run.training
-        # The data set's own mean and std are numbers from here on.
-        run = replace(run, dataset=with_statistics(images, run.dataset))
-        self.run, self.device = run, device
-        self.images = pool(images, "train", device)
+    optimizer: torch.optim.Optimizer
+
+    def __init__(self, images: Pool, training: Training, seed: int, device: torch.device):
+        self.images, self.training, self.seed, self.device = images, training, seed, device
         self.batch = training.batch_size
-        self.steps_per_pass = len(self.images) // self.batch
+        self.steps_per_pass = len(images) // self.batch
         self.steps_per_epoch = max(training.min_iters_per_epoch, self.steps_per_pass)
         self.steps = training.epochs * self.steps_per_epoch
-
-        sets = run.transform.sets
-        torch.manual_seed(run.seed)
-        encoder = models.build(run.backbone.to_dict(), weights)
-        method = methods.build(run.method.to_dict(), encoder, sets=len(sets), images=len(self.images))
-        layout = memory_format(method, device)
-        self.method = placed(method, device).train()
-        self.optimizer = optim.build(method.parameter_groups(), training)
         self.dtype = autocast_dtype(training.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
-
-        self.sets = [(one.weight, _pair_maker(one.views, run.dataset, layout)) for one in sets]
         self.generator = torch.Generator(device)
         # What draws inside a network. Not torch.manual_seed, which takes 0.3 ms.
         self.inside = [torch.default_generator]
         if device.type == "cuda":
             self.inside.append(torch.cuda.default_generators[device.index])
         self.order, self.order_of = torch.empty(0), -1
-
-        self.keeper = KEEPERS[training.keep](run, images, device)
         self.step = 0
 
     @property
@@ -81,21 +65,16 @@ class Trainer:
     @property
     def lr(self) -> float:
         """The learning rate of the next step."""
-        return optim.learning_rate(self.step, self.steps, self.steps_per_epoch, self.run.training)
+        return optim.learning_rate(self.step, self.steps, self.steps_per_epoch, self.training)
+
+    @property
+    def observed(self) -> Tensor:
+        """The features (n, dim) of the last view, without gradient."""
+        raise NotImplementedError
 
     def advance(self) -> Tensor | None:
-        """The whole of one step: rows, views, learning. Returns the loss as `learn` does. Waits for the device at most
-        where an epoch begins, if the method does."""
-        if self.step % self.steps_per_epoch == 0:
-            seed = self._seed("epoch", self.epoch)
-            self._seed_networks(seed)
-            self.method.enter_epoch(self.epoch)
-            self.method.before_epoch(self.epoch, torch.Generator().manual_seed(seed))
-        self._seed_networks(self._seed("step", self.step))
-        rows = self.rows(self.step)
-        # Read meanwhile, where they are not on the device.
-        following = self.rows(self.step + 1) if self.step + 1 < self.steps else None
-        return self.learn(self.views(rows, following), rows)
+        """The whole of one step. Returns the loss, on the device and without gradient; None where there is none."""
+        raise NotImplementedError
 
     def rows(self, step: int) -> Tensor:
         """The rows of a step, int64 on the CPU, pinned for a GPU: every pass over the images has its own random order,
@@ -108,6 +87,80 @@ class Trainer:
             self.order_of = number
         return self.order[place * self.batch : (place + 1) * self.batch]
 
+    def following(self) -> Tensor | None:
+        """The rows of the step after the next, to be read meanwhile where they are not on the device."""
+        return self.rows(self.step + 1) if self.step + 1 < self.steps else None
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None)
+
+    def descend(self, loss: Tensor) -> None:
+        """The gradient of the loss, and the optimizer's step."""
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "dtype": self.dtype,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.dtype = state["dtype"]  # `precision: auto` may be another here than where the training began
+        self.step = state["step"]
+
+    def _seed_networks(self, seed: int) -> None:
+        for generator in self.inside:
+            generator.manual_seed(seed)
+
+    def _seed(self, purpose: str, number: int) -> int:
+        words = f"{self.seed} {purpose} {number}"
+        return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest()) >> 1
+
+
+class Trainer(Steps):
+    """A training between two steps: `advance` does the next one.
+
+    On the CPU the same run, data and number of threads give the same weights bit by bit; so they do where the training
+    goes on, at any step, from `state_dict()` in another process.
+    """
+
+    def __init__(self, run: Pretraining, images: Images, device: torch.device, weights: Path | None = None):
+        super().__init__(pool(images, "train", device), run.training, run.seed, device)
+        # The data set's own mean and std are numbers from here on.
+        self.run = replace(run, dataset=with_statistics(images, run.dataset))
+        sets = run.transform.sets
+        torch.manual_seed(run.seed)
+        encoder = models.build(run.backbone.to_dict(), weights)
+        method = methods.build(run.method.to_dict(), encoder, sets=len(sets), images=len(self.images))
+        layout = memory_format(method, device)
+        self.method = placed(method, device).train()
+        self.optimizer = optim.build(method.parameter_groups(), run.training)
+        self.sets = [(one.weight, _pair_maker(one.views, self.run.dataset, layout)) for one in sets]
+        self.keeper = KEEPERS[run.training.keep](self.run, images, device)
+
+    @property
+    def observed(self) -> Tensor:
+        return self.method.observed
+
+    def advance(self) -> Tensor | None:
+        """The whole of one step: rows, views, learning. Returns the loss as `learn` does. Waits for the device at most
+        where an epoch begins, if the method does."""
+        if self.step % self.steps_per_epoch == 0:
+            seed = self._seed("epoch", self.epoch)
+            self._seed_networks(seed)
+            self.method.enter_epoch(self.epoch)
+            self.method.before_epoch(self.epoch, torch.Generator().manual_seed(seed))
+        self._seed_networks(self._seed("step", self.step))
+        rows = self.rows(self.step)
+        return self.learn(self.views(rows, self.following()), rows)
+
     def views(self, rows: Tensor, following: Tensor | None = None) -> Pairs:
         """Per set of transformations its weight and both views (n, 3, size, size) of the images in `rows`; both
         arguments as for `Streamed.take`."""
@@ -119,43 +172,23 @@ class Trainer:
         """Forward, backward and the optimizer's step; returns the loss, on the device and without gradient. None where
         the method has none, and then nothing is learnt."""
         optim.set_lr(self.optimizer, self.lr)
-        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
+        with self.autocast():
             loss: Tensor | None = self.method(pairs, rows.to(self.device, non_blocking=True))
         if loss is not None:
-            self.scaler.scale(loss).backward()
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
-            self.optimizer.zero_grad(set_to_none=True)
+            self.descend(loss)
         self.step += 1
         self.method.after_step(self.step / self.steps)
         return None if loss is None else loss.detach()
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "step": self.step,
-            "method": self.method.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "dtype": self.dtype,
-            "best": self.keeper.best,
-        }
+        return {**super().state_dict(), "method": self.method.state_dict(), "best": self.keeper.best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.method.load_state_dict(state["method"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        self.dtype = state["dtype"]  # `precision: auto` may be another here than where the training began
-        self.step, self.keeper.best = state["step"], state["best"]
+        super().load_state_dict(state)
+        self.keeper.best = state["best"]
         if self.step % self.steps_per_epoch:
             self.method.enter_epoch(self.epoch)
-
-    def _seed_networks(self, seed: int) -> None:
-        for generator in self.inside:
-            generator.manual_seed(seed)
-
-    def _seed(self, purpose: str, number: int) -> int:
-        words = f"{self.run.seed} {purpose} {number}"
-        return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest()) >> 1
 
 
 class Keeper:

@@ -6,14 +6,12 @@ import contextlib
 import csv
 import platform
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision
 import yaml
-from tqdm import tqdm
 
 from phenoviews.data import embeddings
 from phenoviews.data.images import Images
@@ -25,7 +23,8 @@ from phenoviews.training.devices import claim, describe, name_of, torch_switches
 from phenoviews.training.embed import Snapshots, write_embeddings
 from phenoviews.training.history import History, Row
 from phenoviews.training.loop import Trainer, weights_of
-from phenoviews.training.outcome import FINISHED, Outcome, judged, not_a_number
+from phenoviews.training.outcome import FINISHED, Outcome, not_a_number
+from phenoviews.training.progress import all_steps
 
 
 def pretrain(
@@ -61,7 +60,7 @@ def pretrain(
     images, device = Images.open(data), claim()
     _check(run, len(images.rows("train")))
     identity = checkpoints.data_identity(images)
-    run_hash = checkpoints.run_hash(run, identity, weights)
+    run_hash = checkpoints.run_hash(run.decisive(), identity, weights)
     with torch_switches(device, threads):
         trainer, history, snapshots = _resumed(run, images, device, weights, checkpoint, run_hash)
         with checkpoints.Termination() as termination:
@@ -119,41 +118,20 @@ def _train(
     run_hash: str,
     termination: checkpoints.Termination,
 ) -> Outcome:
-    """All steps that are left, with progress bar and checkpoints; fewer where the training fails."""
+    """All steps that are left; fewer where the training fails."""
     training = trainer.run.training
-    every = 60 * training.checkpoint_minutes
-    # Reading the loss waits for the device: twice a second for a person, twice a minute for a log file.
-    refresh = 0.5 if sys.stderr.isatty() else 30.0
-    saved = shown = time.monotonic()
-    start_step, start = trainer.step, saved
-    outcome = judged(history.rows, training)
-    with tqdm(total=trainer.steps, initial=trainer.step, desc=trainer.run.name, unit="step", mininterval=0) as bar:
-        while outcome == FINISHED and trainer.step < trainer.steps:
-            epoch, lr = trainer.epoch, trainer.lr
-            loss = trainer.advance()
-            history.add(loss, trainer.method.observed)
-            now = time.monotonic()
-            if now - shown > refresh or trainer.step == trainer.steps:
-                mean, rate = history.mean_loss(), (trainer.step - start_step) * trainer.batch / (now - start)
-                loss_so_far = "no loss" if mean is None else f"loss {mean:.4g}"
-                bar.set_postfix_str(f"{loss_so_far}, {rate:.0f} images/s", refresh=False)
-                bar.update(trainer.step - bar.n)
-                shown = now
-            if trainer.step % trainer.steps_per_epoch == 0:
-                ami = trainer.keeper.look(trainer.method, epoch)
-                history.end_epoch(trainer.steps_per_epoch * trainer.batch, lr, ami)
-                outcome = judged(history.rows, training)
-                if training.snapshot_epochs and (epoch + 1) % training.snapshot_epochs == 0:
-                    snapshots[epoch + 1] = weights_of(trainer.method)
-            # After the last step too: the embeddings of a large set take long, and a kill there costs only them.
-            ended = outcome != FINISHED or trainer.step == trainer.steps
-            if termination.requested or now - saved > every or ended:
-                state = {"trainer": trainer.state_dict(), "history": history.state_dict(), "snapshots": snapshots}
-                checkpoints.save(checkpoint, run_hash, state)
-                saved = time.monotonic()
-            if termination.requested:
-                raise SystemExit(143)  # 128 + SIGTERM, as the shell counts
-    return outcome
+
+    def end_epoch(epoch: int, lr: float) -> None:
+        ami = trainer.keeper.look(trainer.method, epoch)
+        history.end_epoch(trainer.steps_per_epoch * trainer.batch, lr, ami)
+        if training.snapshot_epochs and (epoch + 1) % training.snapshot_epochs == 0:
+            snapshots[epoch + 1] = weights_of(trainer.method)
+
+    def save() -> None:
+        state = {"trainer": trainer.state_dict(), "history": history.state_dict(), "snapshots": snapshots}
+        checkpoints.save(checkpoint, run_hash, state)
+
+    return all_steps(trainer, history, trainer.run.name, end_epoch, save, termination)
 
 
 def _write(
