@@ -50,6 +50,13 @@ def test_round_trip(tmp_path, dtype, channels):
     assert (tmp_path / "plain.npy").read_bytes() == (tmp_path / "set" / "images.npy").read_bytes()
 
 
+def test_superclasses_are_in_the_order_of_the_labels(tmp_path):
+    array, index = example()
+    assert Images.open(save(tmp_path / "without", array, index)).superclasses is None
+    index["superclass"] = index["class"].map({"a": "vowel", "b": "consonant", "c": "consonant"})
+    assert Images.open(save(tmp_path / "with", array, index)).superclasses == ["consonant", "vowel", "consonant"]
+
+
 def test_big_endian_arrays_become_native(tmp_path):
     array, index = example(dtype=np.uint16)
     images = Images.open(save(tmp_path, array.astype(">u2"), index))
@@ -91,6 +98,9 @@ def test_an_array_in_another_order_is_refused(tmp_path):
         (lambda array, index: (array, index.assign(label=index["label"] + 1)), "labels must be 0, 1"),
         (lambda array, index: (array, index.assign(label=index["label"] % 2)), "labels must be 0, 1"),
         (lambda array, index: (array, index.assign(**{"class": "a"})), "labels must be 0, 1"),
+        (lambda array, index: (array, index.assign(superclass=index["split"])), "the class 'b' is in two superclasses"),
+        (lambda array, index: (array, index.assign(superclass="")), "a superclass is a name"),
+        (lambda array, index: (array, index.assign(superclass=index["class"].replace("c", None))), "is a name"),
     ],
 )
 def test_array_and_index_that_disagree(tmp_path, change, reason):

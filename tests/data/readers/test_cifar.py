@@ -114,6 +114,7 @@ def test_cifar10(cifar10, tmp_path, dump):
     np.testing.assert_array_equal(images.array, pixels)
     np.testing.assert_array_equal(images.index["label"], labels)
     assert images.classes == CLASSES10
+    assert images.superclasses is None
     assert (images.index["class"] == [CLASSES10[label] for label in labels]).all()
     assert (images.rows("train") == np.arange(300)).all()
     assert (images.rows("test") == np.arange(300, 360)).all()
@@ -167,7 +168,8 @@ def test_cifar100(shared_data, tmp_path):
     np.testing.assert_array_equal(images.array, pixels)
     assert images.classes == fine
     np.testing.assert_array_equal(images.index["label"], labels)
-    assert (images.index["Metadata_superclass"] == [coarse[n] for n in superclass]).all()
+    assert (images.index["superclass"] == [coarse[n] for n in superclass]).all()
+    assert images.superclasses == [coarse[n] for n in names["fine_to_coarse"]]
     assert len(images.rows("train")) == 200
 
 

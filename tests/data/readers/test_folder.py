@@ -332,6 +332,38 @@ def test_progress_bar(tmp_path, capsys):
     assert "10/10" in capsys.readouterr().err
 
 
+PETS = {"pets": ["cat", "dog"], "birds": ["wren"]}
+
+
+@pytest.mark.parametrize("form", ["tree", "npz"])
+def test_superclasses(tmp_path, form):
+    names = np.repeat(["cat", "dog", "wren"], 5)
+    if form == "tree":
+        tree(tmp_path / "in", dict.fromkeys(["wren", "cat", "dog"], 5))
+    else:
+        archive(tmp_path / "in.npz", images=np.zeros((15, 4, 4), np.uint8), labels=names)
+    images = run(tmp_path / ("in" if form == "tree" else "in.npz"), tmp_path / "out", superclasses=PETS)
+    assert images.classes == ["cat", "dog", "wren"]
+    assert images.superclasses == ["pets", "pets", "birds"]
+    assert (images.index["superclass"] == np.where(images.index["class"] == "wren", "birds", "pets")).all()
+
+
+@pytest.mark.parametrize(
+    ("groups", "reason"),
+    [
+        ({"pets": ["cat", "dog"]}, "lacks the class 'wren'"),
+        ({**PETS, "hunters": ["cat"]}, "has more than once the class 'cat'"),
+        ({**PETS, "fish": ["dogfish"]}, "has a class that the data lack, 'dogfish'"),
+    ],
+)
+def test_superclasses_that_are_not_those_of_the_classes(tmp_path, groups, reason):
+    tree(tmp_path / "in", dict.fromkeys(["wren", "cat", "dog"], 5))
+    message = refused(
+        tmp_path / "in", tmp_path / "out", f"key `superclasses` of the data set {reason}", superclasses=groups
+    )
+    assert "/in: " in message
+
+
 # --- trees that are refused ---
 
 

@@ -14,13 +14,15 @@ from phenoviews.files import atomic
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("split", "label", "class", "source")
+SUPERCLASS = "superclass"  # a column of those data sets alone whose classes belong to larger ones
 CHUNK = 4096  # images copied at a time: bounds the host memory that a copy takes
 
 
 @dataclasses.dataclass(frozen=True)
 class Images:
     """`array` (N, H, W, C) uint8 or uint16, memory-mapped; `index`, one row per image in the same order, with the
-    columns `split`, `label`, `class`, `source` and any `Metadata_*`; `classes`, the names in label order."""
+    columns `split`, `label`, `class`, `source`, for some `superclass`, and any `Metadata_*`; `classes`, the names in
+    label order."""
 
     folder: Path
     array: np.memmap
@@ -58,6 +60,13 @@ class Images:
             there = ", ".join(s for s in SPLITS if (self.index["split"] == s).any())
             raise UserError(f"{self.folder}: has no split {split!r}; it has {there}")
         return rows
+
+    @property
+    def superclasses(self) -> list[str] | None:
+        """The superclass of each class, in label order; None where the data set has none."""
+        if SUPERCLASS not in self.index:
+            return None
+        return self.index.drop_duplicates("label").sort_values("label")[SUPERCLASS].tolist()
 
     def labels(self, split: str) -> np.ndarray:
         """Labels (int64) of `split`, in the order of `rows(split)`."""
@@ -120,4 +129,10 @@ def _checked(array: np.ndarray, index: pd.DataFrame) -> list[str]:
     names = index[["label", "class"]].drop_duplicates().sort_values("label")
     if list(names["label"]) != list(range(len(names))) or names["class"].duplicated().any():
         raise ValueError("the labels must be 0, 1, …, each with one class name of its own")
+    if SUPERCLASS in index:
+        groups = index[["class", SUPERCLASS]].drop_duplicates()
+        if not groups[SUPERCLASS].map(lambda name: isinstance(name, str) and name != "").all():
+            raise ValueError("a superclass is a name, and every image has one or none does")
+        if (twice := groups["class"].duplicated()).any():
+            raise ValueError(f"the class {groups['class'][twice].iloc[0]!r} is in two superclasses")
     return [str(name) for name in names["class"]]

@@ -27,11 +27,14 @@ LAYOUTS: dict[str, _Layout] = {
     "cifar-10-batches-py/batches.meta": {
         "batches": [(f"cifar-10-batches-py/data_batch_{number}", "train") for number in range(1, 6)]
         + [("cifar-10-batches-py/test_batch", "test")],
-        "classes": {"": ("labels", "label_names")},
+        "classes": {"class": ("labels", "label_names")},
     },
     "cifar-100-python/meta": {
         "batches": [("cifar-100-python/train", "train"), ("cifar-100-python/test", "test")],
-        "classes": {"": ("fine_labels", "fine_label_names"), "superclass": ("coarse_labels", "coarse_label_names")},
+        "classes": {
+            "class": ("fine_labels", "fine_label_names"),
+            "superclass": ("coarse_labels", "coarse_label_names"),
+        },
     },
 }
 NAMED = {*LAYOUTS, *(name for layout in LAYOUTS.values() for name, _ in layout["batches"])}
@@ -137,7 +140,7 @@ def _text(value: bytes | str) -> str:
 def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: Path, index: Path) -> None:
     """`downloads`: archive, CIFAR-10 or CIFAR-100 as its members tell.
 
-    CIFAR-100's label is the fine one; the name of the coarse one is in `Metadata_superclass`.
+    CIFAR-100's label is the fine one; the coarse one is its superclass.
     """
     archive = downloads["archive"]
     members = read_members(archive)
@@ -158,11 +161,9 @@ def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: P
                 values = [int(label) for label in batch[labels]]
                 if min(values) < 0:
                     raise ValueError(f"a label of {min(values)}")
-                named = [_text(names[classes][value]) for value in values]
-                if column:
-                    table[f"Metadata_{column}"] = named
-                else:
-                    table["label"], table["class"] = values, named
+                table[column] = [_text(names[classes][value]) for value in values]
+                if column == "class":
+                    table["label"] = values
         except Exception as error:  # what a forged batch holds can be anything
             raise UserError(
                 f"{archive}: member {member} is not a batch ({type(error).__name__}: {error}); "

@@ -6,7 +6,7 @@ import os
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: P
     holds `images` (n, H, W[, C]) uint8 or uint16, `labels` (n,) integers or strings, maybe `split` (n,) of "train",
     "val", "test", and maybe arrays `Metadata_*` (n,). Without splits of its own the data is split by `test_fraction`
     (0.2), `val_fraction` (0) and `split_seed` (0), stratified. All images have one size, depth and number of channels.
+    `superclasses`, {superclass: [class, …]}, has every class once, if the entry has it at all.
     """
     path = Path(dataset["path"]).expanduser()
     if path.is_dir():
@@ -54,6 +55,7 @@ def _table(
     """The index of images whose classes are `names`; the labels follow the order of `classes`."""
     if len(classes) < 2:
         raise UserError(f"{path}: has only the class {classes[0]!r}; at least two are needed")
+    groups = dataset.get("superclasses")
     label_of = {name: label for label, name in enumerate(classes)}
     labels = np.array([label_of[name] for name in names], dtype=np.int64)
     if split is None:
@@ -62,7 +64,25 @@ def _table(
             split = stratified(labels, classes, *fractions, dataset.get("split_seed", 0))
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
-    return pd.DataFrame({"split": split, "label": labels, "class": names, "source": sources})
+    table = pd.DataFrame({"split": split, "label": labels, "class": names, "source": sources})
+    return table.assign(superclass=_superclasses(path, classes, names, groups)) if groups else table
+
+
+def _superclasses(path: Path, classes: list[str], names: list[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """The superclass of each of `names`; UserError unless `groups` have every class, and each of them once."""
+    grouped = Counter(name for members in groups.values() for name in members)
+    problems = {
+        "lacks the class": set(classes) - set(grouped),
+        "has more than once the class": {name for name, count in grouped.items() if count > 1},
+        "has a class that the data lack,": set(grouped) - set(classes),
+    }
+    for problem, found in problems.items():
+        if found:
+            raise UserError(
+                f"{path}: the key `superclasses` of the data set {problem} {min(found)!r}; correct it there"
+            )
+    superclass_of = {name: superclass for superclass, members in groups.items() for name in members}
+    return [superclass_of[name] for name in names]
 
 
 # --- a tree of files ---
