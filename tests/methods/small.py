@@ -1,7 +1,8 @@
-"""Every method of `METHODS` as config.yaml has it, with small sizes, and a step of its training."""
+"""Every method of `METHODS` as config.yaml has it, with small sizes and few epochs, and a step of its training."""
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from phenoviews.models import Backbone
 from phenoviews.study.schema import complete, part
 
 LARGEST = 16  # of the sizes of heads and queues
+EPOCHS = 2  # at most, of what a method does in its first epochs only, or not yet
+LATE = 99  # an epoch in which nothing of that is left
 N = 6  # images of a batch
+IMAGES = 3 * N  # to train with
 
 
 class Encoder(Backbone):
@@ -31,13 +35,13 @@ class Encoder(Backbone):
         super().__init__(layers, dim=12)
 
 
-def small(value: Any) -> Any:
-    """`value` with its whole numbers no larger than `LARGEST`."""
+def small(value: Any, largest: int = LARGEST) -> Any:
+    """`value` with its whole numbers no larger than `largest`, and those of epochs than `EPOCHS`."""
     if isinstance(value, dict):
-        return {key: small(entry) for key, entry in value.items()}
+        return {key: small(entry, EPOCHS if "epoch" in key else largest) for key, entry in value.items()}
     if isinstance(value, list):
-        return [small(entry) for entry in value]
-    return min(value, LARGEST) if isinstance(value, int) and not isinstance(value, bool) else value
+        return [small(entry, largest) for entry in value]
+    return min(value, largest) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def shipped() -> dict[str, dict[str, Any]]:
@@ -54,8 +58,28 @@ def shipped() -> dict[str, dict[str, Any]]:
 PARAMS = shipped()
 
 
-def build(kind: str, sets: int = 1, images: int = N, **changes: Any) -> methods.Method:
+def new(kind: str, sets: int = 1, images: int = IMAGES, **changes: Any) -> methods.Method:
+    """A method before its first epoch."""
     return methods.build(PARAMS[kind] | changes, Encoder(), sets, images)
+
+
+def begin(method: methods.Method, epoch: int) -> None:
+    """What the training loop does as an epoch begins."""
+    method.enter_epoch(epoch)
+    method.before_epoch(epoch, torch.Generator().manual_seed(epoch))
+
+
+def build(kind: str, sets: int = 1, images: int = IMAGES, **changes: Any) -> methods.Method:
+    """A method in the midst of its training: nothing is frozen, every queue is in use, and what has to look at all
+    images before it learns has looked."""
+    method = new(kind, sets, images, **changes)
+    begin(method, 0)
+    if loss_of(copy.deepcopy(method), pair()) is None:
+        for rows in torch.arange(images).split(N):
+            method(pair(len(rows)), rows)
+            method.after_step(0.0)
+    begin(method, LATE)
+    return method
 
 
 def views(n: int = N) -> Tensor:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.methods.embeddings import D, N, embeddings
 
+from phenoviews.methods.barlow import barlow_twins
 from phenoviews.methods.byol import regression
 from phenoviews.methods.moco import info_nce
 from phenoviews.methods.parts.float32 import unit
@@ -17,6 +18,7 @@ PAIRS = {
     "info_nce": lambda a, b: info_nce(a, b, unit(torch.ones(3, D).triu()), 0.2),
     "regression": regression,
     "vicreg": lambda a, b: vicreg(a, b, 25, 25, 1),
+    "barlow_twins": lambda a, b: barlow_twins(a, b, 0.0051),
 }
 
 
@@ -27,7 +29,7 @@ def test_the_order_of_the_batch_does_not_matter(name):
     torch.testing.assert_close(PAIRS[name](first[order], second[order]), PAIRS[name](first, second))
 
 
-@pytest.mark.parametrize("name", ["nt_xent", "regression", "vicreg"])
+@pytest.mark.parametrize("name", ["nt_xent", "regression", "vicreg", "barlow_twins"])
 def test_the_views_may_be_exchanged(name):
     first, second = embeddings()
     torch.testing.assert_close(PAIRS[name](first, second), PAIRS[name](second, first))

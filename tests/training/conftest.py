@@ -34,23 +34,7 @@ STRONG = [{"random_horizontal_flip": {"p": 0.5}}, {"random_crop": {"fraction": [
 WEAK = [{"random_rotation": {"degrees": 10}}, {"normalize": {}}]
 SETS = [{"weight": 1.0, "views": [WEAK, WEAK]}]
 HEAD = {"hidden": [32], "out": 16, "batch_norm": False}
-METHODS = {
-    "simclr": {"kind": "simclr", "temperature": 0.2, "projector": HEAD},
-    "simclr+head=identity": {"kind": "simclr", "temperature": 0.2, "projector": {**HEAD, "head": "identity"}},
-    "byol": {
-        "kind": "byol",
-        "ema": [0.99, 1.0],
-        "projector": {"hidden": [32], "out": 16, "batch_norm": True},
-        "predictor": {"hidden": [32], "batch_norm": True},
-    },
-    "vicreg": {
-        "kind": "vicreg",
-        "invariance": 25.0,
-        "variance": 25.0,
-        "covariance": 1.0,
-        "projector": {"hidden": [32], "out": 16, "batch_norm": True},
-    },
-}
+SIMCLR = {"name": "simclr", "kind": "simclr", "temperature": 0.2, "projector": HEAD}
 RUN = {
     "name": "digits/first/moco/tiny/seed5",
     "scale": "demo",
@@ -123,18 +107,32 @@ def make_run() -> Callable[..., Resolved]:
     return make
 
 
-@pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of 8 × 8 handwritten digits: 300 to train with, 150 to test with."""
-    folder = tmp_path_factory.mktemp("digits")
+def write_digits(folder: Path, train: int, test: int) -> Path:
+    """A data set of 8 × 8 handwritten digits."""
     found = load_digits()
-    images = (found.images[:450, :, :, None] * 255 / 16).astype(np.uint8)
-    labels = found.target[:450]
+    total = train + test
+    images = (found.images[:total, :, :, None] * 255 / 16).astype(np.uint8)
+    labels = found.target[:total]
     index = pd.DataFrame(
-        {"split": ["train"] * 300 + ["test"] * 150, "label": labels, "class": labels.astype(str), "source": "digits"}
+        {
+            "split": ["train"] * train + ["test"] * test,
+            "label": labels,
+            "class": labels.astype(str),
+            "source": "digits",
+        }
     )
     write(folder / "images.npy", folder / "index.parquet", images, index)
     return folder
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_digits(tmp_path_factory.mktemp("digits"), train=300, test=150)
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_digits(tmp_path_factory.mktemp("few"), train=50, test=10)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the loop promises to methods that go by epochs, kept for the smallest methods that need it."""
+"""What the loop promises to methods, kept for every one that there is, and for the smallest that go by epochs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.methods.toys import PARAMS, TOYS
+from tests.methods import small, toys
+from tests.methods.toys import TOYS
 from tests.training.conftest import same
 
 from phenoviews.data import Images
@@ -19,6 +20,7 @@ from phenoviews.training.pretrain import pretrain
 
 CPU = torch.device("cpu")
 STEPS = 3  # of an epoch
+PARAMS = small.PARAMS | toys.PARAMS
 
 
 @pytest.fixture(autouse=True)
@@ -36,28 +38,37 @@ def run_of(make_run: Callable) -> Callable[[str], Pretraining]:
     return run
 
 
-@pytest.mark.parametrize("kind", TOYS)
-def test_a_training_stopped_before_any_step_ends_with_the_same_bits(kind: str, run_of: Callable, digits: Path):
-    """Inside an epoch, between two, before the first step of all; and through a training that is stopped each time."""
-    run, images = run_of(kind), Images.open(digits)
+@pytest.mark.parametrize("kind", PARAMS)
+def test_a_training_goes_on_with_the_same_bits_from_before_any_step(kind: str, run_of: Callable, few: Path):
+    """Inside an epoch and between two; while prototypes are frozen, before a queue is in use, and after. It is followed
+    until another epoch has begun."""
+    run, images = run_of(kind, epochs=small.EPOCHS + 2, batch_size=16), Images.open(few)
     straight, states, losses = Trainer(run, images, CPU), [], []
     while straight.step < straight.steps:
         states.append(copy.deepcopy(straight.state_dict()))
         losses.append(straight.advance())
-    assert len(states) == 3 * STEPS
-    for start, state in enumerate(states):
+    states.append(straight.state_dict())
+    assert len(losses) == (small.EPOCHS + 2) * STEPS
+    for start in range(len(losses)):
         resumed = Trainer(run, images, CPU)
-        resumed.load_state_dict(copy.deepcopy(state))
-        for loss in losses[start:]:
-            assert resumed.advance() == loss
-        assert same(straight.method.state_dict(), resumed.method.state_dict())
-    state = states[0]
-    for _ in states:
+        resumed.load_state_dict(copy.deepcopy(states[start]))
+        end = min(start + STEPS, len(losses))
+        assert [resumed.advance() for _ in range(start, end)] == losses[start:end]
+        assert same(states[end]["method"], resumed.method.state_dict())
+
+
+@pytest.mark.parametrize("kind", PARAMS)
+def test_a_training_that_is_stopped_after_every_step_ends_with_the_same_bits(kind: str, run_of: Callable, few: Path):
+    run, images = run_of(kind, epochs=small.EPOCHS + 2, batch_size=16), Images.open(few)
+    straight = Trainer(run, images, CPU)
+    state = copy.deepcopy(straight.state_dict())
+    while straight.step < straight.steps:
+        straight.advance()
         resumed = Trainer(run, images, CPU)
         resumed.load_state_dict(copy.deepcopy(state))
         resumed.advance()
         state = resumed.state_dict()
-    assert same(straight.method.state_dict(), resumed.method.state_dict())
+    assert same(straight.method.state_dict(), state["method"])
 
 
 def test_what_an_epoch_computes_is_computed_once(run_of: Callable, digits: Path):

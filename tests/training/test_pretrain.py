@@ -15,7 +15,7 @@ import pytest
 import torch
 import torchvision
 import yaml
-from tests.training.conftest import HEAD, METHODS, SETS, STRONG, WEAK, same
+from tests.training.conftest import HEAD, SETS, SIMCLR, STRONG, WEAK, same
 from torch import Tensor
 
 from phenoviews import models
@@ -160,7 +160,7 @@ def test_a_projector_of_another_head_is_written_and_read(
     train: Callable, make_run: Callable, outputs: dict[str, Path], digits: Path, tmp_path: Path, head: str, weights: set
 ):
     """Of a head without weights nothing is written, and its embeddings are the encoder's."""
-    simclr = {"name": "simclr", **METHODS["simclr"], "projector": {**HEAD, "head": head}}
+    simclr = {**SIMCLR, "projector": {**HEAD, "head": head}}
     run = make_run(method=simclr, transform={"sets": SETS}, training={"epochs": 1}, evaluate="projector")
     train(run)
     assert torch.load(outputs["projector"], weights_only=True).keys() == weights
@@ -205,8 +205,7 @@ def test_own_mean_and_std(train: Callable, make_run: Callable, outputs: dict[str
 
 
 def test_it_learns(train: Callable, make_run: Callable, outputs: dict[str, Path]):
-    simclr = {"name": "simclr", **METHODS["simclr"]}
-    train(make_run(method=simclr, transform={"sets": SETS}, training={"epochs": 5}))
+    train(make_run(method=SIMCLR, transform={"sets": SETS}, training={"epochs": 5}))
     loss = pd.read_csv(outputs["history"])["loss"]
     assert loss.iloc[-1] < math.log(2 * 32 - 1) - 0.5  # of a guess
 
@@ -284,7 +283,7 @@ def test_weights_that_only_the_last_step_breaks(
 def test_a_collapse_ends_the_training_with_the_weights_of_its_end(
     train: Callable, make_run: Callable, outputs: dict[str, Path], tmp_path: Path, keep: str
 ):
-    simclr = {"name": "simclr", **METHODS["simclr"]}  # which does not know how many epochs are to follow
+    simclr = SIMCLR  # which does not know how many epochs are to follow
     settings = {"schedule": "constant", "batch_size": 100, "keep": keep}
     after_three = train(make_run(method=simclr, training={**settings, "keep": "last", "epochs": 3}))
     failing = make_run(method=simclr, training={**settings, "epochs": 5, "min_spread": 1.5})

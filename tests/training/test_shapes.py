@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.training.conftest import METHODS, RUN, SETS
+from tests.training.conftest import RUN, SETS, SIMCLR
 from torch import nn
 
 from phenoviews import models
@@ -59,7 +59,7 @@ def train_all(folder: Path, precision: str) -> None:
             run["backbone"] = {"name": "one", **backbone}
             run["dataset"]["size"] = size
             run["transform"]["sets"] = SETS
-            run["method"] = {"name": "simclr", **METHODS["simclr"]}
+            run["method"] = SIMCLR
             run["training"] |= {"epochs": 2, "batch_size": BATCH, "precision": precision}
             trainer = Trainer(Pretraining.of(Resolved.from_dict(run)), images, torch.device("cpu"))
             while trainer.step < trainer.steps:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from phenoviews.errors import UserError
+from phenoviews.methods.barlow import BarlowTwins
 from phenoviews.methods.base import Method
 from phenoviews.methods.byol import BYOL
 from phenoviews.methods.moco import MoCo
@@ -23,6 +24,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "moco": MoCo,
     "byol": BYOL,
     "vicreg": VICReg,
+    "barlow": BarlowTwins,
 }
 
 
