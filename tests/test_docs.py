@@ -1,4 +1,4 @@
-"""docs/ambiguities.md tells what is open, what was chosen and how to change it: all of it as the study has it."""
+"""The documents say what the study has: docs/ambiguities.md every switch, the README whole studies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from phenoviews.study import Study
-from phenoviews.study.document import shipped
+from phenoviews.study.document import merge, shipped
 from phenoviews.study.schema import schema
 
 ROOT = Path(__file__).parents[1]
@@ -162,3 +162,25 @@ def test_the_study_knows_the_names_that_an_entry_offers(entry, study):
 def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def examples() -> dict[str, str]:
+    """The configurations in the README, by the name in their first line."""
+    blocks = re.findall(r"```yaml\n# (\w+)\.yaml[^\n]*\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return dict(blocks)
+
+
+@pytest.mark.parametrize("name", examples())
+@pytest.mark.parametrize("scale", ["demo", "paper"])
+def test_a_configuration_in_the_readme_is_a_study_with_panels_of_its_own(name: str, scale: str):
+    own = yaml.safe_load(examples()[name])
+    study = Study({**merge(shipped(), own), "scale": scale}, shipped())
+    panels = [f"{paper}_{item}" for paper, items in own["panels"].items() for item in items]
+    for panel in panels:
+        runs = study.runs(study.panels[panel])
+        assert runs
+        assert [study.resolve(study.on_disk(run)).seed for run in runs] == [run.seed for run in runs]
+
+
+def test_every_configuration_in_the_readme_has_a_name():
+    assert (ROOT / "README.md").read_text().count("```yaml") == len(examples()) == 3

@@ -124,7 +124,7 @@ def test_embeddings_are_those_of_the_written_encoder(
 def test_snapshots_are_the_weights_on_the_way(
     train: Callable, make_run: Callable, outputs: dict[str, Path], digits: Path, tmp_path: Path
 ):
-    simclr = {"name": "simclr", **METHODS["simclr"]}  # which does not know how many epochs are to follow
+    simclr = SIMCLR  # which does not know how many epochs are to follow
     settings = {"schedule": "constant", "batch_size": 100}
     after_two = train(make_run(method=simclr, training={**settings, "epochs": 2}))
     assert torch.load(outputs["snapshots"], weights_only=True) == {}
