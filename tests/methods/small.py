@@ -49,7 +49,7 @@ def shipped() -> dict[str, dict[str, Any]]:
     entries = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())["methods"]
     found: dict[str, dict[str, Any]] = {}
     for entry in entries.values():
-        parameters = {key: value for key, value in entry.items() if key not in ("label", "training")}
+        parameters = {key: value for key, value in entry.items() if key not in ("label", "backbone")}
         if entry["kind"] != "frozen":
             found.setdefault(entry["kind"], complete(small(parameters), part("method")))
     return found

@@ -7,9 +7,9 @@ import torch
 from tests.methods.embeddings import D, N, embeddings
 
 from phenoviews.methods.barlow import barlow_twins
-from phenoviews.methods.byol import regression
 from phenoviews.methods.moco import info_nce
 from phenoviews.methods.parts.float32 import unit
+from phenoviews.methods.parts.regression import regression
 from phenoviews.methods.simclr import nt_xent
 from phenoviews.methods.vicreg import vicreg
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from phenoviews.methods.base import Method
-from phenoviews.methods.byol import regression
 from phenoviews.methods.parts.float32 import unit
 from phenoviews.methods.parts.heads import mlp
+from phenoviews.methods.parts.regression import regression
 from phenoviews.models import Backbone
 
 

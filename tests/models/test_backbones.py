@@ -116,6 +116,20 @@ def test_the_random_start_has_torchvisions_spread(name):
         assert ours.bias is None or not ours.bias.any()
 
 
+@pytest.mark.parametrize(("name", "norm"), [("resnet18", "bn2"), ("resnet50", "bn3")])
+def test_a_residual_branch_that_starts_at_zero_leaves_its_block_the_identity(name, norm):
+    """And changes nothing else of the start."""
+    plain, zero = (
+        [torch.manual_seed(3), build(backbone(name, width=0.25, zero_init_residual=wanted))][1]
+        for wanted in (False, True)
+    )
+    changed = {key for key, value in zero.state_dict().items() if not torch.equal(value, plain.state_dict()[key])}
+    assert changed == {key for key in zero.state_dict() if key.endswith(f".{norm}.weight")}
+    images = zero.conv1(torch.randn(2, 3, 40, 40)).relu()
+    block = zero.layer1[1]
+    assert torch.equal(block(zero.layer1[0](images)), zero.layer1[0](images))
+
+
 def test_the_seed_decides_the_random_start():
     first, second = ([torch.manual_seed(3), build(backbone("resnet18", width=0.25))][1] for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))

@@ -164,6 +164,18 @@ def test_a_weights_file_of_the_users_is_not_replaced_by_imagenets(config):
     assert study.resolve(vgg16).backbone.init == "weights/mine.pt"
 
 
+def test_a_method_may_change_how_its_backbone_starts(paper):
+    """SimSiam's residual branches start at zero; for the others nothing changes, and nothing is recorded."""
+    starts = {
+        method: paper.resolve(run(paper, "cifar10", "cifar", method, "resnet18")).to_dict()
+        for method in ("byol", "simsiam", "simsiam+zero_init_residual=off")
+    }
+    assert starts["simsiam"]["backbone"] == {**starts["byol"]["backbone"], "zero_init_residual": True}
+    assert starts["simsiam+zero_init_residual=off"]["backbone"] == starts["byol"]["backbone"]
+    assert "zero_init_residual" not in starts["byol"]["backbone"]
+    assert "backbone" not in starts["simsiam"]["method"]
+
+
 def test_small_images_have_the_small_stem(paper):
     stems = {
         dataset: paper.resolve(run(paper, dataset, transform, "moco", "resnet18")).backbone.stem
@@ -226,6 +238,7 @@ OTHERWISE = {
     ("simclr", "cifar"): {"lr": 0.4, "weight_decay": 1e-5},
     ("byol", "cifar"): {"lr": 1.0, "weight_decay": 1e-5},
     ("vicreg", "cifar"): {"batch_size": 256},
+    ("simsiam", "cifar"): {"lr": 0.5, "weight_decay": 1e-5},
     ("byol", "mnist"): {"lr": 0.01, "weight_decay": 1e-5},
     ("byol", "cells"): {"lr": 0.01, "weight_decay": 1e-5},
 }

@@ -16,6 +16,7 @@ from phenoviews.methods.base import Method
 from phenoviews.methods.byol import BYOL
 from phenoviews.methods.moco import MoCo
 from phenoviews.methods.simclr import SimCLR
+from phenoviews.methods.simsiam import SimSiam
 from phenoviews.methods.vicreg import VICReg
 from phenoviews.models.backbones import Backbone
 
@@ -25,6 +26,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "byol": BYOL,
     "vicreg": VICReg,
     "barlow": BarlowTwins,
+    "simsiam": SimSiam,
 }
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from phenoviews.methods.base import Method
 from phenoviews.methods.parts import heads
-from phenoviews.methods.parts.float32 import in_float32, unit
 from phenoviews.methods.parts.momentum import Momentum
+from phenoviews.methods.parts.regression import regression
 from phenoviews.models.backbones import Backbone
 
 
@@ -33,14 +33,3 @@ class BYOL(Method):
 
     def after_step(self, progress: float) -> None:
         self.momentum.update((self.encoder, self.projector), progress)
-
-
-@in_float32
-def regression(predictions: Tensor, targets: Tensor) -> Tensor:
-    """2 - 2·cos (Grill et al. 2020, equation 2) of predictions and targets (n, d): a scalar, mean over the n rows;
-    targets get no gradient.
-
-    Equals 2 + 2 · lightly's `NegativeCosineSimilarity`. The method adds both directions, so it lies in [0,
-    8].
-    """
-    return 2 - 2 * (unit(predictions) * unit(targets).detach()).sum(dim=1).mean()

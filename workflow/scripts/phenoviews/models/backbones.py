@@ -39,8 +39,9 @@ def build(backbone: Mapping[str, Any], weights: Path | None = None) -> Backbone:
 
     `backbone`: kind; stem (`small`: the papers' form for 32 x 32 images, of ResNet only: first convolution
     3 x 3, stride 1, padding 2, no max-pooling; VGG has no stem, ConvNeXt and MobileNetV2 keep theirs); width
-    (times the channels of every layer); batch_norm (VGG only); init (`random`, `imagenet` or the path of a
-    local file). `weights`: the file to start from where init is not `random`; default: the path in init.
+    (times the channels of every layer); batch_norm (VGG only); zero_init_residual (ResNet only; may be left out:
+    whether every residual branch starts at zero, and so its block as the identity); init (`random`, `imagenet` or the
+    path of a local file). `weights`: the file to start from where init is not `random`; default: the path in init.
 
     A random start draws from torch's global generator. Raises `UserError` for a kind or stem that does not
     exist and for weights that do not fit.
@@ -108,6 +109,10 @@ def _resnet(block: type[BasicBlock | Bottleneck], depths: list[int], backbone: M
     model.layer4 = model._make_layer(block, channels(512, width), depths[3], stride=2)
     model.fc = nn.Flatten()
     _initialise(model)
+    if backbone.get("zero_init_residual", False):
+        for module in model.modules():
+            if isinstance(module, block):
+                nn.init.zeros_((module.bn3 if isinstance(module, Bottleneck) else module.bn2).weight)
     return Backbone(dict(model.named_children()), model.inplanes)
 
 

@@ -190,14 +190,14 @@ class Resolver:
         training = None if frozen else Training(**method["training"])
         if training and training.keep == "best_ami" and dataset.evaluated == "all":
             raise UserError(f"run '{run.name}': `keep: best_ami` needs a test split, and treatments have none")
-        elsewhere = ("kind", "label", "training", *(("backbone", *INPUT) if frozen else ()))
+        elsewhere = ("kind", "label", "training", "backbone", *(INPUT if frozen else ()))
         return Resolved(
             name=run.name,
             scale=self.scale,
             dataset=dataset,
             transform=Transform(name=run.transform, sets=[TransformSet(**one) for one in self.sets(run.transform)]),
             method=Method(name=run.method, kind=method["kind"], parameters=without(method, *elsewhere)),
-            backbone=self._backbone(run.backbone, dataset.size, method["backbone"] if frozen else {}),
+            backbone=self._backbone(run.backbone, dataset.size, method.get("backbone", {})),
             probe=self._probe(recipe),
             fine_tuning=self._fine_tuning(recipe),
             evaluate=self.config["measures"]["evaluate"],
@@ -206,7 +206,7 @@ class Resolver:
         )
 
     def _backbone(self, name: str, size: int, of_method: Mapping[str, Any]) -> Backbone:
-        """`of_method`: what a frozen encoder is; but a file of weights that the user names stays."""
+        """`of_method`: what the method makes of it; but a file of weights that the user names stays."""
         entry = without(self.entry("backbones", name), "label", "gmacs")
         users = {} if entry["init"] == "random" else {"init": entry["init"]}
         backbone = {**entry, **of_method, **users}

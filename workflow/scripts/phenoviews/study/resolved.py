@@ -137,6 +137,7 @@ class Backbone(Part):
     width: float
     batch_norm: bool
     init: str
+    zero_init_residual: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
