@@ -51,8 +51,9 @@ def changed(config, *path_and_value):
 
 
 # --------------------------------------------------------------------------------------------------------------- sweeps
-def swept_panel(config, **grid):
-    """The places of a panel of one run that is swept."""
+def swept_panel(config, sweeps=None, **grid):
+    """The places of a panel of one run that is swept; `sweeps`: beside the shipped ones."""
+    config = {**config, "sweeps": {**config["sweeps"], **(sweeps or {})}}
     runs = {"dataset": "cifar10", "transform": "cifar", "method": "simclr", "backbone": "resnet18", **grid}
     metrics = {"metrics": ["top1"], "rows": ["swept", "at"], "columns": ["metric"]}
     panel = {"title": "Swept", "runs": runs, **metrics}
@@ -83,11 +84,11 @@ def test_the_papers_sweeps(config, sweep, count, first, last):
 
 
 def test_sweeps_that_meet_share_the_run_and_each_has_its_place(config):
-    values = {
-        "hue": {"values": [0.1, 0.3], "leaf": "hue"},
-        "flip": {"values": [0.5, 1], "leaf": "random_horizontal_flip.p"},
+    two = {
+        "two": {"values": [0.1, 0.3], "leaf": "hue"},
+        "others": {"values": [0.5, 1], "leaf": "random_horizontal_flip.p"},
     }
-    study, places = swept_panel({**config, "sweeps": values}, sweep=["hue", "flip"], seeds=1)
+    study, places = swept_panel(config, two, sweep=["two", "others"], seeds=1)
     assert [(place.run.transform, place.swept, place.at) for place in places] == [
         ("cifar", "hue", 0.1),
         ("cifar+hue=0.3", "hue", 0.3),
@@ -101,7 +102,7 @@ def test_sweeps_that_meet_share_the_run_and_each_has_its_place(config):
 
 def test_a_sweep_may_be_of_a_method(config):
     sweeps = {"warmth": {"leaf": "temperature", "of": "method", "values": [0.1, 0.2, 1]}}
-    _, places = swept_panel({**config, "sweeps": sweeps}, sweep="warmth", seeds=2)
+    _, places = swept_panel(config, sweeps, sweep="warmth", seeds=2)
     assert [place.run.method for place in places[::2]] == ["simclr+temperature=0.1", "simclr", "simclr+temperature=1.0"]
     assert [place.run.seed for place in places[:2]] == [5, 6]
 
@@ -119,7 +120,7 @@ def test_a_sweep_may_be_of_a_method(config):
 )
 def test_a_sweep_that_cannot_be_is_refused(config, sweep, says):
     with pytest.raises(UserError, match=says) as caught:
-        swept_panel({**config, "sweeps": {"one": sweep}}, sweep="one")
+        swept_panel(config, {"one": sweep}, sweep="one")
     assert "\n" not in str(caught.value)
 
 
@@ -272,7 +273,7 @@ def test_demo_changes_only_what_its_patch_says(config, demo, paper):
     assert demo.config["transforms"] == paper.config["transforms"]
     cells = {f"simulated_{compound}" for compound in ("nocodazole", "cytochalasin_b", "taxol")}
     treatments = {"simulated_treatments", "simulated_treatments_15"}
-    assert {run.dataset for run in trainings(demo)} == {"digits", *cells, *treatments}
+    assert {run.dataset for run in trainings(demo)} == {"digits", "photographs", *cells, *treatments}
     for name, panel in demo.panels.items():
         assert "not comparable" in demo.note(panel)
         assert paper.note(paper.panels[name]) == ""

@@ -28,13 +28,19 @@ TINY = {
     "seeds": [5],
     "backbones": {"vgg11": {"width": 0.125}},
     "screens": {"simulated": {"simulation": {"width": 256, "height": 224, "cells": 30}}},
+    "sweeps": {"hue": {"steps": 2}},
     "datasets": {
+        "photographs": {"train_per_class": 20, "test_per_class": 10},
         "simulated_nocodazole": {"cells": 80},
         "simulated_treatments": {"plates": ["Week2_00001", "Week3_00001"]},
         "simulated_treatments_15": {"plates": ["Week2_00001", "Week3_00001"]},
     },
     "recipes": {
         "mnist": {"training": {"epochs": 1}, "probe": {"epochs": 5, "milestones": [3]}},
+        "cifar": {
+            "training": {"epochs": 1, "batch_size": 100, "warmup_epochs": 0},
+            "probe": {"epochs": 2, "milestones": [1]},
+        },
         "cells": {"training": {"epochs": 1, "batch_size": 16}, "methods": {"moco": {"queue": 32}}},
         "treatments": {"training": {"epochs": 1}},
     },
@@ -49,6 +55,7 @@ TINY = {
             "figure10": {"runs": {"dataset": ["cells_nocodazole"]}},
             "figure6": {"runs": {"backbone": ["resnet18"]}, "randomised": "resnet18"},
             "figure7": {"runs": {"backbone": ["vgg11"]}},
+            "figure8": {"runs": {"sweep": "hue"}},
         },
         "single_cell": {
             "table1": {"runs": [SIMCLR]},

@@ -35,7 +35,7 @@ def test_every_panel_is_there(done):
     panels = {file.name for file in (project.folder / PANELS).iterdir()}
     for numbers in ("table1", "table2", "table7", "ablation", "figure6", "figure7"):
         assert {f"{numbers}.csv", f"{numbers}.md", f"{numbers}.tex", f"{numbers}.claims.csv"} <= panels
-    for figure in ("figure1", "figure2", "figure6", "figure7", "figure9", "figure10"):
+    for figure in ("figure1", "figure2", "figure3", "figure6", "figure7", "figure8", "figure9", "figure10"):
         assert {f"{figure}.png", f"{figure}.pdf"} <= panels
     of_paper_b = {file.name for file in (project.folder / PANELS).with_name("single_cell").iterdir()}
     for numbers in (
