@@ -15,6 +15,7 @@ from phenoviews.methods.barlow import BarlowTwins
 from phenoviews.methods.base import Method
 from phenoviews.methods.byol import BYOL
 from phenoviews.methods.moco import MoCo
+from phenoviews.methods.nnbyol import NNBYOL
 from phenoviews.methods.nnclr import NNCLR
 from phenoviews.methods.simclr import SimCLR
 from phenoviews.methods.simsiam import SimSiam
@@ -29,6 +30,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "barlow": BarlowTwins,
     "simsiam": SimSiam,
     "nnclr": NNCLR,
+    "nnbyol": NNBYOL,
 }
 
 
