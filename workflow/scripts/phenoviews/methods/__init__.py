@@ -17,6 +17,7 @@ from phenoviews.methods.byol import BYOL
 from phenoviews.methods.moco import MoCo
 from phenoviews.methods.nnbyol import NNBYOL
 from phenoviews.methods.nnclr import NNCLR
+from phenoviews.methods.ressl import ReSSL
 from phenoviews.methods.simclr import SimCLR
 from phenoviews.methods.simsiam import SimSiam
 from phenoviews.methods.vicreg import VICReg
@@ -31,6 +32,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "simsiam": SimSiam,
     "nnclr": NNCLR,
     "nnbyol": NNBYOL,
+    "ressl": ReSSL,
 }
 
 
