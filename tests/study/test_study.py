@@ -240,6 +240,9 @@ OTHERWISE = {
     ("byol", "cifar"): {"lr": 1.0, "weight_decay": 1e-5},
     ("vicreg", "cifar"): {"batch_size": 256},
     ("simsiam", "cifar"): {"lr": 0.5, "weight_decay": 1e-5},
+    ("nnclr", "cifar"): {"lr": 0.4, "weight_decay": 1e-5},
+    ("nnbyol", "cifar"): {"lr": 1.0, "weight_decay": 1e-5},
+    ("ressl", "cifar"): {"lr": 0.05},
     ("byol", "mnist"): {"lr": 0.01, "weight_decay": 1e-5},
     ("byol", "cells"): {"lr": 0.01, "weight_decay": 1e-5},
 }

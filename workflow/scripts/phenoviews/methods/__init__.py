@@ -15,6 +15,9 @@ from phenoviews.methods.barlow import BarlowTwins
 from phenoviews.methods.base import Method
 from phenoviews.methods.byol import BYOL
 from phenoviews.methods.moco import MoCo
+from phenoviews.methods.nnbyol import NNBYOL
+from phenoviews.methods.nnclr import NNCLR
+from phenoviews.methods.ressl import ReSSL
 from phenoviews.methods.simclr import SimCLR
 from phenoviews.methods.simsiam import SimSiam
 from phenoviews.methods.vicreg import VICReg
@@ -27,6 +30,9 @@ METHODS: dict[str, Callable[..., Method]] = {
     "vicreg": VICReg,
     "barlow": BarlowTwins,
     "simsiam": SimSiam,
+    "nnclr": NNCLR,
+    "nnbyol": NNBYOL,
+    "ressl": ReSSL,
 }
 
 
