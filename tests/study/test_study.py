@@ -322,7 +322,7 @@ def test_a_dataset_is_told_its_classes_and_not_where_they_are_listed(paper):
     told = paper.data("imagenet100")
     assert len(told["classes"]) == 100
     assert told["side"] == 256
-    with pytest.raises(UserError, match="elsewhere.txt: cannot be read"):
+    with pytest.raises(UserError, match=r"elsewhere\.txt: cannot be read"):
         paper.data("imagenet100+classes=elsewhere.txt")
 
 
