@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from phenoviews.data import Images
-from phenoviews.data.readers import prepare
+from phenoviews.data.readers import READERS, prepare
 from phenoviews.data.split import stratified
 from phenoviews.errors import UserError
 
@@ -87,5 +87,5 @@ def test_digits_follow_their_entry(tmp_path):
 
 
 def test_unknown_kind(tmp_path):
-    with pytest.raises(UserError, match="unknown kind 'mnits'; the kinds are cifar, digits, folder, mnist"):
+    with pytest.raises(UserError, match=f"unknown kind 'mnits'; the kinds are {', '.join(sorted(READERS))}$"):
         prepare({"kind": "mnits"}, {}, tmp_path / "images.npy", tmp_path / "index.parquet")

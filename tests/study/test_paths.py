@@ -44,6 +44,7 @@ def test_data_are_made_of_downloads_or_of_what_the_user_brings(paper, monkeypatc
     monkeypatch.setenv("HOME", "/home/me")
     mine = {**shipped()["datasets"]["digits"], "kind": "folder", "path": "~/images"}
     assert paths.raw_data(study(datasets={"mine": mine}), "mine") == ["/home/me/images"]
+    assert paths.raw_data(paper, "imagenet100") == []  # so that it can be planned where it is not
 
 
 def test_a_download_is_told_its_checksum_and_no_mirror(paper):

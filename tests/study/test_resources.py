@@ -1,4 +1,4 @@
-"""What is published and claimed of a panel, each for its own panel only."""
+"""What is published and claimed of a panel, each for its own panel only; the classes of a data set."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from phenoviews.errors import UserError
 from phenoviews.study.panel import Panel
-from phenoviews.study.resources import claims, published
+from phenoviews.study.resources import claims, classes, published
 
 TABLE = Panel("mine", "table1", {})
 
@@ -52,3 +52,32 @@ def test_the_papers_tables_have_both(paper, item):
     panel = Panel(paper, item, {})
     assert {row["paper"] for row in published(panel)} == {paper}
     assert all(claim["id"] for claim in claims(panel))
+
+
+def test_classes_are_words_and_comments_are_none(tmp_path):
+    file = tmp_path / "classes.txt"
+    file.write_text("# of somebody\nb c # and\n\n  a\n")
+    assert classes(str(file)) == ["b", "c", "a"]
+
+
+def test_imagenet100_has_100_classes(root):
+    listed = classes(str(root / "resources" / "classes" / "imagenet100.txt"))
+    assert len(listed) == 100
+    assert all(name[0] == "n" and len(name) == 9 and name[1:].isdigit() for name in listed)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a b a c b", "names a, b twice"),
+        ("a # b", "names 1 classes; at least two"),
+        ("", "names 0 classes"),
+        (None, "cannot be read .*; correct the key `classes`"),
+    ],
+)
+def test_classes_that_are_none(tmp_path, text, reason):
+    file = tmp_path / "classes.txt"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UserError, match=f"classes.txt: {reason}"):
+        classes(str(file))

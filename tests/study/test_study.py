@@ -414,6 +414,14 @@ def test_a_run_or_dataset_without_its_draw_is_refused(paper):
         paper.cells("treatments_15")
 
 
+def test_a_dataset_is_told_its_classes_and_not_where_they_are_listed(paper):
+    told = paper.data("imagenet100")
+    assert len(told["classes"]) == 100
+    assert told["side"] == 256
+    with pytest.raises(UserError, match=r"elsewhere\.txt: cannot be read"):
+        paper.data("imagenet100+classes=elsewhere.txt")
+
+
 # ----------------------------------------------------------------------------------------------------------- measures
 def test_a_probes_settings_are_the_recipes_and_others_are_the_studys(paper):
     cifar = Run("cifar10", "cifar", "moco", "resnet18", 5)

@@ -125,6 +125,21 @@ def test_hostile_pickle(project, tmp_path):
     assert not (tmp_path / "harmed").exists()
 
 
+# ------------------------------------------------------------------------------------------------------------ ImageNet
+def test_imagenet_without_the_listed_classes(project, tmp_path):
+    """Planned wherever the folder is not; refused where one is read that lacks what is asked for."""
+    target = "results/data/imagenet100/images.npy"
+    assert project.planned("--", target) == {"data": 1}
+    for name in ("n02869837", "n01440764"):  # one of the 100, and another
+        for split in ("train", "val"):
+            (tmp_path / "imagenet" / split / name).mkdir(parents=True)
+            (tmp_path / "imagenet" / split / name / "1.JPEG").write_bytes(b"")
+    line = stopped(project, {"datasets": {"imagenet100": {"path": str(tmp_path / "imagenet")}}}, target)
+    assert "imagenet/train: lacks images of 99 of the 100 classes that the key `classes`" in line
+    assert "n01558993, n01692333" in line
+    assert "n02869837" not in line
+
+
 # -------------------------------------------------------------------------------------------------------------- folder
 @pytest.fixture
 def pictures(tmp_path):

@@ -27,9 +27,12 @@ rule data:
         "results/logs/data/{dataset}.log",
     wildcard_constraints:
         dataset=f"(?!{CELLS}/)[^/]+",
-    localrule: True
     conda:
         ENVIRONMENT
+    threads: study.config["resources"]["threads"]
+    resources:
+        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         dataset=ask(Study.data, "dataset"),
         code=code("prepare.py", {READERS: kind_of("datasets", "dataset")}),

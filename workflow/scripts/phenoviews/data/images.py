@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -90,22 +91,35 @@ def write_chunks(
 ) -> None:
     """As `write`, for an array that comes in consecutive pieces along its first axis and need not fit in memory."""
     dtype = np.dtype(dtype).newbyteorder("=")
-    try:
-        _checked(np.broadcast_to(np.zeros((), dtype), shape), index)
-    except ValueError as error:
-        raise UserError(f"{images_path}: cannot be made: {error}") from error
+    check(images_path, shape, dtype, index)
     with atomic(images_path) as images, atomic(index_path) as table:
         write_array(images, chunks, shape, dtype)
         index.to_parquet(table, index=False)
 
 
+def check(images_path: Path, shape: tuple[int, ...], dtype: np.dtype, index: pd.DataFrame) -> None:
+    """Raise UserError where an array of `shape`, to be written to `images_path`, and `index` are not a data set."""
+    try:
+        _checked(np.broadcast_to(np.zeros((), dtype), shape), index)
+    except ValueError as error:
+        raise UserError(f"{images_path}: cannot be made: {error}") from error
+
+
+def header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
+    """How a .npy file of an array of this shape begins. As many bytes for any length of the first axis: numpy leaves
+    room for it to grow."""
+    stream = io.BytesIO()
+    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
+    np.lib.format.write_array_header_1_0(stream, described)
+    return stream.getvalue()
+
+
 def write_array(path: Path, chunks: Iterable[np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> None:
     """Write a .npy file from consecutive pieces along the first axis; ValueError where they are not of that shape."""
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
     # Plain writes, neither a memory map, on which a full disk is a SIGBUS, nor numpy's tofile, whose error for a full
     # disk has no errno.
     with path.open("wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, header)
+        stream.write(header(shape, dtype))
         written = 0
         for chunk in chunks:
             if chunk.shape[1:] != tuple(shape[1:]):

@@ -74,8 +74,13 @@ def users_path(file: str | Path) -> str:
 
 # ----------------------------------------------------------------------------------------------------------------- data
 def raw_data(study: Resolver, dataset: str) -> list[str]:
-    """The files that a dataset is made of: its downloads, or what the user brings."""
+    """The files that a dataset is made of: its downloads, or what the user brings.
+
+    Not ImageNet's folder, so that what needs it can be planned where it is not; its reader says where it is missing.
+    """
     entry = study.entry("datasets", dataset)
+    if entry["kind"] == "imagenet":
+        return []
     if "path" in entry:
         return [users_path(entry["path"])]
     return [DOWNLOAD.format(source=dataset, file=file["name"]) for file in entry.get("files", {}).values()]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from phenoviews.errors import UserError
-from phenoviews.study import names
+from phenoviews.study import names, resources
 from phenoviews.study.document import merge
 from phenoviews.study.resolved import (
     Backbone,
@@ -118,7 +118,8 @@ class Resolver:
             raise UserError(
                 f"dataset '{name}' is drawn by the seed of each run; ask for '{name}+split_seed=5', or another"
             )
-        return without(entry, "label", "images", "recipe", "mirrors", *INPUT)
+        listed = {"classes": resources.classes(entry["classes"])} if "classes" in entry else {}
+        return {**without(entry, "label", "images", "recipe", "mirrors", *INPUT), **listed}
 
     def source(self, name: str) -> Mapping[str, Any]:
         """The dataset or screen that has files to download."""

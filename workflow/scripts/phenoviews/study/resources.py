@@ -1,7 +1,7 @@
-"""What `resources/` has on a panel: the values that its paper printed, and the claims on it.
+"""What `resources/` has: of a panel the values that its paper printed and the claims on it, of a data set its classes.
 
-They are parameters of the panel's rule, so that a word that changes in one of them makes that panel again and no other.
-A paper of the user's own need not have any.
+They are parameters of rules, so that a word that changes in one of them makes that panel again and no other, and a file
+that is only touched nothing. A paper of the user's own need not have any.
 """
 
 from __future__ import annotations
@@ -34,6 +34,26 @@ def claims(panel: Panel, folder: Path = RESOURCES) -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = _claims(folder / "claims" / f"{panel.paper}.yaml").get(panel.name, [])
     return found
+
+
+def classes(file: str) -> list[str]:
+    """The names of classes in a file: words, `#` begins a comment.
+
+    Raises:
+        UserError: no such file, fewer than two names, a name twice.
+    """
+    try:
+        lines = Path(file).expanduser().read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UserError(
+            f"{file}: cannot be read ({error.strerror}); correct the key `classes` of the data set"
+        ) from None
+    names = [name for line in lines for name in line.partition("#")[0].split()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"{file}: names {', '.join(twice)} twice; each class once")
+    if len(names) < 2:
+        raise UserError(f"{file}: names {len(names)} classes; at least two are needed")
+    return names
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from phenoviews.data.readers import cifar, digits, folder, mnist, photographs
+from phenoviews.data.readers import cifar, digits, folder, imagenet, mnist, photographs
 from phenoviews.errors import UserError
 
 Reader = Callable[[Mapping[str, Any], Mapping[str, Path], Path, Path], None]
@@ -18,6 +18,7 @@ READERS: dict[str, Reader] = {
     "cifar": cifar.prepare,
     "digits": digits.prepare,
     "folder": folder.prepare,
+    "imagenet": imagenet.prepare,
     "mnist": mnist.prepare,
     "photographs": photographs.prepare,
 }
