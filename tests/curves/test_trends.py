@@ -86,7 +86,7 @@ def test_too_few_trainings_are_refused():
         slopes(np.array([0.0, 1.0]), np.zeros((1, 2, 3)))
 
 
-# ----------------------------------------------------------------------------------------------- statistics.md, section 7
+# --------------------------------------------------------------------------------------------- statistics.md, section 7
 @pytest.mark.parametrize("values", [8, 10, 20])
 @pytest.mark.parametrize("rho", [0, -0.5, -0.75])
 def test_noise_has_no_honest_pair(values, rho):
@@ -97,8 +97,10 @@ def test_noise_has_no_honest_pair(values, rho):
     parts = [
         sum(count_pairs(opposed(of)) for of in by_range(x, noise(rng, 5, values, rho)).values()) for _ in range(DRAWS)
     ]
-    print(f"{values} values, rho {rho}: honest pairs in {np.count_nonzero(pairs)} of {DRAWS}, by range in "
-          f"{np.count_nonzero(parts)}")  # fmt: skip
+    print(
+        f"{values} values, rho {rho}: honest pairs in {np.count_nonzero(pairs)} of {DRAWS}, by range in "
+        f"{np.count_nonzero(parts)}"
+    )
     assert np.count_nonzero(pairs) <= 18
     assert np.count_nonzero(parts) <= 18
 
@@ -116,8 +118,10 @@ def test_classes_that_rise_and_fall_by_three_points_are_found(seeds, values):
         wrong.append(((found != truth) & (found != 0)).sum() / max(1, np.count_nonzero(found)))
         power.append((opposed(found) & opposed(truth)).sum() / opposed(truth).sum())
         classes.append((found == truth)[truth != 0].mean())
-    print(f"{seeds} seeds, {values} values: false share {np.mean(wrong):.3f}; of opposed pairs {np.mean(power):.2f} are "
-          f"found, of classes {np.mean(classes):.2f}")  # fmt: skip
+    print(
+        f"{seeds} seeds, {values} values: false share {np.mean(wrong):.3f}, power {np.mean(power):.2f} of the opposed "
+        f"pairs, {np.mean(classes):.2f} of the classes"
+    )
     assert np.mean(wrong) <= 0.05
     assert np.mean(power) >= 0.9 if seeds == 5 else np.mean(power) == pytest.approx(0.7, abs=0.09)
 
@@ -135,7 +139,7 @@ def test_a_trend_that_all_share_has_no_honest_pair(values):
     assert sum(none) >= 182
 
 
-# --------------------------------------------------------------------------------------------------------- for new images
+# ------------------------------------------------------------------------------------------------------- for new images
 def outcomes(rng, x, seeds: int, images: int, change: float = 0.0, training_sd: float = 0.03, image_sd: float = 0.1):
     """Whether the images of a class are recognised: each has its own ease and its own response to x, each training its
     own skill; on average the share changes by `change`."""
