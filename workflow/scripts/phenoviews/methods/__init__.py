@@ -14,12 +14,16 @@ from phenoviews.errors import UserError
 from phenoviews.methods.barlow import BarlowTwins
 from phenoviews.methods.base import Method
 from phenoviews.methods.byol import BYOL
+from phenoviews.methods.deepcluster import DeepCluster
+from phenoviews.methods.dino import DINO
 from phenoviews.methods.moco import MoCo
 from phenoviews.methods.nnbyol import NNBYOL
 from phenoviews.methods.nnclr import NNCLR
 from phenoviews.methods.ressl import ReSSL
 from phenoviews.methods.simclr import SimCLR
 from phenoviews.methods.simsiam import SimSiam
+from phenoviews.methods.swav import SwAV
+from phenoviews.methods.vibcreg import VIbCReg
 from phenoviews.methods.vicreg import VICReg
 from phenoviews.models.backbones import Backbone
 
@@ -33,6 +37,10 @@ METHODS: dict[str, Callable[..., Method]] = {
     "nnclr": NNCLR,
     "nnbyol": NNBYOL,
     "ressl": ReSSL,
+    "swav": SwAV,
+    "dino": DINO,
+    "deepcluster": DeepCluster,
+    "vibcreg": VIbCReg,
 }
 
 
