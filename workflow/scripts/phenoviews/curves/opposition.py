@@ -1,8 +1,8 @@
 """Which classes are opposed, as the paper counts them (*No Free Lunch*, appendix C).
 
 Two classes are opposite if at least one of three correlations of their curves is below `BOUND`, with a p of its own
-below `LEVEL`; a class is flagged if it has an opposite. There is no correction for the number of pairs (ambiguity
-A-14): noise alone flags nearly all of 100 classes. So a count never stands without `floors`.
+below `LEVEL`; a class is flagged if it has an opposite. There is no correction for the number of pairs: noise
+alone flags nearly all of 100 classes. So a count never stands without `floors`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 def points(y: Floats, unit: str = "mean") -> Floats:
-    """What is correlated between classes (ambiguity A-12), (points, classes).
+    """What is correlated between classes (what the paper leaves open), (points, classes).
 
     Args:
         y: (seeds, values, classes).
