@@ -163,6 +163,7 @@ OTHERWISE = {
     ("nnclr", "cifar"): {"lr": 0.4, "weight_decay": 1e-5},
     ("nnbyol", "cifar"): {"lr": 1.0, "weight_decay": 1e-5},
     ("ressl", "cifar"): {"lr": 0.05},
+    ("swav", "cifar"): {"lr": 0.6, "weight_decay": 1e-6},
     ("byol", "mnist"): {"lr": 0.01, "weight_decay": 1e-5},
     ("byol", "cells"): {"lr": 0.01, "weight_decay": 1e-5},
 }

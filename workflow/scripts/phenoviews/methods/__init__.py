@@ -20,6 +20,7 @@ from phenoviews.methods.nnclr import NNCLR
 from phenoviews.methods.ressl import ReSSL
 from phenoviews.methods.simclr import SimCLR
 from phenoviews.methods.simsiam import SimSiam
+from phenoviews.methods.swav import SwAV
 from phenoviews.methods.vicreg import VICReg
 from phenoviews.models.backbones import Backbone
 
@@ -33,6 +34,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "nnclr": NNCLR,
     "nnbyol": NNBYOL,
     "ressl": ReSSL,
+    "swav": SwAV,
 }
 
 
