@@ -164,6 +164,7 @@ OTHERWISE = {
     ("nnbyol", "cifar"): {"lr": 1.0, "weight_decay": 1e-5},
     ("ressl", "cifar"): {"lr": 0.05},
     ("swav", "cifar"): {"lr": 0.6, "weight_decay": 1e-6},
+    ("dino", "cifar"): {"batch_size": 256},
     ("byol", "mnist"): {"lr": 0.01, "weight_decay": 1e-5},
     ("byol", "cells"): {"lr": 0.01, "weight_decay": 1e-5},
 }
