@@ -165,6 +165,7 @@ OTHERWISE = {
     ("ressl", "cifar"): {"lr": 0.05},
     ("swav", "cifar"): {"lr": 0.6, "weight_decay": 1e-6},
     ("dino", "cifar"): {"batch_size": 256},
+    ("deepcluster", "cifar"): {"lr": 0.6, "weight_decay": 1e-6, "warmup_epochs": 11},
     ("byol", "mnist"): {"lr": 0.01, "weight_decay": 1e-5},
     ("byol", "cells"): {"lr": 0.01, "weight_decay": 1e-5},
 }

@@ -14,6 +14,7 @@ from phenoviews.errors import UserError
 from phenoviews.methods.barlow import BarlowTwins
 from phenoviews.methods.base import Method
 from phenoviews.methods.byol import BYOL
+from phenoviews.methods.deepcluster import DeepCluster
 from phenoviews.methods.dino import DINO
 from phenoviews.methods.moco import MoCo
 from phenoviews.methods.nnbyol import NNBYOL
@@ -37,6 +38,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "ressl": ReSSL,
     "swav": SwAV,
     "dino": DINO,
+    "deepcluster": DeepCluster,
 }
 
 
