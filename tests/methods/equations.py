@@ -57,12 +57,12 @@ def parameters(*networks: nn.Module) -> list[Tensor]:
     return [p for network in networks for p in network.parameters()]
 
 
-def assert_ten_steps(kind: str, equations: type[Equations], **changes: object) -> Method:
+def assert_ten_steps(kind: str, equations: type[Equations], rate: float = RATE, **changes: object) -> Method:
     """Equal losses in each of ten steps, in five epochs; in the end equal encoders and projectors. Returns the method
     as it is then."""
     method = small.new(kind, **changes)
     written = equations(method)
-    optimizer = torch.optim.SGD(method.parameter_groups(), lr=RATE)
+    optimizer = torch.optim.SGD(method.parameter_groups(), lr=rate)
     with torch.no_grad():
         images = small.views(small.IMAGES)
     for number in range(STEPS):
@@ -86,7 +86,7 @@ def assert_ten_steps(kind: str, equations: type[Equations], **changes: object) -
             gradients = torch.autograd.grad(expected, written.trained)
             with torch.no_grad():
                 for parameter, gradient in zip(written.trained, gradients, strict=True):
-                    parameter -= RATE * gradient
+                    parameter -= rate * gradient
         method.after_step((number + 1) / STEPS)
         written.end((number + 1) / STEPS)
     for ours, theirs in ((method.encoder, written.encoder), (method.projector, written.projector)):

@@ -8,9 +8,12 @@ from tests.methods.embeddings import D, N, embeddings
 
 from phenoviews.methods.barlow import barlow_twins
 from phenoviews.methods.moco import info_nce
+from phenoviews.methods.nnclr import neighbour_nce
 from phenoviews.methods.parts.float32 import unit
 from phenoviews.methods.parts.regression import regression
+from phenoviews.methods.ressl import relation
 from phenoviews.methods.simclr import nt_xent
+from phenoviews.methods.vibcreg import vibcreg
 from phenoviews.methods.vicreg import vicreg
 
 PAIRS = {
@@ -19,6 +22,9 @@ PAIRS = {
     "regression": regression,
     "vicreg": lambda a, b: vicreg(a, b, 25, 25, 1),
     "barlow_twins": lambda a, b: barlow_twins(a, b, 0.0051),
+    "neighbour_nce": lambda a, b: neighbour_nce(b, a, 0.2),
+    "vibcreg": lambda a, b: vibcreg(a, b, 25, 25, 200),
+    "relation": lambda a, b: relation(a, b, unit(torch.ones(3, D).triu()), 0.1, 0.04),
 }
 
 
@@ -29,13 +35,13 @@ def test_the_order_of_the_batch_does_not_matter(name):
     torch.testing.assert_close(PAIRS[name](first[order], second[order]), PAIRS[name](first, second))
 
 
-@pytest.mark.parametrize("name", ["nt_xent", "regression", "vicreg", "barlow_twins"])
+@pytest.mark.parametrize("name", ["nt_xent", "regression", "vicreg", "barlow_twins", "vibcreg"])
 def test_the_views_may_be_exchanged(name):
     first, second = embeddings()
     torch.testing.assert_close(PAIRS[name](first, second), PAIRS[name](second, first))
 
 
-@pytest.mark.parametrize("name", ["nt_xent", "info_nce", "regression"])
+@pytest.mark.parametrize("name", ["nt_xent", "info_nce", "regression", "neighbour_nce", "relation"])
 def test_only_directions_count(name):
     first, second = embeddings()
     lengths = torch.rand(2, N, 1) * 9 + 0.1

@@ -46,7 +46,7 @@ def test_two_sets_give_the_weighted_sum_of_their_losses(kind):
     torch.testing.assert_close(together, 0.4 * alone[0] + 1.0 * alone[1])
 
 
-@pytest.mark.parametrize("kind", ["simclr", "byol", "vicreg", "barlow", "simsiam"])
+@pytest.mark.parametrize("kind", ["simclr", "byol", "vicreg", "barlow", "simsiam", "nnclr", "nnbyol", "vibcreg"])
 def test_exchanging_the_views_changes_nothing(kind):
     method = build(kind)
     first, second = views(), views()

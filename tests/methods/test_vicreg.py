@@ -9,7 +9,8 @@ import torch
 from lightly.loss import VICRegLoss
 from tests.methods.embeddings import D, N, assert_same, embeddings
 
-from phenoviews.methods.vicreg import covariance_term, variance_term, vicreg
+from phenoviews.methods.parts.variance import variance_term
+from phenoviews.methods.vicreg import covariance_term, vicreg
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 3.0])

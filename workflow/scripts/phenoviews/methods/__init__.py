@@ -23,6 +23,7 @@ from phenoviews.methods.ressl import ReSSL
 from phenoviews.methods.simclr import SimCLR
 from phenoviews.methods.simsiam import SimSiam
 from phenoviews.methods.swav import SwAV
+from phenoviews.methods.vibcreg import VIbCReg
 from phenoviews.methods.vicreg import VICReg
 from phenoviews.models.backbones import Backbone
 
@@ -39,6 +40,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "swav": SwAV,
     "dino": DINO,
     "deepcluster": DeepCluster,
+    "vibcreg": VIbCReg,
 }
 
 

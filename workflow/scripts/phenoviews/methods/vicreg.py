@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from phenoviews.methods.base import Method
 from phenoviews.methods.parts import heads
 from phenoviews.methods.parts.float32 import in_float32
+from phenoviews.methods.parts.variance import variance_term
 from phenoviews.models.backbones import Backbone
 
 
@@ -47,13 +47,6 @@ def vicreg(first: Tensor, second: Tensor, invariance: float, variance: float, co
         + variance * (variance_term(first) + variance_term(second))
         + covariance * (covariance_term(first) + covariance_term(second))
     )
-
-
-@in_float32
-def variance_term(embeddings: Tensor) -> Tensor:
-    """Mean over the dimensions of max(0, 1 - sqrt(Var + 1e-4)), with the unbiased variance over the batch:
-    0.99 where all embeddings are equal, 0 where each dimension has a standard deviation of at least 1."""
-    return F.relu(1 - torch.sqrt(embeddings.var(dim=0) + 1e-4)).mean()
 
 
 @in_float32
