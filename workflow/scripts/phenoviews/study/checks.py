@@ -53,8 +53,11 @@ def _check_screens(study: Resolver) -> None:
 def _check_recipes(study: Resolver) -> None:
     for recipe, entry in study.config["recipes"].items():
         study.sets(entry["probe"]["transform"])
-        for method in entry["methods"]:
+        for method, settings in entry["methods"].items():
             study.base("methods", method)
+            for transform in settings.get("transforms", {}):
+                study.base("transforms", transform)
+                study.sets(transform, method, recipe)
         for method in study.config["methods"]:
             study.pair(method, recipe)
 

@@ -126,6 +126,7 @@ class Training(Part):
     checkpoint_minutes: float
     min_spread: float
     keep: str
+    lars_clip: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
