@@ -103,8 +103,11 @@ def test_what_decides_the_weights_has_no_names(plain: dict):
     assert decisive["transform"] == {"sets": plain["transform"]["sets"]}
     assert decisive["method"] == {key: value for key, value in plain["method"].items() if key != "name"}
     assert decisive["backbone"] == {key: value for key, value in plain["backbone"].items() if key != "name"}
-    watched = {"checkpoint_minutes", "min_spread"}
-    assert decisive["training"].keys() == Training.__dataclass_fields__.keys() - watched
+    # Nor what only some optimizers know, where it is as ever.
+    others = {"checkpoint_minutes", "min_spread", "lars_clip"}
+    assert decisive["training"].keys() == Training.__dataclass_fields__.keys() - others
+    changed = {**plain, "training": {**plain["training"], "lars_clip": False}}
+    assert Pretraining.of(Resolved.from_dict(changed)).decisive()["training"]["lars_clip"] is False
     assert decisive["seed"] == 5
 
 

@@ -227,13 +227,13 @@ def test_mnist_is_trained_as_in_section_d2(paper):
 # What the papers say of each family of datasets, and of single methods on it [P D.1, D.2, D.4; paper B, section 4].
 TRAINED = {
     "cifar": {"optimizer": "sgd", "lr": 0.3, "weight_decay": 1e-4, "batch_size": 512, "epochs": 1000,
-              "schedule": "cosine", "warmup_epochs": 10},
+              "schedule": "cosine", "warmup_epochs": 10, "warmup_lr": 3e-5, "min_lr": 0},
     "mnist": {"optimizer": "adam", "lr": 1e-3, "weight_decay": 1e-4, "batch_size": 32, "epochs": 250,
-              "schedule": "constant", "warmup_epochs": 0},
+              "schedule": "constant", "warmup_epochs": 0, "warmup_lr": 0, "min_lr": 0},
     "cells": {"optimizer": "adam", "lr": 1e-3, "weight_decay": 1e-4, "batch_size": 128, "epochs": 400,
-              "schedule": "constant", "warmup_epochs": 0},
+              "schedule": "constant", "warmup_epochs": 0, "warmup_lr": 0, "min_lr": 0},
     "treatments": {"optimizer": "adam", "lr": 3e-4, "weight_decay": 1e-5, "batch_size": 256, "epochs": 150,
-                   "schedule": "repo", "warmup_epochs": 0},
+                   "schedule": "repo", "warmup_epochs": 0, "warmup_lr": 0, "min_lr": 0},
 }  # fmt: skip
 OTHERWISE = {
     ("simclr", "cifar"): {"lr": 0.4, "weight_decay": 1e-5},
@@ -243,9 +243,9 @@ OTHERWISE = {
     ("nnclr", "cifar"): {"lr": 0.4, "weight_decay": 1e-5},
     ("nnbyol", "cifar"): {"lr": 1.0, "weight_decay": 1e-5},
     ("ressl", "cifar"): {"lr": 0.05},
-    ("swav", "cifar"): {"lr": 0.6, "weight_decay": 1e-6},
+    ("swav", "cifar"): {"lr": 0.6, "weight_decay": 1e-6, "min_lr": 6e-4},
     ("dino", "cifar"): {"batch_size": 256},
-    ("deepcluster", "cifar"): {"lr": 0.6, "weight_decay": 1e-6, "warmup_epochs": 11},
+    ("deepcluster", "cifar"): {"lr": 0.6, "weight_decay": 1e-6, "min_lr": 6e-4, "warmup_epochs": 11, "warmup_lr": 0.0},
     ("byol", "mnist"): {"lr": 0.01, "weight_decay": 1e-5},
     ("byol", "cells"): {"lr": 0.01, "weight_decay": 1e-5},
 }
@@ -262,6 +262,58 @@ def test_every_method_is_trained_as_the_recipe_says_unless_the_recipe_says_other
             resolved = {key: getattr(training, key) for key in TRAINED[recipe]}
             print(f"{recipe:10} {method:10}", *(f"{key}={value}" for key, value in resolved.items()))
             assert resolved == TRAINED[recipe] | OTHERWISE.get((method, recipe), {})
+
+
+MLP = {"head": "mlp", "batch_norm": True}
+PLAIN = {"head": "mlp", "batch_norm": False}
+# [P D.1], and the fork's and solo-learn's values for what the paper leaves out: specification, section 3.1.
+HYPER_PARAMETERS = {
+    "simclr": {"temperature": 0.2, "projector": {**PLAIN, "hidden": [2048], "out": 256}},
+    "moco": {"temperature": 0.2, "queue": 32768, "ema": [0.99, 0.999], "queue_per_set": False,
+             "projector": {**PLAIN, "hidden": [2048], "out": 256}},
+    "byol": {"ema": [0.99, 1.0], "projector": {**MLP, "hidden": [4096], "out": 256},
+             "predictor": {"hidden": [4096], "batch_norm": True}},
+    "vicreg": {"invariance": 25, "variance": 25, "covariance": 1,
+               "projector": {**MLP, "hidden": [2048, 2048], "out": 2048}},
+    "barlow": {"redundancy": 0.0051, "scale": 0.1, "projector": {**MLP, "hidden": [2048, 2048], "out": 2048}},
+    "simsiam": {"projector": {**MLP, "hidden": [2048, 2048], "out": 2048},
+                "predictor": {"hidden": [512], "batch_norm": True}},
+    "nnclr": {"temperature": 0.2, "queue": 65536, "projector": {**MLP, "hidden": [2048, 2048], "out": 256},
+              "predictor": {"hidden": [4096], "batch_norm": True}},
+    "nnbyol": {"queue": 65536, "ema": [0.99, 1.0], "projector": {**MLP, "hidden": [4096], "out": 256},
+               "predictor": {"hidden": [4096], "batch_norm": True}},
+    "ressl": {"temperature": 0.1, "teacher_temperature": 0.04, "queue": 65536, "ema": [0.99, 1.0],
+              "projector": {**PLAIN, "hidden": [4096], "out": 256}},
+    "swav": {"temperature": 0.1, "prototypes": 3000, "frozen_epochs": 2, "queue": 3840, "queue_from_epoch": 50,
+             "epsilon": 0.05, "iterations": 3, "projector": {**MLP, "hidden": [2048], "out": 128}},
+    "dino": {"temperature": 0.1, "teacher_temperature": [0.04, 0.07], "teacher_warmup_epochs": 50,
+             "prototypes": 4096, "frozen_epochs": 1, "centre_momentum": 0.9, "ema": [0.9995, 1.0],
+             "projector": {**PLAIN, "hidden": [2048, 2048], "out": 256}},
+    "deepcluster": {"temperature": 0.1, "prototypes": 3000, "clusterings": 3, "iterations": 10,
+                    "projector": {**MLP, "hidden": [2048], "out": 128}},
+    "vibcreg": {"invariance": 25, "variance": 25, "covariance": 200, "groups": 64, "iterations": 5,
+                "projector": {**MLP, "hidden": [2048, 2048], "out": 2048}},
+}  # fmt: skip
+
+
+def test_every_method_has_the_hyper_parameters_of_section_d1(paper):
+    found = {
+        name: dict(paper.resolve(run(paper, "cifar10", "cifar", name, "resnet18")).method.parameters)
+        for name, entry in paper.config["methods"].items()
+        if entry["kind"] != "frozen"
+    }
+    assert found == HYPER_PARAMETERS
+
+
+def test_lars_clips_for_all_methods_but_vibcreg(config):
+    """solo-learn's settings, where `optimizer: lars` asks for them."""
+    lars = Study(changed({**config, "scale": "paper"}, "recipes", "cifar", "training", "optimizer", "lars"))
+    clips = {
+        name: lars.resolve(run(lars, "cifar10", "cifar", name, "resnet18")).training.lars_clip
+        for name, entry in lars.config["methods"].items()
+        if entry["kind"] != "frozen"
+    }
+    assert [name for name, clip in clips.items() if not clip] == ["vibcreg"]
 
 
 def test_a_method_of_ones_own_is_trained_as_the_recipe_says(config):
@@ -542,6 +594,107 @@ def test_each_view_may_have_its_own_pipeline(config):
     assert second == [{"normalize": {}}]
 
 
+def views(study, *names, dataset="cifar10"):
+    """The operations of both views that a run is trained with, by name."""
+    (one,) = study.resolve(run(study, dataset, *names, "resnet18")).transform.sets
+    return [{name: settings for step in pipeline for name, settings in step.items()} for pipeline in one.views]
+
+
+@pytest.mark.parametrize("method", ["vicreg", "vibcreg"])
+def test_a_method_may_change_a_transform(paper, method):
+    """The smallest crop of VICReg and VIbCReg on CIFAR [A-8]: nothing else changes, not the name either."""
+    theirs, others = views(paper, "cifar", method), views(paper, "cifar", "simclr")
+    assert theirs[0].pop("random_resized_crop") == {
+        "scale": [0.2, 1.0],
+        "ratio": [0.75, 4 / 3],
+        "interpolation": "bicubic",
+    }
+    assert others[0].pop("random_resized_crop")["scale"] == [0.08, 1.0]
+    assert theirs == [others[0], {**others[0], "random_resized_crop": theirs[1]["random_resized_crop"]}]
+    assert run(paper, "cifar10", "cifar", method, "resnet18").transform == "cifar"
+    assert paper.sets("cifar")[0]["views"][0][0]["random_resized_crop"]["scale"] == [0.08, 1.0]
+
+
+def test_a_method_may_change_the_transform_of_one_view(paper):
+    """ReSSL's teacher sees its view without colour jitter [A-8]."""
+    first, second = views(paper, "cifar", "ressl")
+    assert first == views(paper, "cifar", "simclr")[0]
+    assert second == {name: settings for name, settings in first.items() if name != "color_jitter"}
+
+
+def test_other_recipes_and_transforms_are_as_they_were(paper):
+    for method in ("vicreg", "vibcreg", "ressl"):
+        for transform in ("crop_flip", "plain", "single_cell"):
+            assert views(paper, transform, method) == views(paper, transform, "simclr")
+        for dataset in ("mnist", "cells_taxol", "treatments"):
+            assert views(paper, "cifar", method, dataset=dataset) == views(paper, "cifar", "simclr", dataset=dataset)
+        probe = paper.resolve(run(paper, "cifar10", "cifar", method, "resnet18")).probe.transform
+        assert probe[0]["random_resized_crop"]["scale"] == [0.08, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "spelling", "scale"),
+    [
+        ("vicreg", "cifar+scale.0=0.08", "cifar+scale.0=0.08", [0.08, 1.0]),
+        ("vicreg", "cifar+scale.0=0.2", "cifar", [0.2, 1.0]),
+        ("vicreg", "cifar+scale.1=0.9", "cifar+scale.1=0.9", [0.2, 0.9]),
+        ("vicreg+covariance=2.0", "cifar+scale.0=0.2", "cifar", [0.2, 1.0]),
+        ("simclr", "cifar+scale.0=0.08", "cifar", [0.08, 1.0]),
+        ("simclr", "cifar+scale.0=0.2", "cifar+scale.0=0.2", [0.2, 1.0]),
+        ("ressl", "cifar+scale.0=0.2", "cifar+scale.0=0.2", [0.2, 1.0]),
+    ],
+)
+def test_what_a_name_says_counts_for_more_than_a_methods_change(paper, method, name, spelling, scale):
+    """A value that is the transform's own and not the method's stays in the name; the method's own goes."""
+    assert run(paper, "cifar10", name, method, "resnet18").transform == spelling
+    assert [view["random_resized_crop"]["scale"] for view in views(paper, name, method)] == [scale, scale]
+
+
+def test_an_override_reaches_the_views_that_have_its_operation(paper):
+    """As Table 4 asks it of ReSSL: whatever its probability, the teacher's view has no jitter."""
+    first, second = views(paper, "cifar+color_jitter.p=0.3+hue=0.5+random_horizontal_flip.p=0.9", "ressl")
+    assert (first["color_jitter"]["p"], first["color_jitter"]["hue"]) == (0.3, 0.5)
+    assert "color_jitter" not in second
+    assert first["random_horizontal_flip"] == second["random_horizontal_flip"] == {"p": 0.9}
+    first, second = views(paper, "cifar+color_jitter=off+random_grayscale=off", "ressl")
+    assert first == second
+    assert {"color_jitter", "random_grayscale"}.isdisjoint(first)
+
+
+def test_an_override_of_a_transform_with_a_pipeline_per_view(config):
+    """The leaf that both have; with the view's name before it that of one."""
+    flip, crop = {"random_horizontal_flip": {"p": 0.5}}, {"random_resized_crop": {"scale": [0.5, 1.0]}}
+    mixed = {
+        "first": [flip, crop, {"normalize": {}}],
+        "second": [crop, {"random_vertical_flip": {"p": 0.5}}, {"normalize": {}}],
+    }
+    study = Study(changed(config, "transforms", "mixed", mixed))
+
+    def scales(name):
+        return [
+            step["random_resized_crop"]["scale"][0]
+            for view in study.sets(name)[0]["views"]
+            for step in view
+            if "random_resized_crop" in step
+        ]
+
+    assert scales("mixed+scale.0=0.3") == [0.3, 0.3]
+    assert scales("mixed+second.random_resized_crop.scale.0=0.3") == [0.5, 0.3]
+    assert scales("mixed+random_resized_crop=off") == []
+    with pytest.raises(UserError, match=r"may be any of first.random_horizontal_flip.p, second.random_vertical_flip.p"):
+        study.sets("mixed+p=0.3")
+
+
+def test_a_methods_change_reaches_into_a_sum(config):
+    """By the names of the transforms that are summed."""
+    terms = [{"weight": 0.4, "transform": "cifar+hue=0.3"}, {"weight": 1.0, "transform": "crop_flip"}]
+    study = Study({**changed(config, "transforms", "both", {"sum": terms}), "scale": "paper"})
+    cifar, crop_flip = study.resolve(run(study, "cifar10", "both", "vicreg", "resnet18")).transform.sets
+    assert cifar.views[0][0]["random_resized_crop"]["scale"] == [0.2, 1.0]
+    assert cifar.views[0][1]["color_jitter"]["hue"] == 0.3
+    assert crop_flip.views[0][0]["random_resized_crop"]["scale"] == [0.08, 1.0]
+
+
 # ----------------------------------------------------------------------------------------------------------- refusals
 REFUSED = {
     "unknown operation": (
@@ -576,6 +729,41 @@ REFUSED = {
     "misspelt in how a recipe trains a method": (
         ("recipes", "mnist", "methods", "moco", "training", {"lrr": 0.1}),
         "recipes.mnist.methods.moco.training: unknown key 'lrr'; did you mean lr",
+    ),
+    "a change in no transform": (
+        ("recipes", "cifar", "methods", "vicreg", "transforms", {"cifr": {"random_resized_crop": {"scale": [0.2, 1]}}}),
+        "unknown transform 'cifr'; did you mean cifar",
+    ),
+    "a change of an operation that is not there": (
+        ("recipes", "cifar", "methods", "vicreg", "transforms", {"cifar": {"random_crop": {"fraction": [0.2, 1]}}}),
+        "recipes.cifar.methods.vicreg.transforms.cifar: the transform has no 'random_crop'; did you mean",
+    ),
+    "a change of a parameter that is not there": (
+        (
+            "recipes",
+            "cifar",
+            "methods",
+            "vicreg",
+            "transforms",
+            {"cifar": {"random_resized_crop": {"scales": [0.2, 1]}}},
+        ),
+        r"vicreg.transforms.cifar.0..random_resized_crop: unknown key 'scales'; did you mean scale",
+    ),
+    "a change in a view": (
+        ("recipes", "cifar", "methods", "ressl", "transforms", {"cifar": {"second": {"color_jiter": False}}}),
+        "ressl.transforms.cifar.second: the transform has no 'color_jiter'; did you mean color_jitter",
+    ),
+    "a change in a sum": (
+        ("recipes", "cells", "methods", "vicreg", {"transforms": {"dual": {"random_rotation": False}}}),
+        "vicreg.transforms.dual: it is a sum; change the transforms that it sums",
+    ),
+    "a change for an encoder that is not trained": (
+        ("recipes", "cifar", "methods", "imagenet", {"transforms": {"cifar": {"color_jitter": False}}}),
+        "recipes.cifar.methods.imagenet: unknown key 'transforms'",
+    ),
+    "a method's change of what no backbone has": (
+        ("methods", "simsiam", "backbone", {"zero_init": True}),
+        "methods.simsiam.backbone: unknown key 'zero_init'; did you mean zero_init_residual",
     ),
     "training of an encoder that is not trained": (
         ("recipes", "mnist", "methods", "imagenet", {"training": {"lr": 0.1}}),

@@ -230,6 +230,18 @@ def test_lars_clips_to_the_learning_rate():
     assert weight.tolist()[0] == pytest.approx([30.0, 40 - 0.5 * 0.01])
 
 
+def test_lars_without_clipping_takes_the_whole_trust_ratio():
+    """As the setting asks: 0.02 · 50 / 0.01 of the gradient, where the clipped one takes it as it is."""
+    moved = {}
+    for clip in (True, False):
+        weight = nn.Parameter(torch.tensor([[30.0, 40.0]]))
+        weight.grad = torch.tensor([[0.0, 0.01]])
+        settings = replace(TRAINING, optimizer="lars", lr_scaling=False, weight_decay=0.0, lars_clip=clip)
+        optim.build([{"params": [weight]}], settings).step()
+        moved[clip] = (40 - weight.tolist()[0][1]) / settings.lr
+    assert moved == {True: pytest.approx(0.01, rel=0.01), False: pytest.approx(0.02 * 50, rel=0.01)}
+
+
 def test_lars_moves_a_layer_of_zeros_by_its_gradient():
     weight, still = nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.ones(2, 2))
     weight.grad, still.grad = torch.ones(2, 2), torch.zeros(2, 2)

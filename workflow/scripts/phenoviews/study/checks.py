@@ -58,8 +58,11 @@ def _check_recipes(study: Resolver) -> None:
         study.sets(entry["probe"]["transform"])
         if "fine_tuning" in entry:
             study.sets(entry["fine_tuning"]["transform"])
-        for method in entry["methods"]:
+        for method, settings in entry["methods"].items():
             study.base("methods", method)
+            for transform in settings.get("transforms", {}):
+                study.base("transforms", transform)
+                study.sets(transform, method, recipe)
         for method in study.config["methods"]:
             study.pair(method, recipe)
 

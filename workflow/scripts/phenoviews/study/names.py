@@ -6,7 +6,6 @@ sweeps that meet in a point share the training there.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from phenoviews.errors import UserError
 from phenoviews.study.schema import nearest
 
 KeyPath = tuple[str | int, ...]  # keys and indices that lead to a leaf of an entry
+VIEWS = ("first", "second")  # of a transform, each with a pipeline of its own
 
 
 def parse(name: str) -> tuple[str, dict[str, Any]]:
@@ -79,18 +79,24 @@ def stand_in(name: str, stand_ins: Mapping[str, str]) -> str:
 def override(entry: Any, name: str) -> tuple[Any, str]:
     """Apply the overrides of `name` to its base's `entry` → (the changed copy, the name's one spelling)."""
     base, overrides = parse(name)
-    entry = copy.deepcopy(entry)
+    entry = _unshared(entry)
     kept = {}
     for key, value in overrides.items():
-        leaves = _leaves(entry)
-        path = _find(key, leaves, name)
-        if value is False and isinstance(_get(entry, path), dict):
-            _remove(entry, path)
-            kept[key] = value
-        elif _get(entry, path) != value:
-            _set(entry, path, value)
-            kept[key] = value
+        for path in _find(key, _leaves(entry), name):
+            if value is False and isinstance(_get(entry, path), dict):
+                _remove(entry, path)
+                kept[key] = value
+            elif _get(entry, path) != value:
+                _set(entry, path, value)
+                kept[key] = value
     return entry, "+".join([base, *(f"{key}={spell(kept[key])}" for key in sorted(kept))])
+
+
+def _unshared(entry: Any) -> Any:
+    """A copy in which no two places have the same object, as YAML's anchors make them."""
+    if isinstance(entry, dict):
+        return {key: _unshared(value) for key, value in entry.items()}
+    return [_unshared(value) for value in entry] if isinstance(entry, list) else entry
 
 
 def _leaves(entry: Any, path: KeyPath = (), words: tuple[str, ...] = ()) -> dict[KeyPath, tuple[str, ...]]:
@@ -116,17 +122,22 @@ def _leaves(entry: Any, path: KeyPath = (), words: tuple[str, ...] = ()) -> dict
     return found
 
 
-def _find(key: str, leaves: dict[KeyPath, tuple[str, ...]], name: str) -> KeyPath:
+def _find(key: str, leaves: dict[KeyPath, tuple[str, ...]], name: str) -> list[KeyPath]:
+    """The leaf that a key names; of a transform whose views have pipelines of their own, the same leaf of both."""
     words = tuple(key.split("."))
     hits = [path for path, leaf in leaves.items() if leaf[-len(words) :] == words]
     if not hits:
         # Words first, so that a slip in the last word finds its neighbour.
         valid = {leaf[-1] for leaf in leaves.values()} | {".".join(leaf[-2:]) for leaf in leaves.values()}
         raise UserError(f"name '{name}': nothing is called `{key}`{nearest(key, valid)}")
-    if len(hits) > 1:
+    if len(hits) > 1 and not _in_both_views(hits, leaves):
         choices = ", ".join(".".join(leaves[path]) for path in hits)
         raise UserError(f"name '{name}': `{key}` may be any of {choices}; write more of its path")
-    return hits[0]
+    return hits
+
+
+def _in_both_views(hits: list[KeyPath], leaves: dict[KeyPath, tuple[str, ...]]) -> bool:
+    return [path[0] for path in hits] == [*VIEWS] and len({leaves[path][1:] for path in hits}) == 1
 
 
 def _get(entry: Any, path: KeyPath) -> Any:

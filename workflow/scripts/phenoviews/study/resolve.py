@@ -13,11 +13,13 @@ from typing import Any
 from phenoviews.errors import UserError
 from phenoviews.study import names, resources
 from phenoviews.study.document import merge
+from phenoviews.study.names import VIEWS
 from phenoviews.study.resolved import (
     Backbone,
     Dataset,
     FineTuning,
     Method,
+    Pipeline,
     Probe,
     Resolved,
     Training,
@@ -25,7 +27,7 @@ from phenoviews.study.resolved import (
     TransformSet,
 )
 from phenoviews.study.run import Run
-from phenoviews.study.schema import complete, nearest, part, validate
+from phenoviews.study.schema import complete, dotted, nearest, part, validate
 
 # The kind of method that trains nothing: an encoder as it is given, ImageNet's or with random weights.
 FROZEN = "frozen"
@@ -77,7 +79,10 @@ class Resolver:
         settings = self.config["recipes"][recipe]
         entry: dict[str, Any] = merge(self.base("methods", method), settings["methods"].get(method, {}))
         where = ["recipes", recipe, "methods", method]
-        training = merge(settings["training"], entry.pop("training", {})) if entry["kind"] != FROZEN else None
+        training = None
+        if entry["kind"] != FROZEN:
+            training = merge(settings["training"], entry.pop("training", {}))
+            entry.pop("transforms", None)
         validate(entry, where, part("method"))
         entry = complete(entry, part("method"))
         if training is None:
@@ -95,14 +100,35 @@ class Resolver:
         return changed, spelling
 
     @functools.cache  # noqa: B019
-    def sets(self, name: str) -> list[dict[str, Any]]:
-        """A transform as `[{"weight": w, "views": [pipeline, pipeline]}, …]`; one set unless it is a sum."""
-        entry = self.entry("transforms", name)
+    def _transform(self, name: str, method: str, recipe: str) -> tuple[Any, str]:
+        """A transform with what a recipe lets a method (without overrides) change in it, and over that the name's own
+        overrides → (entry, the name's one spelling)."""
+        base = names.parse(name)[0]
+        settings = self.config["recipes"][recipe]["methods"].get(method, {}) if recipe else {}
+        change = settings.get("transforms", {}).get(base)
+        if change is None:
+            return self._overridden("transforms", name)
+        where = ["recipes", recipe, "methods", method, "transforms", base]
+        laid = changed_transform(self.base("transforms", name), change, dotted(where))
+        validate(laid, where, part("transform"))
+        changed, spelling = names.override(laid, name)
+        validate(changed, ["transforms", name], part("transform"))
+        return changed, spelling
+
+    @functools.cache  # noqa: B019
+    def sets(self, name: str, method: str = "", recipe: str = "") -> list[dict[str, Any]]:
+        """A transform as `[{"weight": w, "views": [pipeline, pipeline]}, …]`; one set unless it is a sum.
+
+        `method`, `recipe`: of a training; without them the transform as it stands.
+        """
+        entry = self._transform(name, method, recipe)[0]
         if isinstance(entry, dict) and "sum" in entry:
             return [
-                {**inner, "weight": term["weight"]} for term in entry["sum"] for inner in self.sets(term["transform"])
+                {**inner, "weight": term["weight"]}
+                for term in entry["sum"]
+                for inner in self.sets(term["transform"], method, recipe)
             ]
-        views = [entry, entry] if isinstance(entry, list) else [entry["first"], entry["second"]]
+        views = [entry, entry] if isinstance(entry, list) else [entry[view] for view in VIEWS]
         for pipeline in views:
             if [operation for step in pipeline for operation in step].count("normalize") != 1:
                 raise UserError(
@@ -160,7 +186,7 @@ class Resolver:
         recipe = self.entry("datasets", run.dataset)["recipe"]
         return Run(
             self.spelling("datasets", run.dataset),
-            self.spelling("transforms", run.transform),
+            self._transform(run.transform, names.parse(run.method)[0], recipe)[1],
             self._method(run.method, recipe)[1],
             self.spelling("backbones", run.backbone),
             run.seed,
@@ -188,6 +214,7 @@ class Resolver:
         network_input = {key: method[key] for key in INPUT} if frozen else self.network_input(run.dataset)
         check_colour(f"run '{run.name}'", network_input)
         dataset = Dataset(name=run.dataset, **network_input, evaluated=self.evaluated(run.dataset))
+        sets = self.sets(run.transform, names.parse(run.method)[0], recipe)
         training = None if frozen else Training(**method["training"])
         if training and training.keep == "best_ami" and dataset.evaluated == "all":
             raise UserError(f"run '{run.name}': `keep: best_ami` needs a test split, and treatments have none")
@@ -196,7 +223,7 @@ class Resolver:
             name=run.name,
             scale=self.scale,
             dataset=dataset,
-            transform=Transform(name=run.transform, sets=[TransformSet(**one) for one in self.sets(run.transform)]),
+            transform=Transform(name=run.transform, sets=[TransformSet(**one) for one in sets]),
             method=Method(name=run.method, kind=method["kind"], parameters=without(method, *elsewhere)),
             backbone=self._backbone(run.backbone, dataset.size, method.get("backbone", {})),
             probe=self._probe(recipe),
@@ -255,6 +282,37 @@ def check_colour(where: str, dataset: Mapping[str, Any]) -> None:
     """Refuse a mean of the data's own with a deviation that is given, and the reverse."""
     if (dataset["mean"] == "own") != (dataset["std"] == "own"):
         raise UserError(f"config: {where}: `mean` and `std` are both `own`, or both numbers")
+
+
+def changed_transform(entry: Any, change: Mapping[str, Any], where: str) -> Any:
+    """The entry of a transform with a change laid over it: operations by name, with parameters that replace its own or
+    with false, which takes the operation out; under `first` or `second` in that view alone.
+
+    Raises `UserError`, with `where` the change stands, for an operation that the transform does not have.
+    """
+    if isinstance(entry, dict) and "sum" in entry:
+        raise UserError(f"config: {where}: it is a sum; change the transforms that it sums, under their own names")
+    both = without(change, *VIEWS)
+    if isinstance(entry, list) and both == change:
+        return _changed_pipeline(entry, both, where)
+    views = dict.fromkeys(VIEWS, entry) if isinstance(entry, list) else entry
+    return {
+        view: _changed_pipeline(_changed_pipeline(pipeline, both, where), change.get(view, {}), f"{where}.{view}")
+        for view, pipeline in views.items()
+    }
+
+
+def _changed_pipeline(pipeline: Pipeline, change: Mapping[str, Any], where: str) -> Pipeline:
+    present = [operation for step in pipeline for operation in step]
+    for operation in change:
+        if operation not in present:
+            raise UserError(f"config: {where}: the transform has no '{operation}'{nearest(operation, present)}")
+    return [
+        {operation: merge(parameters, change.get(operation, {}))}
+        for step in pipeline
+        for operation, parameters in step.items()
+        if change.get(operation) is not False
+    ]
 
 
 def without(entry: Mapping[str, Any], *keys: str) -> dict[str, Any]:

@@ -127,6 +127,7 @@ class Training(Part):
     min_spread: float
     keep: str
     snapshot_epochs: int
+    lars_clip: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,7 +96,13 @@ def adam(groups: Groups, lr: float, training: Training) -> torch.optim.Optimizer
 
 
 def lars(groups: Groups, lr: float, training: Training) -> torch.optim.Optimizer:
-    return LARS(groups, lr=lr, momentum=training.momentum, weight_decay=training.weight_decay)
+    return LARS(
+        groups,
+        lr=lr,
+        momentum=training.momentum,
+        weight_decay=training.weight_decay,
+        clip_lr=training.lars_clip,
+    )
 
 
 OPTIMIZERS: dict[str, Callable[[Groups, float, Training], torch.optim.Optimizer]] = {
