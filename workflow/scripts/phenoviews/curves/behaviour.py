@@ -21,7 +21,7 @@ Labels = npt.NDArray[np.str_]
 def published(x: Floats, y: Floats) -> Labels:
     """As the paper sorts, by the line through the means over seeds: a slope with p < `LEVEL`, and its sign; or random.
 
-    The level is ours (ambiguity A-15). (classes,), for (values,) and (seeds, values, classes).
+    The level is ours. (classes,), for (values,) and (seeds, values, classes).
     """
     found = slopes(x, mean_curves(y)[None])
     shown = np.where(found.p < LEVEL, np.sign(found.change), 0)

@@ -1,4 +1,4 @@
-"""Properties of the classes of a data set, whatever is trained on it (*No Free Lunch*, Table 3; ambiguity A-16).
+"""Properties of the classes of a data set, whatever is trained on it (*No Free Lunch*, Table 3).
 
 Two are of the features that a supervised encoder has of a class's images: the intrinsic dimension, and the spectrum of
 their covariance. Two are of the images: their texture, and their share of high frequencies.
