@@ -128,7 +128,7 @@ def over_images(x: Floats, right: npt.NDArray[np.bool_]) -> tuple[float, float, 
 
 
 def directions_over_images(x: Floats, right: Sequence[npt.NDArray[np.bool_]], q: float = Q) -> Directions:
-    """`directions` for new images: of each class (seeds, values, images), as `over_images`. Classes may differ in images.
+    """`directions` for new images: of each class (seeds, values, images), as `over_images` takes them.
 
     Raises:
         UserError: a class with fewer than two images.
