@@ -7,7 +7,16 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from tests.curves.made_up import noise, ramp, rising_and_falling
 
-from phenoviews.curves.trends import boundary, by_range, count_pairs, directions, opposed, over_images, slopes
+from phenoviews.curves.trends import (
+    boundary,
+    by_range,
+    count_pairs,
+    directions,
+    directions_over_images,
+    opposed,
+    over_images,
+    slopes,
+)
 from phenoviews.errors import UserError
 
 DRAWS = 200
@@ -186,6 +195,13 @@ def test_a_change_for_new_images_is_found():
     found = [over_images(x, outcomes(rng, x, 5, 100, change=0.15)) for _ in range(20)]
     assert np.mean([change for change, _, _ in found]) == pytest.approx(15, abs=3)
     assert np.mean([p < 0.05 for _, _, p in found]) > 0.9
+
+
+def test_directions_for_new_images():
+    rng = np.random.default_rng(7)
+    x = np.linspace(0, 1, 6)
+    right = [outcomes(rng, x, 5, images, change) for images, change in ((60, 0.3), (80, -0.3), (70, 0), (90, 0))]
+    assert directions_over_images(x, right).tolist() == [1, -1, 0, 0]
 
 
 def test_images_without_any_variation():

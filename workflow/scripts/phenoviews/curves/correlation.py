@@ -19,7 +19,6 @@ from functools import cache, lru_cache
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, stdtr
-from scipy.stats import rankdata
 
 from phenoviews.curves.tables import Floats
 from phenoviews.errors import UserError
@@ -38,8 +37,11 @@ def deviations(curves: Floats) -> Floats:
 
 
 def ranks(curves: Floats) -> Floats:
-    """The ranks of (values, classes), those of ties averaged, as twice their deviations, which are whole numbers."""
-    return np.asarray(2 * rankdata(curves, axis=0) - (len(curves) + 1), dtype=np.float64)
+    """The ranks of (values, classes), those of ties averaged, as twice their deviations.
+
+    That is how many values of the curve are lower, less how many are higher.
+    """
+    return np.asarray(np.sign(curves[:, None] - curves).sum(axis=1))
 
 
 def signs(curves: Floats) -> Floats:
@@ -77,8 +79,7 @@ class Ties:
 def ties(curves: Floats) -> Ties:
     """The ties of (values, classes)."""
     n = len(curves)
-    highest, lowest = (np.asarray(rankdata(curves, how, axis=0), dtype=np.int64) for how in ("max", "min"))
-    size = highest - lowest + 1  # of the group of each value
+    size = (curves[:, None] == curves).sum(axis=1)  # of the group of each value
     pattern = np.zeros(curves.shape[1], dtype=np.int64)
     if n < EXACT:
         pattern = (np.diff(np.sort(curves, axis=0), axis=0) == 0).T @ (1 << np.arange(n - 1))

@@ -9,7 +9,9 @@ another falls where that one rises.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +53,7 @@ FLOORS: dict[str, Floor] = {"by_chance": by_chance, "without_class": without_cla
 
 def drawn(
     y: Floats, floor: Floor, count: Callable[[Floats], npt.ArrayLike], rng: np.random.Generator, draws: int = DRAWS
-) -> npt.NDArray[np.generic]:
+) -> npt.NDArray[Any]:
     """What `count` finds in draws of a floor, (draws, …). `count` is given (seeds, values, classes)."""
     return np.array([count(floor(y, rng)) for _ in range(draws)])
 
@@ -74,6 +76,36 @@ def chance(observed: npt.ArrayLike, draws: npt.ArrayLike) -> Floats:
 def excess(observed: npt.ArrayLike, draws: npt.ArrayLike) -> Floats:
     """How much more was observed than a floor has on average; transformations are compared by this, under N1."""
     return np.asarray(np.asarray(observed, dtype=np.float64) - np.asarray(draws, dtype=np.float64).mean(axis=0))
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What the floors say of a count; by floor, the names of `FLOORS`."""
+
+    observed: float
+    means: dict[str, float]  # what each floor counts on average
+    p: dict[str, float]  # how often each counts as much
+
+    @property
+    def excess(self) -> float:
+        """Beyond what classes count that all follow the overall curve."""
+        return self.observed - self.means["without_class"]
+
+    @property
+    def largest(self) -> float:
+        """The p that decides: where it is .05 or more, the count is not distinguishable from noise."""
+        return max(self.p.values())
+
+
+def beside(observed: float, draws: Mapping[str, npt.NDArray[Any]]) -> Noise:
+    """A count beside its floors.
+
+    Args:
+        observed: the count.
+        draws: {floor: (draws,), what was counted in them}, of every floor.
+    """
+    means = {name: float(draws[name].mean()) for name in FLOORS}
+    return Noise(float(observed), means, {name: float(chance(observed, draws[name])) for name in FLOORS})
 
 
 def resampled(y: Floats, rng: np.random.Generator) -> Floats:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 from scipy.stats import false_discovery_control
-from statsmodels.regression.linear_model import OLS
 
 from phenoviews.curves.tables import Floats
 from phenoviews.errors import UserError
@@ -64,8 +64,7 @@ def slopes(x: Floats, y: Floats) -> Slopes:
 
 def directions(found: Slopes, q: float = Q) -> Directions:
     """The classes that rise and those that fall, false discoveries among them held to q (Benjamini and Hochberg)."""
-    shown = false_discovery_control(found.p) <= q
-    return np.where(shown, np.sign(found.change), 0).astype(np.int64)
+    return _shown(found.change, found.p, q)
 
 
 def by_range(x: Floats, y: Floats, q: float = Q) -> dict[str, Directions]:
@@ -109,6 +108,8 @@ def over_images(x: Floats, right: npt.NDArray[np.bool_]) -> tuple[float, float, 
     Raises:
         UserError: fewer than two images.
     """
+    from statsmodels.regression.linear_model import OLS  # here, since it takes a second and other panels need it not
+
     seeds, values, images = right.shape
     if images < 2:
         raise UserError(f"{images} image(s) of a class say nothing of new ones; give it more in the test split")
@@ -124,3 +125,17 @@ def over_images(x: Floats, right: npt.NDArray[np.bool_]) -> tuple[float, float, 
     change, error = float(fit.params[0]), float(np.fmax.reduce(errors))
     df = min(seeds * values, images) - 1
     return change, error, float(2 * stdtr(df, -abs(change) / error)) if error > SAME else float(abs(change) < SAME)
+
+
+def directions_over_images(x: Floats, right: Sequence[npt.NDArray[np.bool_]], q: float = Q) -> Directions:
+    """`directions` for new images: of each class (seeds, values, images), as `over_images` takes them.
+
+    Raises:
+        UserError: a class with fewer than two images.
+    """
+    change, _, p = np.array([over_images(x, of) for of in right]).T
+    return _shown(change, p, q)
+
+
+def _shown(change: Floats, p: Floats, q: float) -> Directions:
+    return np.where(false_discovery_control(p) <= q, np.sign(change), 0).astype(np.int64)
