@@ -110,12 +110,13 @@ class Termination:
 
     def at_once(self) -> None:
         """From here on SIGTERM, also one that has come already, raises SystemExit 143 (128 + SIGTERM, as the shell
-        counts) wherever it meets the process, so that what is half written is removed."""
+        counts) wherever it meets the process, so that what is half written is removed; once, since a second one would
+        break off the removal."""
         self._at_once = True
         if self.requested:
             raise SystemExit(143)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        self._signalled = True
-        if self._at_once:
+        first, self._signalled = not self._signalled, True
+        if self._at_once and first:
             raise SystemExit(143)
