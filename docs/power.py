@@ -23,6 +23,7 @@ from phenoviews.panels.records import published
 from phenoviews.panels.table import markdown_row
 from phenoviews.panels.verdicts import CONTRADICTED, REPRODUCED, UNDECIDED
 from phenoviews.study import resources
+from phenoviews.study.metrics import METRICS
 from phenoviews.study.panel import Panel
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +47,7 @@ What to read in it: with three seeds a claim is decided only if its margin is se
 forms fail where a single published margin is within the scatter, though the paper is right. Paper B has one training
 per cell. Its claims are then judged treatment by treatment, if at all, and the outcomes of single treatments are not
 published; what follows for it holds once `seeds` is raised, when seeds are the units as they are everywhere else.
+Claims on what is counted over sweeps are not here: bootstrap draws and tests judge those, not seeds.
 """
 
 
@@ -61,9 +63,15 @@ class Judged:
 
 
 def claims(paper: str) -> dict[str, list[Claim]]:
-    """{panel: its claims, the strict forms included}."""
+    """{panel: its claims, the strict forms included}; without those on what is counted over sweeps."""
     given = yaml.safe_load((ROOT / f"resources/claims/{paper}.yaml").read_text())
-    return {panel: read(of) for panel, of in given.items()}
+    found = {panel: [claim for claim in read(of) if not _of_sweeps(claim)] for panel, of in given.items()}
+    return {panel: of for panel, of in found.items() if of}
+
+
+def _of_sweeps(claim: Claim) -> bool:
+    terms = [term for comparison in claim.comparisons for term in comparison.terms]
+    return any(METRICS[metric].of_sweep for term in terms for _, metric, _ in term.parts)
 
 
 def means(panel: str) -> Values:

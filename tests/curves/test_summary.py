@@ -17,23 +17,29 @@ def test_a_sweep_that_does_something():
     """Ten classes rise, ten fall: the published count is as large by noise, the honest one finds them."""
     y, truth = rising_and_falling(np.random.default_rng(0), 5, 10)
     found = summary(X, y, np.random.default_rng(1), draws=39)
-    assert found.flagged.observed == flagged(points(y)).sum() > 90
-    assert found.flagged.largest >= 0.05  # noise flags as many of 100
+    assert found.tally.counted.observed == flagged(points(y)).sum() > 90
+    assert found.tally.counted.largest >= 0.05  # noise flags as many of 100
     assert found.pairs >= 70
     assert (found.directions != 0)[truth != 0].mean() > 0.9
     assert found.replicated == replicated(y) > 3 * found.replicated_by_chance
     assert found.replicated_p == 1 / 40
     assert found.boundary is None
-    assert found.interval[0] <= found.interval[1]
-    assert {name: of.shape for name, of in found.draws.items()} == {"by_chance": (39, 100), "without_class": (39, 100)}
-    assert found.flagged.excess == found.flagged.observed - found.draws["without_class"].sum(axis=1).mean()
-    assert shared(np.array([found.flags, found.flags]), 2) == found.flagged.observed
+    assert found.tally.resampled.shape == (39, 100)
+    assert {name: of.shape for name, of in found.tally.floors.items()} == {
+        "by_chance": (39, 100),
+        "without_class": (39, 100),
+    }
+    assert (
+        found.tally.counted.excess
+        == found.tally.counted.observed - found.tally.floors["without_class"].sum(axis=1).mean()
+    )
+    assert shared(np.array([found.tally.flags, found.tally.flags]), 2) == found.tally.counted.observed
 
 
 def test_a_sweep_that_does_nothing():
     found = summary(X, noise(np.random.default_rng(2), 5, 10, rho=-0.75), np.random.default_rng(3), draws=39)
-    assert found.flagged.observed > 90  # as published, nearly all classes are opposed
-    assert found.flagged.largest >= 0.05
+    assert found.tally.counted.observed > 90  # as published, nearly all classes are opposed
+    assert found.tally.counted.largest >= 0.05
     assert (found.pairs, found.pairs_by_range) == (0, 0)
     assert found.replicated_p >= 0.05
 
@@ -56,8 +62,9 @@ def test_the_floor_that_reaches_the_count_decides():
 def test_the_seed_decides_every_draw():
     y = noise(np.random.default_rng(5), 3, 8, classes=12, pairs=3)
     first, again = (summary(np.arange(8.0), y, np.random.default_rng(6), draws=9) for _ in range(2))
-    assert first.flagged == again.flagged
-    assert (first.interval, first.replicated_p) == (again.interval, again.replicated_p)
+    assert first.tally.counted == again.tally.counted
+    assert (first.tally.resampled == again.tally.resampled).all()
+    assert first.replicated_p == again.replicated_p
 
 
 def test_what_cannot_be_counted_is_refused():

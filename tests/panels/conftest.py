@@ -68,6 +68,8 @@ def declared(each: list[dict], *metrics: str, **more: Any) -> dict[str, Any]:
         "columns": ["metric"],
         "where": {},
         "average": [],
+        "drawn": [],
+        "tests": {},
         "labels": {},
         "scale": {"name": "paper", "note": "", "stand_ins": {}},
         **more,

@@ -792,8 +792,8 @@ REFUSED = {
         "`rows` is missing",
     ),
     "more seeds than there are": (
-        ("panel_seeds", {"single_cell": 2}),
-        "single_cell.*`panel_seeds.single_cell` asks for 2, and `seeds` has 1 at scale demo",
+        ("panel_seeds", {"single_cell": 3}),
+        "single_cell.*`panel_seeds.single_cell` asks for 3, and `seeds` has 2 at scale demo",
     ),
     "seeds of no paper": (("panel_seeds", {"single_cel": 1}), "panel_seeds: .*did you mean single_cell"),
     "unknown scale": (("scale", "papr"), "did you mean paper"),

@@ -13,15 +13,16 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 from phenoviews.errors import UserError
 from phenoviews.study import Run, Study, chosen, paths, resources
 from phenoviews.study.chosen import BACKBONES, CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS
-from phenoviews.study.chosen import OPERATIONS, OPTIMIZERS, READERS, SCHEDULES, SCREEN_READERS
+from phenoviews.study.chosen import OPERATIONS, OPTIMIZERS, READERS, SCHEDULES, SCREEN_READERS, SWEEPS
 from phenoviews.study.code import code_hash, registered
 from phenoviews.study.document import shipped
 from phenoviews.study.locks import clear_stale
 from phenoviews.study.metrics import measured
 from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
 from phenoviews.study.paths import CLUSTERS, EMBEDDINGS, LPIPS, MEASURE, MEASURE_K, OVERLAY, POINTS, PREDICTIONS
-from phenoviews.study.paths import PROFILES, QC, RUN
+from phenoviews.study.paths import PROFILES, PROPERTIES, QC, RUN
 from phenoviews.study.paths import SCREEN, SIMULATION, SNAPSHOTS, TRUTH, TSNE, VIEWS, WEIGHTS
+from phenoviews.study.plan import sweep_sources
 from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining
 
 # Killed at any moment, the workflow goes on at the next call.

@@ -263,6 +263,29 @@ rule structure:
         "../scripts/structure.py"
 
 
+# What the classes of a data set are like, as an encoder that others trained sees them, and in the images themselves.
+rule properties:
+    input:
+        images=IMAGES,
+        index=INDEX,
+        embeddings=embeddings_of,
+    output:
+        PROPERTIES,
+    log:
+        f"{RUN}/logs/properties.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=60,
+        mem_mb=8000,
+    params:
+        settings=study.config["measures"]["properties"],
+        metrics=measured("properties"),
+        code=code("properties.py"),
+    script:
+        "../scripts/properties.py"
+
+
 # How far apart two views are that a transform makes, whatever is then trained on them.
 rule lpips:
     input:

@@ -1,6 +1,30 @@
 # measures → tables and figures, each beside the published value. Every panel is a rule of its own name.
 
 for panel in study.panels.values():
+    if panel.measures_of_sweeps:
+
+        # Takes minutes, hence no local rule.
+        rule:
+            name:
+                f"{panel.name}_sweeps"
+            input:
+                **paths.sweep_sources(study, sweep_sources(panel, study.places(panel))),
+            output:
+                **paths.sweeps(study, panel),
+            log:
+                panel_file(panel, "sweeps.log"),
+            conda:
+                ENVIRONMENT
+            resources:
+                runtime=240,
+                mem_mb=8000,
+            params:
+                given=user_errors(study.sweeps, panel),
+                settings=study.config["measures"]["sweeps"],
+                code=code("sweeps.py", {SWEEPS: lambda wildcards, panel=panel: panel.measures_of_sweeps}),
+            script:
+                "../scripts/sweeps.py"
+
     if panel.is_table:
 
         rule:
@@ -8,6 +32,7 @@ for panel in study.panels.values():
                 panel.name
             input:
                 **paths.measures(study, panel, study.runs(panel)),
+                **paths.sweeps(study, panel),
             output:
                 **number_files(panel),
             log:
@@ -29,6 +54,7 @@ for panel in study.panels.values():
                 panel.name
             input:
                 **paths.measures(study, panel, study.runs(panel)),
+                **paths.sweeps(study, panel),
                 **paths.figure_files(study, panel, study.runs(panel)),
             output:
                 **number_files(panel),

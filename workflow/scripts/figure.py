@@ -8,7 +8,9 @@ from phenoviews.panels.style import save
 with reported(snakemake.log[0]):
     panel = snakemake.params.panel
     draw = FIGURES[panel["plot"]]
-    found = records.of_panel(panel, [snakemake.input[measure] for measure in panel["measures"]])
-    save(draw(panel, found, snakemake.input), snakemake.output.png, snakemake.output.pdf)
+    found = records.of_panel(
+        panel, [snakemake.input[measure] for measure in panel["measures"]], snakemake.input.get("sweeps")
+    )
+    save(draw(panel, records.without_draws(found, panel), snakemake.input), snakemake.output.png, snakemake.output.pdf)
     if snakemake.output.get("csv"):  # asked for where `Panel.has_numbers`
         numbers.write(panel, found, snakemake.output, snakemake.params.published, snakemake.params.claims)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phenoviews.curves.floors import DRAWS, FLOORS, Noise, beside, bootstrap, by_chance, chance, drawn
+from phenoviews.curves.floors import DRAWS, FLOORS, Noise, beside, by_chance, chance, drawn, resampled
 from phenoviews.curves.opposition import Flags, flagged, points
 from phenoviews.curves.replication import replicated
 from phenoviews.curves.tables import Floats
@@ -14,17 +14,42 @@ from phenoviews.curves.trends import Directions, boundary, by_range, count_pairs
 
 
 @dataclass(frozen=True)
-class Summary:
-    """Of one data set, method, backbone and sweep.
+class Tally:
+    """Which classes have an opposite, as published: in a sweep of one method, and in draws.
 
-    `flags`, (classes,), and `draws`, {floor: (draws, classes)}, are for counts over several methods:
-    `opposition.shared` of all their flags, and of their draws.
+    `opposition.shared` counts over the tallies of several methods.
     """
 
-    flags: Flags  # as published: which classes have an opposite
-    draws: dict[str, Flags]
-    flagged: Noise  # how many
-    interval: tuple[float, float]  # of that, 90 % over seeds
+    flags: Flags  # (classes,)
+    floors: dict[str, Flags]  # {floor: (draws, classes)}
+    resampled: Flags  # (draws, classes), over seeds
+
+    @property
+    def counted(self) -> Noise:
+        """How many, beside the floors."""
+        return beside(float(self.flags.sum()), {name: of.sum(axis=1) for name, of in self.floors.items()})
+
+
+def tally(y: Floats, rng: np.random.Generator, unit: str = "mean", draws: int = DRAWS) -> Tally:
+    """Count as published; the arguments are as for `summary`.
+
+    Raises:
+        UserError: fewer than five values, or one seed.
+    """
+
+    def flags(y: Floats) -> Flags:
+        return flagged(points(y, unit))
+
+    observed = flags(y)
+    floors = {name: drawn(y, floor, flags, rng, draws) for name, floor in FLOORS.items()}
+    return Tally(observed, floors, drawn(y, resampled, flags, rng, draws))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Of one data set, method, backbone and sweep."""
+
+    tally: Tally  # as published
     replicated: float  # pairs that replicate crosswise, the mean over splits of the seeds
     replicated_by_chance: float
     replicated_p: float
@@ -50,18 +75,13 @@ def summary(
     Raises:
         UserError: fewer than five values, or one seed.
     """
-    flags = flagged(points(y, unit))
-    found = {name: drawn(y, floor, lambda y: flagged(points(y, unit)), rng, draws) for name, floor in FLOORS.items()}
-    low, high = bootstrap(y, lambda y: flagged(points(y, unit)).sum(), rng, draws)
+    published = tally(y, rng, unit, draws)
     again, by_luck = replicated(y), drawn(y, by_chance, replicated, rng, draws)
     way = directions(slopes(x, y))
     ranges = [opposed(of) for of in by_range(x, y).values()]
     other = None if auroc is None else boundary(way, directions(slopes(x, auroc)))
     return Summary(
-        flags=flags,
-        draws=found,
-        flagged=beside(float(flags.sum()), {name: of.sum(axis=1) for name, of in found.items()}),
-        interval=(float(low), float(high)),
+        tally=published,
         replicated=again,
         replicated_by_chance=float(by_luck.mean()),
         replicated_p=float(chance(again, by_luck)),

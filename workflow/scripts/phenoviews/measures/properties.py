@@ -41,6 +41,7 @@ def properties(
     images: npt.NDArray[Any],
     labels: npt.NDArray[Any],
     classes: Sequence[str],
+    superclasses: Sequence[str] | None = None,
     dimension: str = "two_nn",
     leading: int = LEADING,
     cut: float = CUT,
@@ -52,12 +53,13 @@ def properties(
         images: (n, h, w, c) uint8, grey or RGB.
         labels: (n,) int, an index into `classes`.
         classes: names by label.
+        superclasses: the superclass of each class, by label; None: there are none.
         dimension: a key of `DIMENSION`.
         leading, cut: as in `spectrum` and `high_frequencies`.
 
     Returns:
-        Values with the dimension class: intrinsic_dimension, texture, high_frequencies; and eigenvalue, whose dimension
-        component is 1 for the largest.
+        Values with the dimensions class and superclass: intrinsic_dimension, texture, high_frequencies; and eigenvalue,
+        whose dimension component is 1 for the largest.
 
     Raises:
         UserError: NaN or infinity; a class with too few images; images that are neither grey nor RGB.
@@ -76,9 +78,10 @@ def properties(
             eigenvalues = spectrum(points, leading)
         except UserError as error:
             raise UserError(f"class '{name}': {error}") from None
-        rows += [{"metric": metric, "value": value, "class": name} for metric, value in numbers.items()]
+        named = {"class": name, "superclass": superclasses[label] if superclasses else ""}
+        rows += [{"metric": metric, "value": value, **named} for metric, value in numbers.items()]
         rows += [
-            {"metric": "eigenvalue", "value": value, "class": name, "component": float(component)}
+            {"metric": "eigenvalue", "value": value, **named, "component": float(component)}
             for component, value in enumerate(eigenvalues, start=1)
         ]
     return table(rows)

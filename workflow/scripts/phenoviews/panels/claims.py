@@ -4,12 +4,16 @@
 seeds they are judged over seeds. With a single one, and scores of profiles on both sides, they are judged by the
 outcomes of the treatments (`OUTCOMES`), and the verdict holds for these treatments and this training. A quoted score,
 or an allowance, has no such outcomes: only seeds can judge those.
+
+Counts over a sweep have no seeds either. They are judged by their bootstrap draws over seeds, and those that a test
+reports (a p, or how many classes it has shown to rise) by that test: what is on its side is shown.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,19 @@ from phenoviews.files import write_text
 from phenoviews.panels import verdicts
 from phenoviews.panels.comparisons import NOWHERE, Cell, Claim, Comparison, Term, Values, compare, read, selected
 from phenoviews.panels.table import markdown_row, plain_markdown
-from phenoviews.panels.verdicts import CANNOT, CONFIDENCE, CONTRADICTED, FEW, FEWEST_SEEDS, FEWEST_UNITS, LEVEL
+from phenoviews.panels.verdicts import (
+    CANNOT,
+    CONFIDENCE,
+    CONTRADICTED,
+    FEW,
+    FEWEST_SEEDS,
+    FEWEST_UNITS,
+    LEVEL,
+    NOISE,
+    REPRODUCED,
+    UNDECIDED,
+)
+from phenoviews.study.metrics import HIGH, LOW
 
 # The outcomes per treatment, 1 for right and 0 for wrong, whose mean a score in percent is; drop is the difference.
 OUTCOMES = {"nsc": {"nsc_right": 1}, "nscb": {"nscb_right": 1}, "drop": {"nsc_right": 1, "nscb_right": -1}}
@@ -32,6 +48,10 @@ OVER_TREATMENTS = (
     " Where there is one training, its outcomes for the treatments are compared: sign-flip tests over compounds and "
     f"over mechanisms of action, at least {FEWEST_UNITS} of each that differ, of which the larger p counts."
 )
+OVER_SWEEPS = (
+    " What is counted over a sweep has no seeds: it is judged by bootstrap draws over seeds, or by the test that it is "
+    "the outcome of. Where the count of noise alone would meet a claim as well, it is not distinguishable from noise."
+)
 COLUMNS = [
     *("claim", "says", "verdict", "over", "cells", "on_side", "smallest", "smallest_low", "smallest_high"),
     *("comparison", "cell", "result", "n", "margin", "sd", "low", "high", "p", "p_against", "sign_flip"),
@@ -40,7 +60,11 @@ COLUMNS = [
 
 
 def evaluate(
-    claims: Sequence[Mapping[str, Any]], records: pd.DataFrame, stand_ins: Mapping[str, str] = NOWHERE
+    claims: Sequence[Mapping[str, Any]],
+    records: pd.DataFrame,
+    stand_ins: Mapping[str, str] = NOWHERE,
+    drawn: Collection[str] = (),
+    tests: Mapping[str, str] = NOWHERE,
 ) -> pd.DataFrame:
     """The verdict on each claim, with one line for each comparison that it is judged by and for each cell of that.
 
@@ -49,11 +73,13 @@ def evaluate(
         records: tidy, one row per value: seed, metric, value (NaN where there is none), reason, and dimensions, which
             are all columns but `comparisons.NO_DIMENSION`; "" or NaN in a dimension that a metric does not have.
         stand_ins: {a name in the claims: the name in the records}; names without an entry are the same in both.
+        drawn: the metrics that have no seed of their own; seed 0 is the number, the others its bootstrap draws.
+        tests: {metric that a test reports: the side on which it shows something, LOW or HIGH}.
 
     Returns:
-        Of the claim: claim, says, verdict; over (seeds or treatments: what it is judged over); cells (how many, of all
-        comparisons together), on_side (how many of them have a mean margin above zero), smallest (the least of these
-        margins, in its metric's unit) with its interval.
+        Of the claim: claim, says, verdict; over (what it is judged over: seeds, treatments, draws, tests); cells (how
+        many, of all comparisons together), on_side (how many of them have a mean margin above zero), smallest (the
+        least of these margins, in its metric's unit) with its interval.
         Of the line: comparison, cell; result (verdict of the comparison; "" for a cell that is only shown); n (seeds);
         margin (mean over seeds), its sd (of a sample), low, high (interval); p, one-sided; p_against, on the other
         side, after Holm; sign_flip, the exact p of signs over seeds (NaN where it cannot reach the level); compounds
@@ -63,7 +89,8 @@ def evaluate(
         UserError: a claim that cannot be read, or a term that meets several values of one seed.
     """
     values = Values.of(records)
-    lines = [line for claim in read(claims, stand_ins) for line in _lines(claim, values)]
+    judge = Judge(frozenset(drawn), tests)
+    lines = [line for claim in read(claims, stand_ins) for line in _lines(claim, values, judge)]
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -80,13 +107,14 @@ def markdown(claims: pd.DataFrame, panel: Mapping[str, Any]) -> str:
     scale = panel["scale"]["name"]
     percent = f"{100 * CONFIDENCE:.0f} %"
     treatments = bool((claims["over"] == "treatments").any())
+    sweeps = bool(claims["over"].str.contains("draws|tests").any())
     lines = [
         f"The paper's claims{'' if scale == 'paper' else f' at {scale} scale'}. A margin is how far a claim holds, "
         "averaged over its cells within each seed. Reproduced, or contradicted: one-sided t test over seeds, p < "
         f"{LEVEL} on its side, or on the other, at least {FEWEST_SEEDS} seeds. Of several comparisons the worst "
         "decides. p covers the noise of training and of what else follows the seed, not other images or plates."
-        + OVER_TREATMENTS
-        * treatments,
+        + OVER_TREATMENTS * treatments
+        + OVER_SWEEPS * sweeps,
         "",
         markdown_row(
             [
@@ -116,7 +144,7 @@ def markdown(claims: pd.DataFrame, panel: Mapping[str, Any]) -> str:
             _p(deciding),
             f"{of['on_side']} of {of['cells']}" + f", {without} without values" * bool(0 < without < of["cells"]),
             _spread(of["smallest"], of["smallest_low"], of["smallest_high"]),
-            " to ".join(map(str, dict.fromkeys([seeds[0], seeds[-1]]))),
+            " to ".join(map(str, dict.fromkeys([seeds[0], seeds[-1]]))) if "seeds" in of["over"] else of["over"],
             of["says"],
         ]
         reasons = list(dict.fromkeys(filter(None, judged["reason"])))
@@ -129,7 +157,27 @@ def markdown(claims: pd.DataFrame, panel: Mapping[str, Any]) -> str:
 
 
 # -------------------------------------------------------------------------------------------------------- how it stands
-def _lines(claim: Claim, values: Values) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Judge:
+    """What margins are judged by where seeds are not the units; as for `evaluate`."""
+
+    drawn: frozenset[str]
+    tests: Mapping[str, str]
+
+    def over(self, comparison: Comparison) -> str:
+        """What a comparison is judged over."""
+        metrics = {metric for term in comparison.terms for _, metric, _ in term.parts + term.start}
+        if metrics & self.tests.keys():
+            return "tests"
+        return "draws" if metrics & self.drawn else "seeds"
+
+    def shows(self, comparison: Comparison) -> bool:
+        """Of a comparison over tests: whether it claims that something is shown, and not that nothing is."""
+        side, term = (HIGH, comparison.more) if comparison.more.parts else (LOW, comparison.less)
+        return all(self.tests[metric] == side for _, metric, _ in term.parts)
+
+
+def _lines(claim: Claim, values: Values, judge: Judge) -> list[dict[str, Any]]:
     """The lines of `evaluate` for one claim."""
     values = selected(claim, values)
     judged: list[dict[str, Any]] = []
@@ -139,34 +187,54 @@ def _lines(claim: Claim, values: Values) -> list[dict[str, Any]]:
         single = [(cell.name, [cell]) for cell in cells]
         averaged = claim.each and not claim.every
         groups = [(f"mean of {len(cells)} cell{'s' * (len(cells) > 1)}", cells)] if averaged else single
-        tested = [_line(comparison, of, values, name) | _tested(comparison, of, values) for name, of in groups]
-        shown = [_line(comparison, of, values, name) for name, of in single] if averaged else tested
+        tested = [
+            _line(comparison, of, values, name, judge) | _tested(comparison, of, values, judge) for name, of in groups
+        ]
+        shown = [_line(comparison, of, values, name, judge) for name, of in single] if averaged else tested
         judged += tested
         cellwise += shown
         lines += [*tested, *shown] if averaged else tested
     p, against, n = (np.array([line[key] for line in judged], dtype=float) for key in ("p", "p_against", "n"))
     results = verdicts.results(p, against, n)
+    by_test = [line["by_test"] for line in judged]
+    results = np.array([own or str(result) for own, result in zip(by_test, results, strict=True)])
     for line, result, corrected in zip(judged, results, verdicts.holm(against), strict=True):
         line |= {"result": str(result), "p_against": corrected}
     valued = [line for line in cellwise if line["n"]]
     least = min(valued, key=lambda line: line["margin"], default={"margin": np.nan, "low": np.nan, "high": np.nan})
+    verdict = str(verdicts.verdict(results))
+    holds = all(line["margin"] > verdicts.SAME for line in judged)
+    if verdict in (UNDECIDED, REPRODUCED) and holds and _is_noise(claim, values):
+        verdict = NOISE
+    over = {judge.over(comparison) for comparison in claim.comparisons}
+    treatments = over == {"seeds"} and (~np.isnan(p) & (n == 1)).any()
     shared = {
         "claim": claim.id,
         "says": claim.says,
-        "verdict": str(verdicts.verdict(results)),
-        "over": "treatments" if (~np.isnan(p) & (n == 1)).any() else "seeds",
+        "verdict": verdict,
+        "over": "treatments" if treatments else " and ".join(sorted(over)),
         "cells": len(cellwise),
         "on_side": sum(line["margin"] > verdicts.SAME for line in valued),
         "smallest": least["margin"],
         "smallest_low": least["low"],
         "smallest_high": least["high"],
     }
-    return [{"result": "", **shared, **line} for line in lines]
+    return [{"result": "", **shared, **{key: line[key] for key in line if key != "by_test"}} for line in lines]
 
 
-def _line(comparison: Comparison, cells: Sequence[Cell], values: Values, name: str) -> dict[str, Any]:
+def _is_noise(claim: Claim, values: Values) -> bool:
+    """Whether noise alone would meet a claim in one of the cells that its `beyond` names."""
+    smaller = [Comparison(f"{term.text} < {LEVEL}", Term(str(LEVEL), plus=LEVEL), term) for term in claim.beyond]
+    found = compare(replace(claim, comparisons=tuple(smaller)), values)
+    margins = [cell.margins[~np.isnan(cell.margins)] for _, cells in found for cell in cells]
+    return any((of <= 0).any() for of in margins)
+
+
+def _line(comparison: Comparison, cells: Sequence[Cell], values: Values, name: str, judge: Judge) -> dict[str, Any]:
     """A comparison, averaged over cells, without a judgement."""
     margins = _valued(cells)
+    if judge.over(comparison) != "seeds":
+        return _line_of_draws(comparison, cells, values, name, margins)
     low, high = verdicts.interval(margins)
     averaged = max(len(cell.at) for cell in cells)
     return {
@@ -181,13 +249,52 @@ def _line(comparison: Comparison, cells: Sequence[Cell], values: Values, name: s
     }
 
 
+def _line_of_draws(
+    comparison: Comparison, cells: Sequence[Cell], values: Values, name: str, margins: pd.Series
+) -> dict[str, Any]:
+    """As `_line`, of numbers that have no seeds: the first margin is theirs, the others are of bootstrap draws."""
+    draws = margins.iloc[1:]
+    low, high = draws.quantile([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) if len(draws) else (np.nan, np.nan)
+    return {
+        "comparison": comparison.text,
+        "cell": name,
+        "n": min(len(margins), 1),
+        "margin": margins.iloc[0] if len(margins) else np.nan,
+        "sd": draws.std(ddof=1) if len(draws) > 1 else np.nan,
+        "low": low,
+        "high": high,
+        "reason": _missing(cells, values) if margins.empty else "",
+    }
+
+
 def _valued(cells: Sequence[Cell]) -> pd.Series:
     """The mean margin over cells of every seed that has one in each of them, by the seed's column."""
     return pd.Series(np.mean([cell.margins for cell in cells], axis=0)).dropna()
 
 
-def _tested(comparison: Comparison, cells: Sequence[Cell], values: Values) -> dict[str, Any]:
-    """What the tests say of a comparison, averaged over cells; the other side before Holm."""
+def _tested(comparison: Comparison, cells: Sequence[Cell], values: Values, judge: Judge) -> dict[str, Any]:
+    """What the tests say of a comparison, averaged over cells; the other side before Holm. `by_test`: the verdict where
+    a test that the numbers report has said it."""
+    margins, over = _valued(cells), judge.over(comparison)
+    if over != "seeds":
+        return _tested_by_draws(
+            margins, _missing(cells, values), over, judge.shows(comparison) if over == "tests" else False
+        )
+    return {"by_test": "", **_tested_by_seeds(comparison, cells, values)}
+
+
+def _tested_by_draws(margins: pd.Series, missing: str, over: str, shows: bool) -> dict[str, Any]:
+    nothing = {"p": np.nan, "p_against": np.nan, "sign_flip": np.nan, "by_test": "", "reason": missing}
+    if margins.empty:
+        return nothing
+    if over == "tests":
+        holds = margins.iloc[0] > verdicts.SAME
+        return nothing | {"reason": "", "by_test": REPRODUCED if holds else UNDECIDED if shows else CONTRADICTED}
+    p, against = verdicts.over_draws(margins.iloc[1:])
+    return nothing | {"p": p, "p_against": against, "reason": ""}
+
+
+def _tested_by_seeds(comparison: Comparison, cells: Sequence[Cell], values: Values) -> dict[str, Any]:
     margins, missing = _valued(cells), _missing(cells, values)
     per_treatment = contributions(comparison, cells, values, int(margins.index[0])) if len(margins) == 1 else None
     if per_treatment is not None:

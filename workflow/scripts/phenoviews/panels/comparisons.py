@@ -7,7 +7,9 @@
       where: {dose: [1, 2, 3, 4]}      optional: only the records that have one of these values
       each: [method, backbone]         optional: the comparisons are made for every combination of these dimensions
       average: [dataset]               optional: margins are averaged over these dimensions within each of the above
-      every_cell: also                 optional: the strict form of the claim stands beside it, as `A.T1.c1.every`;
+      beyond: [opposed_p of hue]       optional: the p of noise, in whatever cells; a claim that holds, though one of
+                                     these is .05 or more, is *not distinguishable from noise*
+    every_cell: also                 optional: the strict form of the claim stands beside it, as `A.T1.c1.every`;
                                        or `only`: the claim itself is of the strict form
       holds:                           all of these have to hold
         - ami of mnist_first > ami of mnist_second
@@ -52,7 +54,7 @@ import pandas as pd
 from phenoviews.errors import UserError
 from phenoviews.study.names import stand_in
 
-KEYS = ["id", "says", "where", "each", "average", "every_cell", "holds"]
+KEYS = ["id", "says", "where", "each", "average", "beyond", "every_cell", "holds"]
 NO_DIMENSION = {"seed", "value", "reason", "source", "correct", "of", "low", "high"}
 NOWHERE: Mapping[str, Any] = MappingProxyType({})
 Part = tuple[float, str, tuple[str, ...]]  # weight, metric, names of the runs
@@ -90,6 +92,7 @@ class Claim:
     where: Mapping[str, Sequence[Any]]
     each: tuple[str, ...]
     average: tuple[str, ...]
+    beyond: tuple[Term, ...] = ()  # the p of noise
     every: bool = False  # every cell is a comparison of its own
 
 
@@ -120,6 +123,7 @@ def read(claims: Sequence[Mapping[str, Any]], stand_ins: Mapping[str, str] = NOW
             where=where,
             each=tuple(given.get("each", ())),
             average=tuple(given.get("average", ())),
+            beyond=tuple(_term(str(text).split(), name, stand_ins) for text in given.get("beyond", ())),
             every=strict == "only",
         )
         found.append(claim)

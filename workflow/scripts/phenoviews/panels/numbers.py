@@ -24,10 +24,10 @@ def write(
         found: its records: those of its metrics make the table, and claims are judged on all of them.
         published, claimed: the values that the paper printed and the claims on them, as `study.resources` has them.
     """
-    verdicts = claims.evaluate(claimed, found, panel["scale"]["stand_ins"])
+    verdicts = claims.evaluate(claimed, found, panel["scale"]["stand_ins"], panel["drawn"], panel["tests"])
     claims.write(verdicts, panel, files["claims"])
     table.write(
-        table.long(found, panel, records.published(published)),
+        table.long(records.without_draws(found, panel), panel, records.published(published)),
         panel,
         files["csv"],
         files["md"],

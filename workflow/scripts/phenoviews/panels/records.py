@@ -11,18 +11,22 @@ import pandas as pd
 
 from phenoviews import values
 from phenoviews.errors import UserError
+from phenoviews.files import atomic
 from phenoviews.study.metrics import AXES, CHANGE, RUN, SWEPT
 from phenoviews.study.names import stand_in
 from phenoviews.study.schema import nearest
 from phenoviews.values import COUNTED
 
 
-def of_panel(panel: Mapping[str, Any], measures: Iterable[Sequence[str]]) -> pd.DataFrame:
+def of_panel(
+    panel: Mapping[str, Any], measures: Iterable[Sequence[str]], sweeps: str | Path | None = None
+) -> pd.DataFrame:
     """The records of a panel.
 
     Args:
         panel: its declaration; of it each (the runs), metrics, where and, where a metric ends in `_change`, base.
         measures: for every kind of measure one file per run, in the order of `each`.
+        sweeps: the file of what is measured of its sweeps, where it shows anything of that.
 
     Returns:
         As from `read`: all metrics of these files, and what is computed of them, as far as `where` lets them.
@@ -30,7 +34,9 @@ def of_panel(panel: Mapping[str, Any], measures: Iterable[Sequence[str]]) -> pd.
     Raises:
         UserError: what `read` and `chosen` raise; a metric of the panel that no run has.
     """
-    found = read((run, path) for of in measures for run, path in zip(panel["each"], of, strict=True))
+    of_runs = [(run, path) for of in measures for run, path in zip(panel["each"], of, strict=True)]
+    parts = ([read(of_runs)] if of_runs else []) + ([of_sweeps(sweeps)] if sweeps else [])
+    found = values.joined(parts)
     names = [metric["name"] for metric in panel["metrics"]]
     changed = {name.removesuffix(CHANGE) for name in names if name.endswith(CHANGE)}
     if changed:
@@ -67,6 +73,38 @@ def read(files: Iterable[tuple[Mapping[str, Any], str | Path]]) -> pd.DataFrame:
         )
         for run, path in files
     )
+
+
+def of_sweeps(path: str | Path) -> pd.DataFrame:
+    """What is measured of sweeps, as records; bootstrap draws among them (`without_draws`).
+
+    Raises:
+        UserError: a file that holds none.
+    """
+    try:
+        found = pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors derive from both
+        raise UserError(f"{path}: no records ({error}); delete it to have the sweeps measured again") from error
+    return found.assign(source=str(path))
+
+
+def write_sweeps(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write what is measured of sweeps: rows with the columns of `panels.sweeps`.
+
+    Raises:
+        ValueError: what is no table of values; see `values.checked`.
+    """
+    frame = pd.DataFrame(list(rows))
+    # A table of values is of one run; here the names of the runs are dimensions like others, under other names.
+    own = {name: f"of_{name}" for name in (*RUN, *SWEPT)}
+    checked = values.checked(frame.rename(columns=own)).rename(columns={new: old for old, new in own.items()})
+    with atomic(path) as partial:
+        checked.assign(at=np.nan, seed=checked["seed"].astype(int)).to_parquet(partial, index=False)
+
+
+def without_draws(records: pd.DataFrame, panel: Mapping[str, Any]) -> pd.DataFrame:
+    """The records that tables and figures show: of a number that has no seed of its own not its bootstrap draws."""
+    return records[~records["metric"].isin(panel["drawn"]) | (records["seed"] == 0)].reset_index(drop=True)
 
 
 def chosen(records: pd.DataFrame, where: Mapping[str, Sequence[Any]], panel: str) -> pd.DataFrame:

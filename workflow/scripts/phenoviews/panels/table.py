@@ -158,7 +158,11 @@ def _completed(found: pd.DataFrame, panel: Mapping[str, Any]) -> pd.DataFrame:
     for metric in panel["metrics"]:
         of = found[found["metric"] == metric["name"]]
         there = set(of[RUN].itertuples(index=False, name=None))
-        absent = [run for run in panel["each"] if tuple(run[key] for key in RUN) not in there]
+        absent = (
+            []
+            if metric.get("of_sweep")
+            else [run for run in panel["each"] if tuple(run[key] for key in RUN) not in there]
+        )
         none = {**dict.fromkeys([*free, "source"], ""), "metric": metric["name"], "reason": "no runs"}
         of = pd.concat([of, pd.DataFrame([{**none, **run} for run in absent], columns=of.columns, dtype=object)])
         own = [name for name in free if (of[name] != "").any()]
@@ -441,8 +445,10 @@ def _number(cell: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     if not cell["n"]:
         return EMPTY
     digits, sign = metric["digits"], "+" if metric["signed"] else ""
-    spread = "" if _missing(cell["sd"]) else f" ± {cell['sd']:.{digits}f}"
     form = f"{sign}z.{digits}f"  # z: no -0.00
+    if metric.get("of_sweep") and _missing(cell["low"]) and _missing(cell["sd"]):  # of all trainings of a sweep
+        return f"{cell['mean']:{form}}{_share(cell['correct'], cell['of'], metric)}"
+    spread = "" if _missing(cell["sd"]) else f" ± {cell['sd']:.{digits}f}"
     known = f" ({cell['n']})" if _missing(cell["low"]) else f"\n[{cell['low']:{form}}, {cell['high']:{form}}]"
     return f"{cell['mean']:{form}}{spread}{known}{_share(cell['correct'], cell['of'], metric)}"
 
@@ -462,6 +468,12 @@ def _averages(table: pd.DataFrame, metrics: Mapping[str, Mapping[str, Any]]) -> 
     counts = sorted(set(table["n"]) - {0})
     if not counts:
         return "No runs with a number."
+    if any(metric.get("of_sweep") for metric in metrics.values()):
+        return (
+            "Every number is of all trainings of a sweep. In square brackets a 90 % bootstrap interval over seeds; of "
+            "what noise counts, that which holds 90 % of its draws. Where each seed has a number of its own, mean ± "
+            "sample standard deviation, with n in brackets."
+        )
     counted = table[table["metric"].map(lambda name: bool(metrics[name]["counts"]))]
     word = next((metric["counts"] for metric in metrics.values() if metric["counts"]), "")
     asked = sorted(set(counted["of"].dropna().astype(int)), reverse=True)

@@ -9,6 +9,7 @@ of action, of the treatments that the training was scored on.
     undecided     the test could have decided, and did not
     too few runs  the test cannot reach LEVEL
     cannot say    there are no margins
+    not distinguishable from noise    the claim holds, and noise alone would meet it as well (`curves.floors`)
 
 A claim of several comparisons is reproduced if each of them is. That is an intersection-union test, whose level is the
 level of each comparison, hence no correction. It is contradicted if one of them is, and to be wrong once takes only one
@@ -30,7 +31,7 @@ FEWEST_SEEDS = 3
 FEWEST_UNITS = 5  # compounds, or mechanisms; with four, the sign-flip test ends at 1/16
 SAME = 1e-9  # margins that differ by less differ by the rounding of floats
 REPRODUCED, CONTRADICTED, UNDECIDED = "reproduced", "contradicted", "undecided"
-FEW, CANNOT = "too few runs", "cannot say"
+FEW, CANNOT, NOISE = "too few runs", "cannot say", "not distinguishable from noise"
 WORST = [CONTRADICTED, CANNOT, FEW, UNDECIDED, REPRODUCED]
 
 Floats = npt.NDArray[np.float64]
@@ -132,6 +133,13 @@ def over_treatments(differences: npt.ArrayLike, compounds: Sequence[str], moas: 
         moas=len(units[1]),
         mcnemar=float(mcnemar),
     )
+
+
+def over_draws(margins: npt.ArrayLike) -> tuple[float, float]:
+    """One-sided p that a margin is above zero, and that it is below, from its (n,) bootstrap draws."""
+    draws = np.asarray(margins, dtype=np.float64)
+    above, below = ((1 + wrong.sum()) / (1 + len(draws)) for wrong in (draws <= SAME, draws >= -SAME))
+    return float(above), float(below)
 
 
 def holm(p: npt.ArrayLike) -> Floats:

@@ -56,6 +56,10 @@ class Study(Resolver):
         """See `notes.declaration`."""
         return notes.declaration(self, panel, self.changes)
 
+    def sweeps(self, panel: Panel) -> dict[str, Any]:
+        """See `notes.sweeps`."""
+        return notes.sweeps(panel, self.places(panel))
+
     def note(self, panel: Panel) -> str:
         """See `notes.note`."""
         return notes.note(self, panel, self.changes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 # The data that a metric can be had of.
 TEST, CELLS, TREATMENTS, ANY = "a labelled test split", "cells of one compound", "treatments", "any"
@@ -47,6 +48,7 @@ DIMENSIONS: dict[str, Dimension] = {
         "post-processing", names={"none": "No post-processing", "whitening": "Whitening", "tvn": "TVN"}
     ),
     "class": Dimension("class"),
+    "superclass": Dimension("superclass"),
     "concentration": Dimension("concentration", "µM"),
     "dose": Dimension("dose rank", follows="concentration"),  # 1: the highest
     "compound": Dimension("compound"),
@@ -54,6 +56,17 @@ DIMENSIONS: dict[str, Dimension] = {
     "epoch": Dimension("epochs trained"),
     "regime": Dimension("classifier", names={"linear": "linear", "fine-tuned": "fine-tuned"}),
     "split": Dimension("split", names={"train": "train", "val": "val", "test": "test"}),
+    "at_least": Dimension("flagged in at least", "methods"),
+    "property": Dimension(
+        "class property",
+        names={
+            "intrinsic_dimension": "Intrinsic dimension",
+            "texture": "Texture",
+            "high_frequencies": "High frequencies (Fourier)",
+            "eigenvalue": "Covariance spectrum",
+        },
+    ),
+    "component": Dimension("component"),
     "k": Dimension("clusters"),
     "neighbours": Dimension("neighbours"),
 }
@@ -73,15 +86,45 @@ class Metric:
     counts: str = ""  # what a percentage is of, where single ones matter: k of n is printed beside it
     dimensions: tuple[str, ...] = ()  # beside those of the run
     trained: bool = False  # only of encoders that are trained here
+    # Of a whole sweep: measured of a panel's trainings together. One that is `drawn` has no seed of its own; the seed 0
+    # is the number itself, and each further one a bootstrap draw over the seeds.
+    of_sweep: bool = False
+    drawn: bool = False
+    # Where a number is the outcome of a test, the side on which it shows something: LOW of a p, HIGH of a count of what
+    # was shown. Claims are judged by that.
+    test: str = ""
 
 
 K = ("k",)
 PROBED = ("regime", "split")
 OF_CLASS = ("class", *PROBED)
+OF_SUPERCLASS = ("superclass", *PROBED)
 DOSE = ("concentration", "dose")
+REGIME = ("regime",)
+PROPERTY = ("property",)
 PROFILED = ("postprocessing",)
 ON_THE_WAY = (*PROFILED, "epoch")
 OF_TREATMENT = ("postprocessing", "compound", "concentration", "moa")
+
+LOW, HIGH = "low", "high"
+
+# Measures of whole sweeps, and the measures of their runs that each is made from.
+SOURCES: dict[str, tuple[str, ...]] = {
+    "opposition": ("probe",),
+    "superclasses": ("probe",),
+    "spread": ("probe",),
+    "ranges": ("probe",),
+    "shared": ("probe",),
+    "agreement": ("probe", "fine_tuning"),
+    "association": ("probe", "properties"),
+}
+
+
+def _of_sweep(
+    measure: str, label: str, unit: str = "", digits: int = 0, dimensions: tuple[str, ...] = REGIME, **more: Any
+) -> Metric:
+    return Metric(measure, label, TEST, NEITHER, unit, digits, dimensions=dimensions, of_sweep=True, **more)
+
 
 METRICS: dict[str, Metric] = {
     "silhouette": Metric("clusters", "Silhouette", TEST, HIGHER, dimensions=K),
@@ -97,9 +140,19 @@ METRICS: dict[str, Metric] = {
     "top1": Metric("probe", "Top-1", TEST, HIGHER, "%", 1, dimensions=PROBED),
     "accuracy": Metric("probe", "Accuracy", TEST, HIGHER, "%", 1, dimensions=OF_CLASS),
     "f1": Metric("probe", "F1", TEST, HIGHER, "%", 1, dimensions=OF_CLASS),
+    "auroc": Metric("probe", "AUROC, one class against all others", TEST, HIGHER, digits=3, dimensions=OF_CLASS),
+    "superclass_accuracy": Metric(
+        "probe", "Accuracy of superclasses, mean over classes", TEST, HIGHER, "%", 1, dimensions=OF_SUPERCLASS
+    ),
+    "superclass_recognised": Metric(
+        "probe", "Accuracy of superclasses, whichever class in it", TEST, HIGHER, "%", 1, dimensions=OF_SUPERCLASS
+    ),
     "train_loss": Metric("probe", "Training loss", TEST, LOWER, digits=3, dimensions=("regime",)),
     "fine_tuned_top1": Metric("fine_tuning", "Top-1, fine-tuned", TEST, HIGHER, "%", 1, dimensions=PROBED),
     "fine_tuned_accuracy": Metric("fine_tuning", "Accuracy, fine-tuned", TEST, HIGHER, "%", 1, dimensions=OF_CLASS),
+    "fine_tuned_auroc": Metric(
+        "fine_tuning", "AUROC, fine-tuned", TEST, HIGHER, digits=3, dimensions=OF_CLASS
+    ),
     "fine_tuned_f1": Metric("fine_tuning", "F1, fine-tuned", TEST, HIGHER, "%", 1, dimensions=OF_CLASS),
     "knn": Metric("knn", "kNN accuracy", TEST, HIGHER, "%", 1, dimensions=("neighbours", "split")),
     "rankme": Metric("rankme", "RankMe", ANY, HIGHER, digits=1),
@@ -138,7 +191,72 @@ METRICS: dict[str, Metric] = {
     "share_plate": Metric("structure", "Variance by plate", TREATMENTS, LOWER, dimensions=PROFILED),
     "share_batch_all": Metric("structure", "Variance of all wells by week", TREATMENTS, NEITHER, dimensions=PROFILED),
     "share_plate_all": Metric("structure", "Variance of all wells by plate", TREATMENTS, NEITHER, dimensions=PROFILED),
-}
+    # *No Free Lunch*, appendix C, and what it lacks; `phenoviews.curves` has how they are counted.
+    "opposed": _of_sweep("opposition", "Classes with an opposite, as published", "%", 0, counts="class", drawn=True),
+    "opposed_by_chance": _of_sweep("opposition", "The same if nothing depends on the value", "%"),
+    "opposed_without_class": _of_sweep("opposition", "The same if all classes follow the overall curve", "%"),
+    "opposed_excess": _of_sweep("opposition", "Excess over that", "points", 0, signed=True, drawn=True),
+    "opposed_p": _of_sweep("opposition", "p that noise counts as many", digits=3, test=LOW),
+    "rising": _of_sweep("opposition", "Classes that rise", "%", counts="class"),
+    "falling": _of_sweep("opposition", "Classes that fall", "%", counts="class"),
+    "opposed_honest": _of_sweep("opposition", "Classes with an opposite, honestly", "%", counts="class", test=HIGH),
+    "opposed_in_part": _of_sweep("opposition", "Opposite pairs, in all or half of the range", test=HIGH),
+    "replicated_pairs": _of_sweep("opposition", "Pairs that replicate", digits=1),
+    "replicated_by_chance": _of_sweep("opposition", "Pairs that replicate by chance", digits=1),
+    "boundary_pairs": _of_sweep("opposition", "Pairs opposed in accuracy but not in AUROC"),
+    "opposed_superclasses": _of_sweep("superclasses", "Opposite pairs of superclasses", test=HIGH),
+    "shared": _of_sweep(
+        "shared", "Classes with an opposite", "%", counts="class", dimensions=("at_least", "regime"), drawn=True
+    ),
+    "shared_by_chance": _of_sweep(
+        "shared", "The same if nothing depends on the value", "%", dimensions=("at_least", "regime")
+    ),
+    "shared_without_class": _of_sweep(
+        "shared", "The same if all classes follow the overall curve", "%", dimensions=("at_least", "regime")
+    ),
+    "shared_excess": _of_sweep(
+        "shared", "Excess over that", "points", signed=True, dimensions=("at_least", "regime"), drawn=True
+    ),
+    "shared_p": _of_sweep(
+        "shared", "p that noise counts as many", digits=3, dimensions=("at_least", "regime"), test=LOW
+    ),
+    "behaviour_match": _of_sweep(
+        "agreement", "Classes that behave alike", "%", counts="class", dimensions=(), drawn=True
+    ),
+    "behaviour_kappa": _of_sweep("agreement", "The same beyond chance (κ)", digits=2, dimensions=()),
+    "behaviour_ceiling": _of_sweep("agreement", "The same between halves of the seeds", "%", dimensions=()),
+    "behaviour_match_honest": _of_sweep(
+        "agreement", "Classes that behave alike, honestly", "%", counts="class", dimensions=()
+    ),
+    "association_f": _of_sweep("association", "F", digits=2, dimensions=PROPERTY),
+    "association_p": _of_sweep("association", "p as published", digits=3, dimensions=PROPERTY, test=LOW),
+    "association_permuted": _of_sweep("association", "p by permuting classes", digits=3, dimensions=PROPERTY),
+    "association_holm": _of_sweep(
+        "association", "the same, corrected for all of them (Holm)", digits=3, dimensions=PROPERTY, test=LOW
+    ),
+    "association_within": _of_sweep(
+        "association", "p by permuting classes within superclasses", digits=3, dimensions=PROPERTY
+    ),
+    "top1_mean": _of_sweep("spread", "Mean of top-1", "%", 2, dimensions=REGIME),
+    "top1_std": _of_sweep("spread", "Std of top-1 over values", "points", 2, drawn=True),
+    "top1_std_runs": _of_sweep("spread", "Std of top-1 over all trainings", "points", 2),
+    "top1_within": _of_sweep("spread", "Values of top-1 differ by at most", "points", 2, test=LOW),
+    "top1_beyond": _of_sweep("spread", "Values of top-1 differ by at least", "points", 2, test=HIGH),
+    "range_overall": _of_sweep("ranges", "Range of top-1, cross-fitted", "points", 1),
+    "range_classes": _of_sweep("ranges", "Range of the ten most affected classes, cross-fitted", "points", 1),
+    "class_gain": _of_sweep(
+        "ranges", "Change of a class from end to end", "points", 1, signed=True, dimensions=("class", "regime")
+    ),
+    **{
+        name: Metric("properties", label, TEST, NEITHER, digits=digits, dimensions=dimensions)
+        for name, label, digits, dimensions in (
+            ("intrinsic_dimension", "Intrinsic dimension", 1, ("class",)),
+            ("texture", "Contrast of grey levels", 1, ("class",)),
+            ("high_frequencies", "Share of high frequencies", 3, ("class",)),
+            ("eigenvalue", "Eigenvalue of the covariance", 3, ("class", "component")),
+        )
+    },
+}  # fmt: skip
 
 
 def measured(measure: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from phenoviews.study import names
 from phenoviews.study.panel import Panel
-from phenoviews.study.plan import Place, grids, listed, places, runs
+from phenoviews.study.plan import Place, grids, listed, places, runs, sweep_sources
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import AXES
 
@@ -36,6 +36,15 @@ def declaration(study: Resolver, panel: Panel, changes: Sequence[str]) -> dict[s
             "note": note(study, panel, changes),
             "stand_ins": study.config["stand_ins"],
         },
+    }
+
+
+def sweeps(panel: Panel, shown: Sequence[Place]) -> dict[str, Any]:
+    """What the measuring of a panel's sweeps needs: its runs, by the measure of theirs that is read, and the measures."""
+    sources = sweep_sources(panel, shown)
+    return {
+        "measures": panel.measures_of_sweeps,
+        "each": {name: [{**asdict(place.run), **_number(place)} for place in of] for name, of in sources.items()},
     }
 
 

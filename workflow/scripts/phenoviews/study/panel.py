@@ -7,7 +7,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from phenoviews.errors import UserError
-from phenoviews.study.metrics import ANY, CELLS, CHANGE, DIMENSIONS, METRICS, RUN, SWEPT, TEST, TREATMENTS
+from phenoviews.study.metrics import (
+    ANY,
+    CELLS,
+    CHANGE,
+    DIMENSIONS,
+    METRICS,
+    RUN,
+    SOURCES,
+    SWEPT,
+    TEST,
+    TREATMENTS,
+    measured,
+)
 from phenoviews.study.schema import nearest
 
 # The data that datasets of a kind hold, for what can be measured of them; those of other kinds have a test split.
@@ -26,6 +38,8 @@ PLOTS: dict[str, Plot] = {
     "tsne": Plot(("ami", "silhouette")),
     "nearest": Plot(("ami",), needs=("images", "columns")),
     "curves": Plot(("accuracy", "top1")),
+    "superclasses": Plot(("superclass_accuracy", "top1")),
+    "opposition": Plot(("opposed", "opposed_by_chance", "opposed_without_class", "opposed_honest")),
     "doses": Plot(("ami_treated", "ami_random_labels", "cells")),
     "treatments": Plot(("nsc", "nscb")),
 }
@@ -60,8 +74,20 @@ class Panel:
 
     @property
     def measures(self) -> list[str]:
-        """The measures whose files hold that."""
-        return list(dict.fromkeys(METRICS[metric].measure for metric in self.metrics))
+        """The measures of its runs whose files hold that."""
+        metrics = [METRICS[metric] for metric in self.metrics]
+        return list(dict.fromkeys(metric.measure for metric in metrics if not metric.of_sweep))
+
+    @property
+    def measures_of_sweeps(self) -> list[str]:
+        """The measures of its sweeps, of many runs together, that hold the rest."""
+        metrics = [METRICS[metric] for metric in self.metrics]
+        return list(dict.fromkeys(metric.measure for metric in metrics if metric.of_sweep))
+
+    @property
+    def sources(self) -> list[str]:
+        """The measures of its runs that those of its sweeps are made from."""
+        return list(dict.fromkeys(source for measure in self.measures_of_sweeps for source in SOURCES[measure]))
 
     @property
     def measures_of_clusters(self) -> list[str]:
@@ -79,8 +105,11 @@ class Panel:
         """What its declaration says of metrics, measures and dimensions, as plain data. `sweeps`: {leaf: label}."""
         dimensions = {name: asdict(DIMENSIONS[name]) for name in self.dimensions}
         dimensions["swept"]["names"] = sweeps
+        of_sweeps = [name for measure in self.measures_of_sweeps for name in measured(measure)]
         return {
             "metrics": [{"name": name, **asdict(METRICS[name])} for name in self.declared.get("metrics", ())],
+            "drawn": [name for name in of_sweeps if METRICS[name].drawn],
+            "tests": {name: METRICS[name].test for name in of_sweeps if METRICS[name].test},
             "measures": self.measures,
             "dimensions": dimensions,
         }

@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from phenoviews.study.panel import Panel
+from phenoviews.study.plan import Place
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import Run
 
@@ -51,11 +52,15 @@ TSNE = f"{RUN}/maps/tsne.parquet"
 PREDICTIONS = f"{RUN}/predictions/{{classifier}}.npy"
 PROFILES = f"{RUN}/profiles/{{file}}"
 
+PROPERTIES = f"{RUN}/measures/properties.parquet"
+
 # What a figure needs besides measures, by its kind.
 FIGURE_FILES: dict[str, dict[str, str]] = {
     "tsne": {"index": INDEX, "map": TSNE, "points": POINTS},
     "nearest": {"index": INDEX, "images": IMAGES, "points": POINTS},
     "curves": {},
+    "superclasses": {},
+    "opposition": {},
     "doses": {},
     "treatments": {"map": PROFILES.replace("{file}", "map.parquet")},
 }
@@ -201,6 +206,19 @@ def measures(study: Resolver, panel: Panel, runs: Iterable[Run]) -> dict[str, li
     return {
         name: [run_file(study, pattern, run, measure=name, k=k) for run in runs] for name, pattern in patterns.items()
     }
+
+
+def sweep_sources(study: Resolver, sources: Mapping[str, Sequence[Place]]) -> dict[str, list[str]]:
+    """The files that a panel's sweeps are measured from, as `plan.sweep_sources` names them."""
+    return {
+        name: [run_file(study, MEASURE, place.run, measure=name) for place in places]
+        for name, places in sources.items()
+    }
+
+
+def sweeps(study: Resolver, panel: Panel) -> dict[str, str]:
+    """What is measured of a panel's sweeps, where it shows anything of that."""
+    return {"sweeps": panel_file(study, panel, "sweeps.parquet")} if panel.measures_of_sweeps else {}
 
 
 def figure_files(study: Resolver, panel: Panel, runs: Iterable[Run]) -> dict[str, list[str]]:

@@ -52,6 +52,14 @@ def runs(study: Resolver, panel: Panel) -> list[Run]:
     return [place.run for place in places(study, panel)]
 
 
+def sweep_sources(panel: Panel, shown: Sequence[Place]) -> dict[str, list[Place]]:
+    """{measure: the places whose files a panel's sweeps are measured from}.
+
+    The properties of classes are seen by the runs that are swept by nothing, all else is of those that are swept.
+    """
+    return {name: [place for place in shown if bool(place.swept) != (name == "properties")] for name in panel.sources}
+
+
 def _swept(study: Resolver, run: Run, sweeps: Sequence[str]) -> Iterator[tuple[Run, str, float]]:
     """A run at each value of these sweeps, or as it is if there are none: (the run under the one spelling of its names,
     the setting, its number)."""

@@ -31,7 +31,7 @@ from phenoviews.training.progress import all_steps
 from phenoviews.views import Transform
 
 # What `probe_scores` finds, under the names that it has here.
-NAMES = {"top1": "fine_tuned_top1", "accuracy": "fine_tuned_accuracy", "f1": "fine_tuned_f1"}
+NAMES = {name: f"fine_tuned_{name}" for name in ("top1", "accuracy", "f1", "auroc")}
 
 
 class FineTuner(Steps):
@@ -112,7 +112,7 @@ def fine_tune(
         checkpoint: as for `pretrain`; it is left to be removed once what is returned has been written.
 
     Returns:
-        values: top-1, and accuracy and F1 by class, as from `probe_scores` under the names of `NAMES`, with the
+        values: top-1, and accuracy, F1 and AUROC by class, as from `probe_scores` under the names of `NAMES`, with the
             dimension regime: fine-tuned.
         predictions: (n,), the class that it takes each test image for.
 
@@ -152,6 +152,7 @@ def fine_tune(
             raise NotMeasured(f"the fine-tuning: {outcome.what}")
         trainer.network.eval()
         scores = features(trainer.network, pool(images, "test", device), evaluation_view(dataset))
-    predictions = scores.argmax(dim=1).cpu().numpy()
-    found = probe_scores(images.labels("test"), predictions, images.classes)
+    likely = F.log_softmax(scores, dim=1).cpu().numpy()
+    predictions = likely.argmax(axis=1)
+    found = probe_scores(images.labels("test"), predictions, images.classes, likely)
     return found.assign(metric=found["metric"].map(NAMES), regime="fine-tuned"), predictions

@@ -55,8 +55,9 @@ def probe(subject: Subject, settings: Probe) -> tuple[pd.DataFrame, npt.NDArray[
     if not math.isfinite(loss):
         raise NotMeasured(f"the classifier's loss is not a number; lower probe.lr ({settings.lr:g})")
     with torch.no_grad():
-        predictions = classifier(torch.from_numpy(subject.test).to(device)).argmax(dim=1).cpu().numpy()
-    scores = probe_scores(images.labels("test"), predictions, images.classes)
+        found = F.log_softmax(classifier(torch.from_numpy(subject.test).to(device)), dim=1).cpu().numpy()
+    predictions, truth = found.argmax(axis=1), images.labels("test")
+    scores = probe_scores(truth, predictions, images.classes, found, images.superclasses)
     trained = values.table([{"metric": "train_loss", "value": loss}])
     return values.joined([scores, trained]).assign(regime="linear"), predictions
 

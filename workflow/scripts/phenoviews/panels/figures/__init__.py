@@ -16,12 +16,14 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from phenoviews.panels.figures import curves, doses, nearest, treatments, tsne
+from phenoviews.panels.figures import curves, doses, nearest, opposition, treatments, tsne
 
 Draw = Callable[[Mapping[str, Any], pd.DataFrame, Mapping[str, Sequence[str]]], Figure]
 
 FIGURES: dict[str, Draw] = {
     "curves": curves.draw,
+    "superclasses": curves.draw_superclasses,
+    "opposition": opposition.draw,
     "doses": doses.draw,
     "nearest": nearest.draw,
     "treatments": treatments.draw,

@@ -1,4 +1,4 @@
-"""Accuracy of every class against a setting that is swept (*No Free Lunch*, figures 3 and 8)."""
+"""Accuracy of every class, or superclass, against a setting that is swept (*No Free Lunch*, figures 3, 5 and 8)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,25 @@ from phenoviews.panels.table import places, printed
 from phenoviews.study.metrics import AXES
 from phenoviews.study.names import bare
 
-CLASS, OVERALL = "accuracy", "top1"
+# What is drawn of each class, and of each superclass.
+OF_CLASS, OF_SUPERCLASS, OVERALL = "accuracy", "superclass_accuracy", "top1"
 FAINT, MEAN = "#c4c4c4", "#000000"
 HEIGHT = 1.6  # inches of a row of plots
 
 
 def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Sequence[str]]) -> Figure:
     """The figure of a panel as the study declares it: a row of plots for each encoder, a column for each setting."""
+    return _draw(panel, records[records["metric"].isin([OF_CLASS, OVERALL])])
+
+
+def draw_superclasses(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Sequence[str]]) -> Figure:
+    """The same, of superclasses."""
+    found = records[records["metric"].isin([OF_SUPERCLASS, OVERALL])]
+    above = found.get("superclass", "")  # which is missing where no run could be measured
+    return _draw(panel, found.assign(**{"class": above, "metric": found["metric"].replace(OF_SUPERCLASS, OF_CLASS)}))
+
+
+def _draw(panel: Mapping[str, Any], records: pd.DataFrame) -> Figure:
     found = records[records["swept"] != ""]
     if found.empty:
         raise UserError(f"panel {panel['name']}: curves are drawn against a setting; name a `sweep` in its `runs`")
@@ -93,7 +105,7 @@ def _plot(ax: Axes, found: pd.DataFrame, named: Sequence[str]) -> None:
     if reason := why_none(found):
         ax.text(0.5, 0.5, textwrap.fill(f"no numbers: {reason}", 24), ha="center", va="center", transform=ax.transAxes)
         return
-    of_class = found[(found["metric"] == CLASS) & (found["class"] != "")]
+    of_class = found[(found["metric"] == OF_CLASS) & (found["class"] != "")]
     means = of_class.pivot_table(index="at", columns="class", values="value", aggfunc="mean").sort_index()
     others = means[[name for name in means if name not in named]]
     ax.plot(others.index, others, color=FAINT, linewidth=0.5, zorder=1)

@@ -1,0 +1,24 @@
+"""Properties of the classes of a data set, as an encoder that others trained sees them and in the images."""
+
+from pathlib import Path
+
+from phenoviews import values
+from phenoviews.data import embeddings
+from phenoviews.data.images import Images
+from phenoviews.errors import NotMeasured, reported
+from phenoviews.measures.properties import properties
+
+with reported(snakemake.log[0]):
+    images = Images.open(Path(snakemake.input.images).parent)
+    try:
+        found = properties(
+            embeddings.load(snakemake.input.embeddings),
+            images.array[images.rows("test")],
+            images.labels("test"),
+            images.classes,
+            images.superclasses,
+            **snakemake.params.settings,
+        )
+    except NotMeasured as reason:
+        found = values.missing(snakemake.params.metrics, str(reason))
+    values.write(snakemake.output[0], found)
