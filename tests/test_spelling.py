@@ -51,6 +51,7 @@ def test_what_was_merged_is_told():
     assert told("compound", {"TAXOL": "taxol"}, {"TAXOL": 12}) == (
         "compound: 'TAXOL' (12 rows) for 'taxol' taken as another spelling of one name"
     )
+    assert told("plate", {"caf\u00e9": "cafe\u0301"}).startswith(r"plate: 'caf\xe9' for 'cafe\u0301' taken")
     assert "and 2 more" in told("plate", {f"P{i}": f"p{i}" for i in range(5)})
 
 

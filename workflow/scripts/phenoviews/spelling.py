@@ -69,10 +69,11 @@ def told(what: str, changed: Mapping[str, str], rows: Mapping[str, int] | None =
     'taxol'"; "" where it found nothing."""
     if not changed:
         return ""
-    parts = [
-        f"{other!r}{f' ({rows[other]} rows)' if rows else ''} for {taken!r}"
-        for other, taken in sorted(changed.items())[:shown]
-    ]
+    parts = []
+    for other, taken in sorted(changed.items())[:shown]:
+        # Where the eye cannot tell them apart, the letters are spelled out.
+        written = ascii if unicodedata.normalize("NFKC", other) == unicodedata.normalize("NFKC", taken) else repr
+        parts.append(f"{written(other)}{f' ({rows[other]} rows)' if rows else ''} for {written(taken)}")
     more = f" and {len(changed) - shown} more" if len(changed) > shown else ""
     return f"{what}: {', '.join(parts)}{more} taken as another spelling of one name"
 

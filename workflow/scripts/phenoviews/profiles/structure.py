@@ -26,6 +26,7 @@ def structure(
     x: np.ndarray,
     reg: float = 1.0,
     coral_reg: float = 1.0,
+    coral_source_reg: float | None = None,
     across_wells: str = "median",
     seed: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -34,7 +35,7 @@ def structure(
     Args:
         meta: one row per well, as from `tables.wells`; rows without MoA are left out unless they are controls.
         x: (wells, d).
-        reg, coral_reg, across_wells: as of `score.score`.
+        reg, coral_reg, coral_source_reg, across_wells: as of `score.score`.
         seed: of the random rankings behind p-values.
 
     Returns:
@@ -47,7 +48,7 @@ def structure(
     batch = meta["Metadata_Batch"].to_numpy() if "Metadata_Batch" in meta else None
     lines, shares = [], []
     with threadpool_limits(1):
-        processed, undefined = postprocessed(x, meta[CONTROL].to_numpy(), batch, reg, coral_reg)
+        processed, undefined = postprocessed(x, meta[CONTROL].to_numpy(), batch, reg, coral_reg, coral_source_reg)
         for name, values in processed.items():
             lines += [{"postprocessing": name, **line} for line in precision(meta, values, across_wells, seed)]
             shares.append(variance_shares(meta, values).assign(postprocessing=name))
