@@ -15,9 +15,10 @@ from phenoviews.profiles import tables
 from phenoviews.profiles.columns import COLUMNS
 from phenoviews.profiles.neighbours import confusion
 from phenoviews.profiles.postprocess import POSTPROCESSINGS
+from phenoviews.profiles.ranking import FIRST, SHARES
 from phenoviews.profiles.reading import read
 from phenoviews.profiles.score import SCORES, score
-from phenoviews.profiles.structure import structure
+from phenoviews.profiles.structure import Structure, structure
 from phenoviews.study.metrics import METRICS
 
 EPILOG = """\
@@ -77,9 +78,10 @@ def main(arguments: list[str] | None = None) -> None:
         result["notes"] = [*notes, *result["notes"]]
         print("\n".join(_report(result, rows, tables.has_wells(meta))))
         if options.more:
-            precision, shares = structure(meta, x, **settings, seed=options.seed)
-            print("\n".join(_more(precision, shares)))
-            result |= {"precision": tables.plain(precision), "variance_shares": tables.plain(shares)}
+            more = structure(meta, x, **settings, seed=options.seed, bar=True)
+            print("\n".join(_more(more)))
+            result |= {"precision": tables.plain(more.precision), "variance_shares": tables.plain(more.shares)}
+            result |= {"among_first": tables.plain(more.first), "groups": tables.plain(more.groups)}
         if options.json:
             write_json(options.json, {"tables": [str(path) for path in options.tables], **result})
         if options.predictions:
@@ -177,9 +179,9 @@ def _cell(number: dict[str, Any]) -> str:
     return f"{exact}{number['percent']:.1f}{unit} [{low:.1f}, {high:.1f}]"
 
 
-def _more(precision: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
+def _more(more: Structure) -> list[str]:
     lines = ["", "Mean average precision: replicates among the controls of their batch; MoAs among other compounds"]
-    for row in precision.to_dict("records"):
+    for row in more.precision.to_dict("records"):
         what = (
             f"undefined: {row['undefined']}"
             if row["undefined"]
@@ -187,8 +189,17 @@ def _more(precision: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
             "above chance (q < 0.05)"
         )
         lines.append(f"{row['postprocessing']:<11}{row['task']:<18}{what}")
+    lines += [
+        "",
+        "Among the nearest: treatments with a right one among the k nearest; right ones in the nearest 1 % and 5 %, in",
+        "multiples of chance (other compounds; moas_other_batch: and other batches)",
+    ]
+    for row in more.first.to_dict("records"):
+        tops = ", ".join(f"top {k} {100 * row[f'top_{k}']:.1f}%" for k in FIRST)
+        folds = " and ".join(f"{row[f'enrichment_{100 * share:.0f}']:.1f}" for share in SHARES)
+        lines.append(f"{row['postprocessing']:<11}{row['task']:<18}{tops}; enrichment {folds}")
     lines += ["", "Share of the profiles' variance (η²; adjusted: ε², 0 expected where there is no effect)"]
-    for row in shares.to_dict("records"):
+    for row in more.shares.to_dict("records"):
         what = (
             "undefined: no variance, or as many groups as wells"
             if np.isnan(row["share"])

@@ -111,7 +111,7 @@ def structures(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -
         groups are above chance. And share_batch, share_plate, the adjusted η² of the controls; share_batch_all,
         share_plate_all, that of all wells.
     """
-    precision, shares = structure(meta, x, **settings)
+    precision, shares, _, _ = structure(meta, x, **settings)
     rows = []
     for name, of in precision.groupby("postprocessing", sort=False):
         by_task, of_shares = of.set_index("task"), shares[shares["postprocessing"] == name]
