@@ -156,3 +156,16 @@ def test_what_cannot_be_is_said(full, wide):
     found, undefined = postprocessed(x, np.zeros(80, dtype=bool), batch)
     assert set(found) == {"none"}
     assert set(undefined) == {"whitening", "tvn"}
+
+
+def test_the_batches_may_have_a_regulariser_of_their_own(wide):
+    """As the paper's code: 1 for the batches' controls, `reg` for all controls."""
+    x, control, batch = wide
+    found = coral(x, control, batch, reg=0.1, source_reg=1.0)
+    moment = lambda rows, reg: x[rows].T @ x[rows] / rows.sum() + reg * np.eye(100)  # noqa: E731
+    here = batch == 1
+    expected = x[here] @ inv(sqrtm(moment(here & control, 1.0))) @ sqrtm(moment(control, 0.1))
+    np.testing.assert_allclose(found[here], expected, atol=1e-8)
+    np.testing.assert_array_equal(coral(x, control, batch, 0.5, 0.5), coral(x, control, batch, 0.5))
+    tvn = postprocessed(x, control, batch, 1.0, 0.1, 1.0)[0]["tvn"]
+    np.testing.assert_array_equal(tvn, coral(whiten(x, control), control, batch, 0.1, 1.0))

@@ -119,7 +119,7 @@ def structure_of(values, name) -> dict[str, float]:
 def test_structure_is_that_of_the_library(profiles):
     values = run.structures(*profiles, STRUCTURE)
     assert set(values["metric"]) == set(measured("structure"))
-    precision, shares = structure.structure(*profiles, seed=0)
+    precision, shares, _, _ = structure.structure(*profiles, seed=0)
     row = precision[(precision["postprocessing"] == "whitening") & (precision["task"] == "moas")].iloc[0]
     whitened = values[values["postprocessing"] == "whitening"].set_index("metric")
     assert whitened.at["map_moas", "value"] == row["map"]

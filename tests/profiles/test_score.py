@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.profiles.conftest import screen
 
@@ -127,3 +128,94 @@ def test_the_sizes_of_bbbc021_take_seconds(bbbc021):
     # The galleries that the authors' own evaluation printed for queries of Week1: 73 treatments.
     week1 = predictions[(predictions["score"] == "nscb") & (predictions["Metadata_Batch"] == "Week1")]
     assert set(week1["Candidates"]) == {73}
+
+
+@pytest.fixture
+def spanning():
+    """Every treatment in each of three batches, which have an effect; the usual design of screens."""
+    meta, x = screen(batches=1, replicates=3, compounds=3, seed=4)
+    rng = np.random.default_rng(0)
+    meta["Metadata_Batch"] = meta["Metadata_Plate"].str.replace("B0_P", "week ")
+    return meta, x + 3 * rng.normal(size=(3, 20))[pd.factorize(meta["Metadata_Batch"])[0]] + 2 * rng.normal(
+        size=x.shape
+    )
+
+
+def test_nscb_is_of_each_treatment_in_each_batch_where_replicates_span_batches(spanning):
+    meta, x = spanning
+    result, predictions = score(meta, x)
+    treated = ~meta["Metadata_Control"].to_numpy()
+    # With one well for each treatment and batch, the profiles are the wells.
+    compound, moa, batch = (meta.loc[treated, f"Metadata_{name}"].to_numpy() for name in ("Compound", "MoA", "Batch"))
+    unit = x[treated] / np.linalg.norm(x[treated], axis=1, keepdims=True)
+    right = {"nscb": [], "nsc": []}
+    for query in range(len(unit)):
+        for name, apart in (("nsc", False), ("nscb", True)):
+            others = np.flatnonzero((compound != compound[query]) & ((batch != batch[query]) | (not apart)))
+            right[name].append(moa[others[(unit[others] @ unit[query]).argmax()]] == moa[query])
+    nscb, by_batch = result["postprocessing"]["none"]["nscb"], result["by_batch"]["none"]
+    assert (nscb["correct"], nscb["of"]) == (sum(right["nscb"]), 72)
+    assert (by_batch["correct"], by_batch["of"]) == (sum(right["nsc"]), 72)
+    assert sum(right["nsc"]) != sum(right["nscb"])
+    assert result["postprocessing"]["none"]["drop"]["percent"] == by_batch["percent"] - nscb["percent"]
+    low, high = result["postprocessing"]["none"]["drop"]["interval"]
+    assert low <= result["postprocessing"]["none"]["drop"]["percent"] <= high
+    # NSC is of the treatments, whatever their batches.
+    alone = score(meta.drop(columns="Metadata_Batch"), x)[0]["postprocessing"]["none"]["nsc"]
+    assert {**result["postprocessing"]["none"]["nsc"], "interval": 0} == {**alone, "interval": 0}
+    asked = predictions[(predictions["postprocessing"] == "none") & (predictions["score"] == "nscb")]
+    assert set(asked["Metadata_Batch"]) == {"week 0", "week 1", "week 2"}
+    assert len(predictions) == 3 * (24 + 72)
+
+
+def similarities(predictions, name):
+    return predictions.loc[predictions["postprocessing"] == name, "Similarity"].tolist()
+
+
+def test_what_is_said_of_batches_is_true(spanning):
+    meta, x = spanning
+    result, predictions = score(meta, x)
+    assert result["left_out"] == {}
+    told = " ".join(result["notes"])
+    assert "one batch" not in told
+    assert "24 treatment(s) with wells in several batches (first: compound1 1.0)" in told
+    assert similarities(predictions, "tvn") != similarities(predictions, "whitening")
+    # Commas in the names of batches are part of them.
+    meta, x = screen()
+    result, _ = score(meta.assign(Metadata_Batch=meta["Metadata_Batch"] + ", June"), x)
+    assert result["notes"] == []
+    # Controls in two batches, treatments in one: TVN is not whitening.
+    meta, x = screen(batches=2)
+    first = (meta["Metadata_Control"] | (meta["Metadata_Batch"] == "B0")).to_numpy()
+    result, predictions = score(meta[first].reset_index(drop=True), x[first])
+    assert "the treatments are all in one batch: NSCB is undefined" in result["notes"]
+    assert similarities(predictions, "tvn") != similarities(predictions, "whitening")
+
+
+def test_a_treatment_in_several_batches_among_others_changes_only_nscb():
+    meta, x = screen(batch_effect=1.0)
+    moved = meta.assign(Metadata_Batch=meta["Metadata_Batch"].where(meta["Metadata_Plate"] != "B0_P1", "B1"))
+    one, other = score(meta, x)[0], score(moved, x)[0]
+    for key in ("correct", "of"):
+        assert one["postprocessing"]["none"]["nsc"][key] == other["postprocessing"]["none"]["nsc"][key]
+    assert other["postprocessing"]["none"]["nscb"]["of"] == 24 + 8  # the eight treatments of B0 have two profiles
+
+
+def test_moas_of_several_are_sets():
+    meta, x = screen(compounds=3)
+    sets = meta.assign(Metadata_MoA=meta["Metadata_MoA"].replace({"moa1": "moa1|moa9", "moa2": "moa2|moa9"}))
+    one, other = (score(table, x)[1] for table in (meta, sets))
+    one, other = (table[(table["postprocessing"] == "none") & (table["score"] == "nsc")] for table in (one, other))
+    # The neighbours are the same; those that share one of their MoAs are right.
+    assert one["Nearest_Compound"].tolist() == other["Nearest_Compound"].tolist()
+    expected = [bool(set(a.split("|")) & set(b.split("|"))) for a, b in
+                zip(other["Metadata_MoA"], other["Predicted_MoA"], strict=True)]  # fmt: skip
+    assert other["Correct"].tolist() == expected
+    shared = one["Metadata_MoA"].isin(["moa1", "moa2"]).to_numpy()
+    assert (other["Candidates_MoA"].to_numpy()[shared] > one["Candidates_MoA"].to_numpy()[shared]).all()
+    # One of a set in a batch of its own does not leave the treatment out; all of them do.
+    alone = meta.assign(Metadata_MoA=[f"{moa}|only" if moa and batch == "B0" else moa for moa, batch in
+                                      zip(meta["Metadata_MoA"], meta["Metadata_Batch"], strict=True)])  # fmt: skip
+    result = score(alone, x)[0]
+    assert result["left_out"] == {"only": "B0"}
+    assert result["postprocessing"]["none"]["nscb"]["of"] == 24

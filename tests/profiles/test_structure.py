@@ -21,7 +21,7 @@ def noisy():
 
 def test_mean_average_precision_is_scikit_learns(noisy):
     meta, x = noisy
-    lines = {line["task"]: line for line in precision(meta, x)}
+    lines = {line["task"]: line for line in precision(meta, x)[0]}
     table, profiles = treatments(meta, x)
     cosine = unit(profiles) @ unit(profiles).T
     compound, moa, batch = (table[f"Metadata_{name}"].to_numpy() for name in ("Compound", "MoA", "Batch"))
@@ -52,13 +52,13 @@ def test_mean_average_precision_is_scikit_learns(noisy):
 def test_noise_is_at_its_chance_level():
     meta, x = screen(moas=6, compounds=6)
     rng = np.random.default_rng(0)
-    found = [precision(meta, rng.normal(size=x.shape)) for _ in range(4)]
+    found = [precision(meta, rng.normal(size=x.shape))[0] for _ in range(4)]
     for lines in zip(*found, strict=True):
         assert np.mean([line["map"] for line in lines]) == pytest.approx(lines[0]["chance"], abs=0.04)
 
 
 def test_profiles_that_follow_the_moa_are_found_under_every_postprocessing_and_the_seed_decides():
-    table, shares = structure(*screen())
+    table, shares, _, _ = structure(*screen())
     assert table["postprocessing"].tolist() == ["none"] * 3 + ["whitening"] * 3 + ["tvn"] * 3
     assert (table["undefined"] == "").all()
     assert (table.loc[table["task"] != "replicates", "map"] > 0.8).all()
@@ -72,17 +72,17 @@ def test_profiles_that_are_all_alike_get_no_value():
     meta, x = screen()
     rng = np.random.default_rng(0)
     for values in (np.ones_like(x), 1 + 1e-5 * rng.normal(size=x.shape)):
-        assert [line["undefined"] for line in precision(meta, values)] == [
+        assert [line["undefined"] for line in precision(meta, values)[0]] == [
             "the profiles all have the same direction"
         ] * 3
 
 
 def test_one_batch_has_no_match_in_another_and_no_batches_no_such_task():
     meta, x = screen(batches=1)
-    lines = {line["task"]: line for line in precision(meta, x)}
+    lines = {line["task"]: line for line in precision(meta, x)[0]}
     assert "map" not in lines["moas_other_batch"]
     assert "positive pairs" in lines["moas_other_batch"]["undefined"]
-    lines = precision(meta.drop(columns="Metadata_Batch"), x)
+    lines, _, _ = precision(meta.drop(columns="Metadata_Batch"), x)
     assert [line["task"] for line in lines] == ["replicates", "moas"]
 
 

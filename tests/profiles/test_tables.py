@@ -7,7 +7,8 @@ import pytest
 from tests.profiles.conftest import screen
 
 from phenoviews.errors import UserError
-from phenoviews.profiles.tables import read, treatments, wells
+from phenoviews.profiles.reading import read
+from phenoviews.profiles.tables import treatments, wells
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def save(table, path):
 
 @pytest.mark.parametrize("name", ["p.csv", "p.csv.gz", "p.parquet"])
 def test_a_table_is_read_in_every_format(table, tmp_path, name):
-    meta, x, names = read(save(table, tmp_path / name))
+    meta, x, names, _ = read(save(table, tmp_path / name))
     assert names == [f"f{i}" for i in range(6)]
     np.testing.assert_array_equal(x, table[names].to_numpy())
     for column in ("Plate", "Well", "Compound", "MoA", "Batch", "Concentration"):
@@ -39,7 +40,7 @@ def test_columns_have_other_names_cases_and_company(table, tmp_path):
     table = table.assign(Image_FileName="a.tif", Cells_1=1.0, Cells_2=2.0, Nuclei_1=3.0)
     table["Metadata_Plate"] = table["Metadata_Plate"].factorize()[0]
     path = save(table, tmp_path / "p.csv")
-    meta, x, names = read(path, {"batch": "WEEK", "compound": "drug"}, features=["Cells_*", "Nuclei_?"])
+    meta, x, names, _ = read(path, {"batch": "WEEK", "compound": "drug"}, features=["Cells_*", "Nuclei_?"])
     assert names == ["Cells_1", "Cells_2", "Nuclei_1"]
     assert (x == [1, 2, 3]).all()
     assert meta["Metadata_Batch"].tolist() == table["week"].tolist()
@@ -109,7 +110,7 @@ def test_cells_are_averaged_from_a_memory_map(tmp_path):
 def test_a_treatment_in_two_weeks_has_both():
     meta, x = screen(d=2, moas=1, compounds=1, doses=1, batches=1, replicates=2)
     meta["Metadata_Batch"] = np.where(meta["Metadata_Plate"] == "B0_P1", "Week10", "Week2")
-    assert treatments(meta, x)[0]["Metadata_Batch"].tolist() == ["Week10,Week2"]
+    assert treatments(meta, x)[0]["Metadata_Batch"].tolist() == ["Week10, Week2"]
 
 
 BAD = {
@@ -135,8 +136,9 @@ BAD = {
     "a dose missing": (
         lambda t: t.assign(Metadata_Concentration=t["Metadata_Concentration"].where(t.index != 9)), "empty in row 9"
     ),
-    "control in another case": (
-        lambda t: t.assign(Metadata_Compound=t["Metadata_Compound"].replace("DMSO", "dmso")), "another spelling"
+    "no control": (
+        lambda t: t.assign(Metadata_Compound=t["Metadata_Compound"].replace("DMSO", "D-SMO")),
+        "no row is of the control 'DMSO'; .* Of compounds there are D-SMO, .*; did you mean 'D-SMO'",
     ),
 }  # fmt: skip
 

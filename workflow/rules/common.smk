@@ -142,7 +142,7 @@ evaluated_of = ask(Study.evaluated, "dataset")
 measure_settings = ask(Study.measure_settings, "measure")
 probe_settings = ask(Study.probe_settings, "run")
 control_of = ask(Study.control, "dataset")
-STRUCTURE_SETTINGS = ("reg", "coral_reg", "across_wells", "seed")
+STRUCTURE_SETTINGS = ("reg", "coral_reg", "coral_source_reg", "across_wells", "seed")
 
 
 # ----------------------------------------------------------------------------------------------------------- training

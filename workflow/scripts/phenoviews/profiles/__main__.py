@@ -12,10 +12,13 @@ import pandas as pd
 from phenoviews.errors import reported
 from phenoviews.files import write_json, write_text
 from phenoviews.profiles import tables
+from phenoviews.profiles.columns import COLUMNS
 from phenoviews.profiles.neighbours import confusion
 from phenoviews.profiles.postprocess import POSTPROCESSINGS
+from phenoviews.profiles.ranking import FIRST, SHARES
+from phenoviews.profiles.reading import read
 from phenoviews.profiles.score import SCORES, score
-from phenoviews.profiles.structure import structure
+from phenoviews.profiles.structure import Structure, structure
 from phenoviews.study.metrics import METRICS
 
 EPILOG = """\
@@ -52,19 +55,35 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command with `arguments`, those of the command line without any."""
     options = parser().parse_args(arguments)
     with reported():
-        columns = {key: getattr(options, key) for key in tables.COLUMNS if getattr(options, key) is not None}
-        meta, x, names = tables.read(options.table, columns, options.features, options.control, not options.no_batch)
-        rows = len(meta)
+        columns = {key: getattr(options, key) for key in COLUMNS if getattr(options, key) is not None}
+        table = read(
+            options.tables,
+            columns,
+            options.features,
+            None if options.no_control else options.control,
+            batches=not options.no_batch,
+            platemap=options.platemap,
+            as_spelled=options.as_spelled,
+        )
+        (meta, x, names, notes), rows = table, len(table.meta)
+        del table  # so that the rows go as soon as there are wells
         meta, x = tables.wells(meta, x, options.across_cells)
-        settings = {"reg": options.reg, "coral_reg": options.coral_reg, "across_wells": options.across_wells}
+        settings = {
+            "reg": options.reg,
+            "coral_reg": options.coral_reg,
+            "coral_source_reg": options.coral_source_reg,
+            "across_wells": options.across_wells,
+        }
         result, predictions = score(meta, x, names, **settings, interval_by=options.interval, seed=options.seed)
+        result["notes"] = [*notes, *result["notes"]]
         print("\n".join(_report(result, rows, tables.has_wells(meta))))
         if options.more:
-            precision, shares = structure(meta, x, **settings, seed=options.seed)
-            print("\n".join(_more(precision, shares)))
-            result |= {"precision": tables.plain(precision), "variance_shares": tables.plain(shares)}
+            more = structure(meta, x, **settings, seed=options.seed, bar=True)
+            print("\n".join(_more(more)))
+            result |= {"precision": tables.plain(more.precision), "variance_shares": tables.plain(more.shares)}
+            result |= {"among_first": tables.plain(more.first), "groups": tables.plain(more.groups)}
         if options.json:
-            write_json(options.json, {"table": str(options.table), **result})
+            write_json(options.json, {"tables": [str(path) for path in options.tables], **result})
         if options.predictions:
             write_text(options.predictions, predictions.to_csv(index=False))
         if options.confusion:
@@ -79,17 +98,39 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("table", type=Path, help=".csv, .csv.gz or .parquet")
+    made.add_argument(
+        "tables",
+        type=Path,
+        nargs="+",
+        metavar="table",
+        help=".csv, .tsv (either with .gz) or .parquet; of several the rows are put together",
+    )
+    made.add_argument(
+        "--platemap",
+        type=Path,
+        metavar="FILE",
+        help="well, plate if they differ, and what the tables lack: compound, concentration, moa, batch",
+    )
     group = made.add_argument_group("columns")
-    for key, name in tables.COLUMNS.items():
+    for key, name in COLUMNS.items():
         group.add_argument(f"--{key}", metavar="COLUMN", help=f"default {name}")
     group.add_argument("--no-batch", action="store_true", help="the table has no batches: NSC only, no NSCB, no TVN")
-    group.add_argument("--control", default="DMSO", metavar="COMPOUND", help="the negative control (default DMSO)")
+    group.add_argument("--control", nargs="+", default=["DMSO"], metavar="COMPOUND",
+                       help="the negative control, or several (default DMSO)")  # fmt: skip
+    group.add_argument("--no-control", action="store_true", help="the table has none: no whitening, no TVN")
     group.add_argument("--features", nargs="+", default=[], metavar="PATTERN",
-                       help="shell patterns of the feature columns; quote them")  # fmt: skip
+                       help="names or shell patterns of the feature columns; quote them")  # fmt: skip
+    group.add_argument("--as-spelled", action="store_true",
+                       help="names that differ only by case, accents, blanks or hyphens are different")  # fmt: skip
     group = made.add_argument_group("method (the defaults are the paper's)")
     group.add_argument("--reg", type=float, default=1.0, help="regulariser of whitening (default 1)")
     group.add_argument("--coral-reg", type=float, default=1.0, help="regulariser of CORAL (default 1)")
+    group.add_argument(
+        "--coral-source-reg",
+        type=float,
+        metavar="REG",
+        help="that of the batches, before (default: as --coral-reg); always 1 in the authors' code",
+    )
     group.add_argument("--across-cells", choices=tables.STATISTICS, default="mean", help="cells → well (default mean)")
     group.add_argument("--across-wells", choices=tables.STATISTICS, default="median",
                        help="wells → treatment (default median)")  # fmt: skip
@@ -138,9 +179,9 @@ def _cell(number: dict[str, Any]) -> str:
     return f"{exact}{number['percent']:.1f}{unit} [{low:.1f}, {high:.1f}]"
 
 
-def _more(precision: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
+def _more(more: Structure) -> list[str]:
     lines = ["", "Mean average precision: replicates among the controls of their batch; MoAs among other compounds"]
-    for row in precision.to_dict("records"):
+    for row in more.precision.to_dict("records"):
         what = (
             f"undefined: {row['undefined']}"
             if row["undefined"]
@@ -148,8 +189,17 @@ def _more(precision: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
             "above chance (q < 0.05)"
         )
         lines.append(f"{row['postprocessing']:<11}{row['task']:<18}{what}")
+    lines += [
+        "",
+        "Among the nearest: treatments with a right one among the k nearest; right ones in the nearest 1 % and 5 %, in",
+        "multiples of chance (other compounds; moas_other_batch: and other batches)",
+    ]
+    for row in more.first.to_dict("records"):
+        tops = ", ".join(f"top {k} {100 * row[f'top_{k}']:.1f}%" for k in FIRST)
+        folds = " and ".join(f"{row[f'enrichment_{100 * share:.0f}']:.1f}" for share in SHARES)
+        lines.append(f"{row['postprocessing']:<11}{row['task']:<18}{tops}; enrichment {folds}")
     lines += ["", "Share of the profiles' variance (η²; adjusted: ε², 0 expected where there is no effect)"]
-    for row in shares.to_dict("records"):
+    for row in more.shares.to_dict("records"):
         what = (
             "undefined: no variance, or as many groups as wells"
             if np.isnan(row["share"])

@@ -6,20 +6,19 @@ from typing import Any
 
 import pandas as pd
 
-from phenoviews.profiles.neighbours import single_batch_moas
+from phenoviews.profiles.neighbours import of_few_batches, single_batch_moas
 from phenoviews.profiles.tables import CONTROL, TREATMENT, WELL
 
 
 def treatment_list(fields: pd.DataFrame) -> pd.DataFrame:
-    """One row per annotated treatment, sorted: compound, concentration, MoA, batch (several joined by commas), wells,
-    fields."""
+    """One row per annotated treatment, sorted: compound, concentration, MoA, batch (of several, all), wells, fields."""
     treated = fields[~fields[CONTROL]]
     return (
         treated.assign(well=treated["Metadata_Plate"] + " " + treated["Metadata_Well"])
         .groupby(TREATMENT)
         .agg(
             Metadata_MoA=("Metadata_MoA", "first"),
-            Metadata_Batch=("Metadata_Batch", lambda batch: ",".join(sorted(batch.unique()))),
+            Metadata_Batch=("Metadata_Batch", lambda batch: ", ".join(sorted(batch.unique()))),
             wells=("well", "nunique"),
             fields=("well", "size"),
         )
@@ -31,7 +30,7 @@ def counts(fields: pd.DataFrame) -> dict[str, Any]:
     """What the annotated set holds: fields, wells (controls, treated), plates, batches, treatments, compounds, moas;
     single_batch_moas, MoA → its batch; nscb_treatments, how many NSCB asks."""
     table, wells = treatment_list(fields), fields.drop_duplicates(WELL)
-    single = single_batch_moas(table)
+    single = single_batch_moas(fields[~fields[CONTROL]])
     return {
         "fields": len(fields),
         "wells": len(wells),
@@ -43,5 +42,5 @@ def counts(fields: pd.DataFrame) -> dict[str, Any]:
         "compounds": int(table["Metadata_Compound"].nunique()),
         "moas": int(table["Metadata_MoA"].nunique()),
         "single_batch_moas": single,
-        "nscb_treatments": int((~table["Metadata_MoA"].isin(list(single))).sum()),
+        "nscb_treatments": int((~of_few_batches(table["Metadata_MoA"], single)).sum()),
     }

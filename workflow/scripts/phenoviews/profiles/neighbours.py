@@ -6,17 +6,18 @@ prediction; a treatment whose profile is zero has no direction, so it has no nei
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from phenoviews.errors import UserError
-from phenoviews.profiles.tables import TREATMENT
+from phenoviews.profiles.tables import MOA_SEPARATOR, TREATMENT
 
 # Two cosines closer than this are the same: rounding over a thousand features stays well below.
 SAME = 1e-12
+ROWS = 512  # queries whose cosines are held at once
 NONE = "(none)"
 TIE, ZERO, ALONE = "tie between MoAs", "zero profile", "no candidate"
 
@@ -25,7 +26,8 @@ def nsc(meta: pd.DataFrame, x: np.ndarray) -> pd.DataFrame:
     """Not-same-compound: each treatment's nearest neighbour by cosine among the treatments of other compounds.
 
     Args:
-        meta: one row per treatment, as from `tables.treatments`.
+        meta: one row per treatment, as from `tables.treatments`; a MoA may be a set of several, `a|b`, and two sets are
+            the same MoA if they share one.
         x: (treatments, d) their profiles.
 
     Returns:
@@ -38,26 +40,111 @@ def nsc(meta: pd.DataFrame, x: np.ndarray) -> pd.DataFrame:
         Correct: bool,
         Reason: why there is no prediction: a tie between MoAs, a zero profile, no candidate; else "".
     """
-    return _nearest(meta, x, batches=False)
+    return nearest(meta, x, ["nsc"])["nsc"]
 
 
 def nscb(meta: pd.DataFrame, x: np.ndarray) -> pd.DataFrame:
     """Not-same-compound-or-batch: as `nsc`, among the treatments of other compounds and other batches.
 
-    MoAs that are seen in one batch only cannot be found and are left out, as queries and as candidates (ambiguity
-    B-14); the result has no row for them. Batches are compared as they are in `Metadata_Batch` (B-15): a treatment with
-    wells in Week1 and Week2 has another batch than one in Week1 alone.
+    `meta` has one row per treatment and batch (`tables.treatments` with `by_batch`): of a treatment whose replicates
+    are in several batches there is a profile for each, so that every candidate is of one batch, another than the
+    query's (ambiguity B-15). MoAs that are seen in one batch only cannot be found and are left out, as queries and as
+    candidates (B-14); the result has no row for them.
     """
-    kept = ~meta["Metadata_MoA"].isin(list(single_batch_moas(meta))).to_numpy()
-    return _nearest(meta[kept].reset_index(drop=True), np.asarray(x)[kept], batches=True)
+    return nearest(meta, x, ["nscb"])["nscb"]
+
+
+def nearest(meta: pd.DataFrame, x: np.ndarray, scores: Sequence[str] = ("nsc", "nscb")) -> dict[str, pd.DataFrame]:
+    """`nsc` and `nscb` of the same profiles, whose cosines are worked out once: score → its table."""
+    x = np.asarray(x, dtype=np.float64)
+    # Scaled before the norm: a profile of tiny numbers has a direction still.
+    largest = np.abs(x).max(axis=1, initial=0, keepdims=True)
+    zero = largest[:, 0] == 0
+    unit = x / np.where(zero[:, None], 1, largest)
+    unit /= np.where(zero[:, None], 1, np.linalg.norm(unit, axis=1, keepdims=True))
+    compound = pd.factorize(meta["Metadata_Compound"])[0]
+    moa, sharing = _moas(meta["Metadata_MoA"])
+    asked = {"nsc": np.ones(len(meta), dtype=bool)}
+    batch = np.zeros(len(meta), dtype=int)
+    if "nscb" in scores:
+        asked["nscb"] = ~of_few_batches(meta["Metadata_MoA"], single_batch_moas(meta))
+        batch = pd.factorize(meta["Metadata_Batch"])[0]
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in scores}
+    for start in range(0, len(meta), ROWS):
+        rows = np.arange(start, min(start + ROWS, len(meta)))
+        cosine = unit[rows] @ unit.T
+        same = sharing[moa[rows]][:, moa]
+        others = (compound[rows][:, None] != compound) & ~zero
+        for name in scores:
+            here = np.flatnonzero(asked[name][rows])
+            allowed = others[here]
+            if name == "nscb":
+                allowed = allowed & asked[name] & (batch[rows[here]][:, None] != batch)
+            parts[name].append(_answers(meta, rows[here], cosine[here], allowed, same[here], moa, zero))
+    return {
+        name: pd.concat([meta[asked[name]].reset_index(drop=True), pd.concat(found, ignore_index=True)], axis=1)
+        for name, found in parts.items()
+    }
+
+
+def _answers(
+    meta: pd.DataFrame,
+    rows: np.ndarray,
+    cosine: np.ndarray,
+    allowed: np.ndarray,
+    same: np.ndarray,
+    moa: np.ndarray,
+    zero: np.ndarray,
+) -> pd.DataFrame:
+    """The columns of `nsc` after the Metadata for the queries `rows`, with their cosines, candidates and candidates of
+    the same MoA among all profiles (queries, profiles); `moa` and `zero` (profiles,)."""
+    cosine = np.where(allowed, cosine, -np.inf)
+    best = cosine.max(axis=1, initial=-np.inf)
+    tied = allowed & (cosine >= best[:, None] - SAME)
+    first = tied.argmax(axis=1)
+    candidates = allowed.sum(axis=1)
+    reason = np.where((tied & (moa != moa[first][:, None])).any(axis=1), TIE, "").astype(object)
+    reason[candidates == 0] = ALONE
+    reason[zero[rows]] = ZERO
+    found, told = ~np.isin(reason, [ALONE, ZERO]), reason == ""
+    answers = meta[[*TREATMENT, "Metadata_MoA"]].iloc[first].reset_index(drop=True)
+    return pd.DataFrame(
+        {
+            "Nearest_Compound": answers["Metadata_Compound"].where(found, ""),
+            "Nearest_Concentration": answers["Metadata_Concentration"].astype(object).where(found, None),
+            "Predicted_MoA": answers["Metadata_MoA"].where(told, NONE),
+            "Similarity": np.where(found, best, np.nan),
+            "Tied": np.where(found, tied.sum(axis=1), 0),
+            "Candidates": candidates,
+            "Candidates_MoA": (allowed & same).sum(axis=1),
+            "Correct": told & same[np.arange(len(rows)), first],
+            "Reason": reason,
+        }
+    )
+
+
+def _moas(names: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The code of each row's MoA, and which codes (codes, codes) are the same MoA: share one of a set."""
+    codes, values = pd.factorize(names)
+    sets = [name.split(MOA_SEPARATOR) for name in values]
+    member = pd.get_dummies(pd.Series(sets).explode()).groupby(level=0).any().to_numpy(dtype=np.float32)
+    return codes, member @ member.T > 0
 
 
 def single_batch_moas(meta: pd.DataFrame) -> dict[str, str]:
-    """MoA → its batch, for the MoAs that are seen in one batch only. `meta` has one row per treatment."""
+    """MoA → its batch, for the MoAs that are seen in one batch only. `meta` has one row per treatment and batch, or per
+    well of a treatment; every MoA of a set counts by itself."""
     if "Metadata_Batch" not in meta:
         raise UserError("NSCB needs the batch of every treatment, and there is none")
-    batches = meta.groupby("Metadata_MoA")["Metadata_Batch"].unique()
+    pairs = meta[["Metadata_MoA", "Metadata_Batch"]].drop_duplicates()
+    pairs = pairs.assign(Metadata_MoA=pairs["Metadata_MoA"].str.split(MOA_SEPARATOR, regex=False))
+    batches = pairs.explode("Metadata_MoA").groupby("Metadata_MoA")["Metadata_Batch"].unique()
     return {str(moa): found[0] for moa, found in batches.items() if len(found) == 1}
+
+
+def of_few_batches(moas: pd.Series, single: Mapping[str, str]) -> np.ndarray:
+    """(rows,) bool: whose MoAs are all among the `single_batch_moas`."""
+    return np.array([single.keys() >= set(name.split(MOA_SEPARATOR)) for name in moas], dtype=bool)
 
 
 def counted(predictions: pd.DataFrame) -> dict[str, Any]:
@@ -105,7 +192,8 @@ def intervals(
     treatments were asked, not on the training: seeds tell that. Where all are right the interval has no width.
 
     Args:
-        predictions: of `nsc` and, where it is defined, `nscb`.
+        predictions: of `nsc` and, where it is defined, `nscb`; `nsc_by_batch`, NSC of the profiles that NSCB is of,
+            where these are others: the drop is then from that.
         by: what is drawn: `treatment`, or `compound` with all its treatments, which are not independent.
         draws: how many.
         level: of the interval.
@@ -126,62 +214,6 @@ def intervals(
         with np.errstate(invalid="ignore"):  # a draw of left-out MoAs alone; nanquantile passes over it
             drawn[name] = 100 * (weights @ table["sum"].to_numpy()) / (weights @ table["size"].to_numpy())
     if "nscb" in drawn:
-        drawn["drop"] = drawn["nsc"] - drawn["nscb"]
+        drawn["drop"] = drawn.get("nsc_by_batch", drawn["nsc"]) - drawn["nscb"]
     tails = [(1 - level) / 2, (1 + level) / 2]
     return {name: tuple(np.nanquantile(values, tails).tolist()) for name, values in drawn.items()}
-
-
-def _nearest(meta: pd.DataFrame, x: np.ndarray, batches: bool) -> pd.DataFrame:
-    x = np.asarray(x, dtype=np.float64)
-    # Scaled before the norm: a profile of tiny numbers has a direction still.
-    largest = np.abs(x).max(axis=1, initial=0, keepdims=True)
-    zero = largest[:, 0] == 0
-    unit = x / np.where(zero[:, None], 1, largest)
-    unit /= np.where(zero[:, None], 1, np.linalg.norm(unit, axis=1, keepdims=True))
-    compound, concentration, moa = (meta[column].to_numpy() for column in (*TREATMENT, "Metadata_MoA"))
-    allowed = _different(meta["Metadata_Compound"]) & ~zero[None, :]
-    if batches:
-        allowed &= _different(meta["Metadata_Batch"])
-    similarity = np.where(allowed, unit @ unit.T, -np.inf)
-    rows = []
-    for query in range(len(meta)):
-        row = {
-            "Nearest_Compound": "",
-            "Nearest_Concentration": None,
-            "Predicted_MoA": NONE,
-            "Similarity": np.nan,
-            "Tied": 0,
-            "Candidates": int(allowed[query].sum()),
-            "Candidates_MoA": int((allowed[query] & (moa == moa[query])).sum()),
-            "Correct": False,
-            "Reason": "",
-        }
-        if zero[query]:
-            row["Reason"] = ZERO
-        elif row["Candidates"] == 0:
-            row["Reason"] = ALONE
-        else:
-            best = similarity[query].max()
-            tied = np.flatnonzero(similarity[query] >= best - SAME)
-            row |= {
-                "Nearest_Compound": compound[tied[0]],
-                "Nearest_Concentration": concentration[tied[0]],
-                "Similarity": float(best),
-                "Tied": len(tied),
-            }
-            if len(set(moa[tied])) > 1:
-                row["Reason"] = TIE
-            else:
-                row |= {"Predicted_MoA": moa[tied[0]], "Correct": bool(moa[tied[0]] == moa[query])}
-        rows.append(row)
-    columns = ["Nearest_Compound", "Nearest_Concentration", "Predicted_MoA", "Similarity", "Tied", "Candidates",
-               "Candidates_MoA", "Correct", "Reason"]  # fmt: skip
-    found = pd.DataFrame(rows, columns=columns)
-    found = found.astype({"Correct": bool, "Tied": int, "Candidates": int, "Candidates_MoA": int})
-    return pd.concat([meta.reset_index(drop=True), found], axis=1)
-
-
-def _different(column: pd.Series) -> np.ndarray:
-    values = pd.factorize(column)[0]
-    different: np.ndarray = values[:, None] != values[None, :]
-    return different

@@ -68,8 +68,8 @@ def scores(
 
     Returns:
         values: with the dimension postprocessing: nsc, nscb, drop (percent and points), with their intervals and what
-            they count; and for each treatment, with compound, concentration and moa, nsc_right and nscb_right: 1 or 0,
-            for the treatments that are asked.
+            they count; and for each treatment, with compound, concentration and moa, nsc_right and nscb_right: 1 or 0
+            (of several batches, the mean), for the treatments that are asked.
         predictions: as from `score`.
         about: counts, left_out and notes as from `score`.
     """
@@ -88,6 +88,8 @@ def scores(
     ]
     asked = predictions.assign(metric=predictions["score"] + "_right", value=predictions["Correct"].astype(float))
     asked = asked.rename(columns=OF_TREATMENT)[["metric", "value", "postprocessing", *OF_TREATMENT.values()]]
+    # Of a treatment in several batches NSCB asks a profile of each.
+    asked = asked.groupby([*asked.columns.drop("value")], sort=False)["value"].mean().reset_index()
     values = table([*rows, *({str(key): value for key, value in row.items()} for row in asked.to_dict("records"))])
     about = {key: found[key] for key in ("counts", "left_out", "notes")}
     return values, predictions, about
@@ -109,7 +111,7 @@ def structures(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -
         groups are above chance. And share_batch, share_plate, the adjusted η² of the controls; share_batch_all,
         share_plate_all, that of all wells.
     """
-    precision, shares = structure(meta, x, **settings)
+    precision, shares, _, _ = structure(meta, x, **settings)
     rows = []
     for name, of in precision.groupby("postprocessing", sort=False):
         by_task, of_shares = of.set_index("task"), shares[shares["postprocessing"] == name]
@@ -138,7 +140,8 @@ def mapped(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -> pd
     batch = meta["Metadata_Batch"].to_numpy() if "Metadata_Batch" in meta else None
     parts = []
     with threadpool_limits(1):
-        wells, _ = postprocessed(x, meta[tables.CONTROL].to_numpy(), batch, settings["reg"], settings["coral_reg"])
+        regs = (settings["reg"], settings["coral_reg"], settings.get("coral_source_reg"))
+        wells, _ = postprocessed(x, meta[tables.CONTROL].to_numpy(), batch, *regs)
     for name, values in wells.items():
         treatments, of = tables.treatments(meta, values, settings["across_wells"])
         place = tsne(of, np.arange(len(of)), seed=MAP_SEED, metric="cosine")

@@ -1,24 +1,36 @@
-"""What a set of profiles follows besides the nearest neighbour: mean average precision, and batch and plate.
-
-Mean average precision is that of copairs (Kalinin et al. 2025): a profile ranks others by cosine; its average precision
-is 1 if all its positives come first. copairs ranks positives before negatives that are equally near, so profiles that
-are all alike would get 1; they get no value here.
-"""
+"""What a set of profiles follows besides the nearest neighbour: the order of the neighbours, and batch and plate."""
 
 from __future__ import annotations
 
-import tempfile
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from phenoviews.profiles.postprocess import postprocessed
-from phenoviews.profiles.tables import CONTROL, TREATMENT, treatments
+from phenoviews.profiles.ranking import LEVEL, Ranked, among_first, parts, precisions, ranked
+from phenoviews.profiles.tables import CONTROL, MOA_SEPARATOR, TREATMENT, treatments
 
-NULL = 1000  # random rankings behind a p-value
-LEVEL = 0.05  # false discovery rate at which a group counts as found
+TASKS = ("replicates", "moas", "moas_other_batch")
+
+
+class Structure(NamedTuple):
+    """
+    precision: postprocessing, task (see `precision`), map (mean over the task's groups), chance (mean over groups of
+        what random rankings give), groups, found (groups at a false discovery rate below `LEVEL`), undefined.
+    shares: postprocessing and the columns of `variance_shares`.
+    groups: postprocessing, task, level (treatment, compound or moa), its name (compound and concentration, or moa), and
+        the columns of `ranking.precisions`.
+    first: postprocessing, task (moas, moas_other_batch), and what `ranking.among_first` counts.
+    """
+
+    precision: pd.DataFrame
+    shares: pd.DataFrame
+    groups: pd.DataFrame
+    first: pd.DataFrame
 
 
 def structure(
@@ -26,129 +38,189 @@ def structure(
     x: np.ndarray,
     reg: float = 1.0,
     coral_reg: float = 1.0,
+    coral_source_reg: float | None = None,
     across_wells: str = "median",
     seed: int = 0,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Mean average precision and variance shares of well profiles under none, whitening and TVN.
+    bar: bool = False,
+) -> Structure:
+    """Rankings and variance shares of well profiles under none, whitening and TVN.
 
     Args:
         meta: one row per well, as from `tables.wells`; rows without MoA are left out unless they are controls.
         x: (wells, d).
-        reg, coral_reg, across_wells: as of `score.score`.
+        reg, coral_reg, coral_source_reg, across_wells: as of `score.score`.
         seed: of the random rankings behind p-values.
-
-    Returns:
-        precision: postprocessing, task (see `precision`), map (mean over the task's groups), chance (mean over groups
-            of what random rankings give), groups, found (groups at a false discovery rate below `LEVEL`), undefined.
-        shares: postprocessing and the columns of `variance_shares`.
+        bar: show how far it is, on stderr, where it takes more than a second.
     """
     kept = (meta[CONTROL] | (meta["Metadata_MoA"] != "")).to_numpy()
-    meta, x = meta[kept].reset_index(drop=True), np.asarray(x, dtype=np.float64)[kept]
+    meta, x = meta[kept].reset_index(drop=True), np.asarray(x, dtype=np.float64)
+    x = x if kept.all() else x[kept]
     batch = meta["Metadata_Batch"].to_numpy() if "Metadata_Batch" in meta else None
-    lines, shares = [], []
-    with threadpool_limits(1):
-        processed, undefined = postprocessed(x, meta[CONTROL].to_numpy(), batch, reg, coral_reg)
-        for name, values in processed.items():
-            lines += [{"postprocessing": name, **line} for line in precision(meta, values, across_wells, seed)]
+    lines: list[dict[str, Any]] = []
+    first: list[dict[str, Any]] = []
+    shares, groups = [], []
+    with threadpool_limits(1), tqdm(unit="profile", delay=1, mininterval=1, disable=not bar) as shown:
+        processed, undefined = postprocessed(x, meta[CONTROL].to_numpy(), batch, reg, coral_reg, coral_source_reg)
+        shown.total = len(processed) * _queries(meta)
+        for name in list(processed):
+            values = processed.pop(name)
+            shown.set_description(name)
+            told = precision(meta, values, across_wells, seed, shown.update)
+            lines += [{"postprocessing": name, **line} for line in told[0]]
+            groups.append(told[1].assign(postprocessing=name))
+            first += [{"postprocessing": name, **line} for line in told[2]]
             shares.append(variance_shares(meta, values).assign(postprocessing=name))
     lines += [{"postprocessing": name, "task": "all", "undefined": why} for name, why in undefined.items()]
     columns = ["postprocessing", "task", "map", "chance", "groups", "found", "undefined"]
-    table = pd.concat(shares, ignore_index=True)
-    return pd.DataFrame(lines, columns=columns).fillna({"undefined": ""}), table[
-        ["postprocessing", *table.columns[:-1]]
-    ]
+    return Structure(
+        pd.DataFrame(lines, columns=columns).fillna({"undefined": ""}),
+        _named_first(pd.concat(shares, ignore_index=True)),
+        _named_first(pd.concat(groups, ignore_index=True)),
+        pd.DataFrame(first, columns=None if first else ["postprocessing", "task"]),
+    )
 
 
-def precision(meta: pd.DataFrame, x: np.ndarray, across_wells: str = "median", seed: int = 0) -> list[dict[str, Any]]:
-    """Mean average precision at three tasks.
-
-    replicates: a well finds the other wells of its treatment among the controls of its batch (of all, without batches).
-        Controls of other batches would be told apart by the batch alone. Group: treatment.
-    moas: a treatment finds those of other compounds with its MoA among those of other MoAs. Group: MoA.
-    moas_other_batch: the same, among treatments of other batches only. Group: MoA.
-
-    Args and the lines' keys: see `structure`. Wells and treatments with a zero profile have no cosine and are left out.
-    """
-    batches = "Metadata_Batch" in meta
-    table, profiles = treatments(meta, x, across_wells)
-    # A control has no replicate: each is a treatment of its own.
-    treatment = meta[TREATMENT].astype(str).agg(" ".join, axis=1)
-    wells = meta.assign(treatment=treatment.where(~meta[CONTROL], [f"control {i}" for i in range(len(meta))]))
-    same = ["Metadata_Batch"] if batches else []
-    lines = [
-        _task("replicates", wells, x, ["treatment"], [], same, [CONTROL], "treatment", seed),
-        _task(
-            "moas", table, profiles, ["Metadata_MoA"], ["Metadata_Compound"], [], ["Metadata_MoA"], "Metadata_MoA", seed
-        ),
-    ]
-    if batches:
-        differ, negative_differ = ["Metadata_Compound", "Metadata_Batch"], ["Metadata_MoA", "Metadata_Batch"]
-        task = "moas_other_batch"
-        lines.append(_task(task, table, profiles, ["Metadata_MoA"], differ, [], negative_differ, "Metadata_MoA", seed))
-    return lines
+def _named_first(table: pd.DataFrame) -> pd.DataFrame:
+    return table[["postprocessing", *table.columns.drop("postprocessing")]]
 
 
-def _task(
-    task: str,
+def _queries(meta: pd.DataFrame) -> int:
+    """How many queries the tasks of one post-processing have."""
+    treated = meta[~meta[CONTROL]]
+    counts = [len(treated), len(treated.drop_duplicates(TREATMENT))]
+    if "Metadata_Batch" in meta:
+        counts.append(len(treated.drop_duplicates([*TREATMENT, "Metadata_Batch"])))
+    return sum(counts)
+
+
+def precision(
     meta: pd.DataFrame,
     x: np.ndarray,
-    same: list[str],
-    differ: list[str],
-    negative_same: list[str],
-    negative_differ: list[str],
-    group: str,
-    seed: int,
-) -> dict[str, Any]:
-    from copairs.map import average_precision, mean_average_precision
-    from copairs.matching import UnpairedException
+    across_wells: str = "median",
+    seed: int = 0,
+    done: Callable[[int], object] = lambda count: None,
+) -> tuple[list[dict[str, Any]], pd.DataFrame, list[dict[str, Any]]]:
+    """Mean average precision at three tasks, and hits among the first at the last two.
 
-    kept = np.linalg.norm(x, axis=1) > 0
-    meta, x = meta[kept].reset_index(drop=True), x[kept]
-    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
-    # copairs keeps cosines as float32; profiles whose directions differ by less are all tied.
-    if len(unit) == 0 or (unit - unit.mean(axis=0)).var(axis=0).sum() < 1e-6:
-        return {"task": task, "undefined": "the profiles all have the same direction"}
-    try:
-        each = average_precision(
-            meta, unit, pos_sameby=same, pos_diffby=differ, neg_sameby=negative_same, neg_diffby=negative_differ,
-            progress_bar=False,
-        )  # fmt: skip
-    except UnpairedException as error:
-        return {"task": task, "undefined": f"no two {'wells' if task == 'replicates' else 'treatments'} to find each "
-                f"other ({str(error).rstrip('.')})"}  # fmt: skip
-    each = each[(each["n_pos_pairs"] > 0) & (each["n_total_pairs"] > each["n_pos_pairs"])]
-    if each.empty:
+    replicates: a well finds the other wells of its treatment among the controls of its batch (of all, without batches).
+        Controls of other batches would be told apart by the batch alone. Group: treatment; by compound as well.
+    moas: a treatment finds those of other compounds with its MoA among those of other MoAs. Group: MoA.
+    moas_other_batch: the same, for each treatment in each batch, among those of other batches only. Group: MoA.
+
+    Of a treatment with several MoAs, `a|b`, each is a label of its own; what shares none of them is wrong.
+
+    Returns:
+        The lines of `Structure.precision`, `Structure.groups` and the lines of `Structure.first`, without the
+        post-processing. Wells and treatments with a zero profile have no cosine and are left out.
+    """
+    lines: list[dict[str, Any]] = []
+    groups: list[pd.DataFrame] = []
+    first: list[dict[str, Any]] = []
+    unit, rows = _units(x)
+    wells = meta.iloc[rows].reset_index(drop=True)
+    found: Ranked | str = _alike(unit) or _replicates(wells, unit, done)
+    levels = {"treatment": TREATMENT, "compound": TREATMENT[:1]}
+    lines.append(_line("replicates", found, wells, levels, seed, groups))
+    tasks = {"moas": False} | ({"moas_other_batch": True} if "Metadata_Batch" in meta else {})
+    for task, elsewhere in tasks.items():
+        table, profiles = treatments(meta, x, across_wells, by_batch=elsewhere)
+        unit, rows = _units(profiles)
+        table = table.iloc[rows].reset_index(drop=True)
+        found = _alike(unit) or _same_moa(table, unit, elsewhere, done)
+        lines.append(_line(task, found, table, {"moa": []}, seed, groups))
+        if not isinstance(found, str) and len(found.query):
+            first.append({"task": task, "treatments": len(found.query), **among_first(found)})
+    return lines, pd.concat(groups, ignore_index=True), first
+
+
+def _line(
+    task: str,
+    found: Ranked | str,
+    table: pd.DataFrame,
+    levels: dict[str, list[str]],
+    seed: int,
+    groups: list[pd.DataFrame],
+) -> dict[str, Any]:
+    """The line of a task, from what `ranked` found or why it could not; its groups are added to `groups`, by level:
+    columns of `table`, or the labels where there are none."""
+    empty = pd.DataFrame(columns=["task", "level", *TREATMENT, "Metadata_MoA"])
+    groups.append(empty)
+    if isinstance(found, str):
+        return {"task": task, "undefined": found}
+    if not (found.positives > 0).any():
+        what = "wells" if task == "replicates" else "treatments"
+        return {"task": task, "undefined": f"no two {what} to find each other (there are no positive pairs)"}
+    if np.isnan(found.precision).all():
         return {"task": task, "undefined": "no profile has both a match and a mismatch to find it among"}
-    # Its cache of random rankings is not named by all that they depend on: a fresh one gives the same p-values always.
-    with tempfile.TemporaryDirectory() as cache:
-        groups = mean_average_precision(
-            each,
-            [group],
-            null_size=NULL,
-            threshold=LEVEL,
-            seed=seed,
-            progress_bar=False,
-            max_workers=1,
-            cache_dir=cache,
-        )
-    chance = each.assign(chance=_chance(each["n_pos_pairs"], each["n_total_pairs"])).groupby(group)["chance"].mean()
+    tables = {}
+    for level, columns in levels.items():
+        names = table.loc[found.query, columns] if columns else pd.DataFrame({"Metadata_MoA": found.label})
+        tables[level] = precisions(found, names.reset_index(drop=True), seed).assign(task=task, level=level)
+        groups.append(tables[level])
+    main = next(iter(tables.values()))
     return {
         "task": task,
-        "map": float(groups["mean_average_precision"].mean()),
-        "chance": float(chance.mean()),
-        "groups": len(groups),
-        "found": int(groups["below_corrected_p"].sum()),
+        "map": float(main["map"].mean()),
+        "chance": float(main["chance"].mean()),
+        "groups": len(main),
+        "found": int((main["q"] < LEVEL).sum()),
         "undefined": "",
     }
 
 
-def _chance(positives: pd.Series, total: pd.Series) -> np.ndarray:
-    """Expected average precision of a random ranking of `total` profiles, `positives` of which are right: with H the
-    harmonic number, (m - 1)/(n - 1) + H(n)/n · (n - m)/(n - 1) (Bestgen 2015)."""
-    m, n = positives.to_numpy(dtype=float), total.to_numpy(dtype=int)
-    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n.max() + 1))])[n]
-    expected: np.ndarray = (m - 1) / (n - 1) + harmonic / n * (n - m) / (n - 1)
-    return expected
+def _units(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of x that are not zero, scaled to length 1, and which these are."""
+    largest = np.abs(x).max(axis=1, initial=0)
+    rows = np.flatnonzero(largest > 0)
+    unit = x[rows] / largest[rows, None]
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    return unit, rows
+
+
+def _alike(unit: np.ndarray) -> str:
+    """Why profiles (n, d) of length 1 cannot be ranked, or ""."""
+    if len(unit) == 0 or (unit - unit.mean(axis=0)).var(axis=0).sum() < 1e-6:
+        return "the profiles all have the same direction"
+    return ""
+
+
+def _replicates(meta: pd.DataFrame, unit: np.ndarray, done: Callable[[int], object]) -> Ranked:
+    controls = np.flatnonzero(meta[CONTROL])
+    treated = np.flatnonzero(~meta[CONTROL])
+    code = meta.groupby(TREATMENT, sort=True).ngroup().to_numpy()
+    batch = pd.factorize(meta["Metadata_Batch"])[0] if "Metadata_Batch" in meta else np.zeros(len(meta), dtype=int)
+    by_code = {of: treated[rows] for of, rows in pd.Series(code[treated]).groupby(code[treated]).indices.items()}
+
+    def candidates(block: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[list[tuple[Any, np.ndarray]]]]:
+        right = []
+        for query in block:
+            others = by_code[code[query]]
+            right.append([("", unit[others[others != query]] @ unit[query])])
+        return unit[block] @ unit[controls].T, batch[block][:, None] == batch[controls], right
+
+    return ranked(parts(treated[np.argsort(code[treated], kind="stable")], len(controls)), candidates, done)
+
+
+def _same_moa(meta: pd.DataFrame, unit: np.ndarray, elsewhere: bool, done: Callable[[int], object]) -> Ranked:
+    compound = pd.factorize(meta["Metadata_Compound"])[0]
+    batch = pd.factorize(meta["Metadata_Batch"])[0] if elsewhere else None
+    sets = [name.split(MOA_SEPARATOR) for name in meta["Metadata_MoA"]]
+    labels = sorted({label for each in sets for label in each})
+    of = {label: np.array([label in each for each in sets]) for label in labels}
+
+    def candidates(block: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[list[tuple[Any, np.ndarray]]]]:
+        cosines = unit[block] @ unit.T
+        others = compound[block][:, None] != compound
+        if batch is not None:
+            others &= batch[block][:, None] != batch
+        right: list[list[tuple[Any, np.ndarray]]] = []
+        for at, query in enumerate(block):
+            right.append([(label, cosines[at, others[at] & of[label]]) for label in sets[query]])
+            for label in sets[query]:
+                others[at] &= ~of[label]
+        return cosines, others, right
+
+    return ranked(parts(np.arange(len(meta)), len(meta)), candidates, done)
 
 
 def variance_shares(meta: pd.DataFrame, x: np.ndarray) -> pd.DataFrame:
@@ -181,9 +253,9 @@ def eta_squared(x: np.ndarray, groups: np.ndarray) -> dict[str, float]:
     codes, names = pd.factorize(groups)
     n, k = len(x), len(names)
     sizes = np.bincount(codes, minlength=k)
-    sums = np.zeros((k, x.shape[1]))
-    np.add.at(sums, codes, centred)
-    total = (centred**2).sum()
+    order = np.argsort(codes, kind="stable")
+    sums = np.add.reduceat(centred[order], np.concatenate([[0], np.cumsum(sizes)[:-1]]), axis=0)
+    total = np.vdot(centred, centred)
     if total == 0 or n <= k:
         return {"share": np.nan, "chance": np.nan, "adjusted": np.nan, "groups": k, "n": n}
     share = float((sums**2 / sizes[:, None]).sum() / total)

@@ -1,101 +1,37 @@
-"""Tables of profiles: reading, checking, and averaging cells to wells and wells to treatments."""
+"""Tables of profiles: checking them, and averaging cells to wells and wells to treatments."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from phenoviews.errors import UserError
+from phenoviews.profiles.columns import COLUMNS
 
-# What a column tells: the name it has here.
-COLUMNS = {
-    "plate": "Metadata_Plate",
-    "well": "Metadata_Well",
-    "compound": "Metadata_Compound",
-    "concentration": "Metadata_Concentration",
-    "moa": "Metadata_MoA",
-    "batch": "Metadata_Batch",
-}
-OPTIONAL = ("plate", "well", "concentration")
 CONTROL = "Metadata_Control"
 WELL = ["Metadata_Plate", "Metadata_Well"]
 TREATMENT = ["Metadata_Compound", "Metadata_Concentration"]
-# What pandas and pyarrow raise for a file that is broken off or something else.
-UNREADABLE = (ValueError, OSError, EOFError, zlib.error)
+MOA_SEPARATOR = "|"  # between the MoAs of a compound that has several
 STATISTICS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "median": np.median}
+LARGEST = 1e100  # of a feature; squares and their sums must not overflow
+BLOCK = 2**24  # numbers that are averaged at once
 
 
-def read(
-    path: str | Path,
-    columns: Mapping[str, str] | None = None,
-    features: Sequence[str] = (),
-    control: str = "DMSO",
-    batches: bool = True,
-) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
-    """A table of profiles in the community's convention, from `.csv`, `.csv.gz` or `.parquet`.
-
-    Args:
-        path: the file; one row per cell, well or treatment.
-        columns: the names that the table has for the keys of `COLUMNS`, where they are not those of `COLUMNS`. Upper
-            and lower case do not matter.
-        features: shell patterns of the feature columns; without any, all columns that do not begin with `Metadata_`.
-        control: the compound that is the negative control.
-        batches: False reads a table that has no batches; `Metadata_Batch` is then missing.
-
-    Returns:
-        meta: the columns of `COLUMNS` under those names, as far as the table has them, with text for all but numeric
-            concentrations, "" for an unknown MoA, 0 for concentrations of controls; and `Metadata_Control`, bool.
-        x: (rows, features) float32 if the table is, else float64.
-        names: of the features.
-
-    Raises:
-        UserError: a file or column that is missing, a column that is no number, and what `check` refuses.
-    """
-    path = Path(path)
-    present = _header(path)
-    named = _resolve(present, columns or {}, batches, path)
-    chosen = _choose(present, named, features, path)
-    table = _load(path, list(dict.fromkeys([*named.values(), *chosen])), text=list(named.values()))
-    if table.empty:
-        raise UserError(f"{path}: the table has no rows")
-    meta = pd.DataFrame({COLUMNS[key]: _text(table[column]) for key, column in named.items() if key != "concentration"})
-    meta[CONTROL] = meta["Metadata_Compound"] == control
-    if not meta[CONTROL].any() and (meta["Metadata_Compound"].str.lower() == control.lower()).any():
-        raise UserError(f"{path}: the control is {control!r} in another spelling; give it as the table has it")
-    meta["Metadata_Concentration"] = (
-        _concentration(table[named["concentration"]], meta[CONTROL].to_numpy(), path)
-        if "concentration" in named
-        else 0.0
-    )
-    bad = [name for name in chosen if not pd.api.types.is_numeric_dtype(table[name])]
-    if bad:
-        raise UserError(
-            f"{path}: feature column {bad[0]!r} is not numeric ({len(bad)} such); choose the features by a pattern"
-        )
-    single = (table[chosen].dtypes == np.float32).all()
-    x = table[chosen].to_numpy(dtype=np.float32 if single else np.float64, na_value=np.nan)
-    check(meta, x, chosen, str(path))
-    return meta, x, chosen
-
-
-def check(meta: pd.DataFrame, x: np.ndarray, names: Sequence[str] | None = None, where: str = "profiles") -> None:
-    """Raise UserError for what cannot be scored: NaN or infinite features, a row without compound or batch, a well with
-    two treatments, MoAs or batches, a compound with two MoAs. `names`: of the features; `where`: the file, for the
-    message."""
-    bad = ~np.isfinite(x)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        name = names[column] if names is not None else f"number {column}"
-        raise UserError(
-            f"{where}: {bad.sum()} feature value(s) in {bad.any(axis=1).sum()} of {len(x)} rows are NaN or infinite "
-            f"(first: row {row}, feature {name}); drop those rows or those features"
-        )
+def check(
+    meta: pd.DataFrame,
+    x: np.ndarray,
+    names: Sequence[str] | None = None,
+    where: str = "profiles",
+    finite: bool = True,
+) -> None:
+    """Raise UserError for what cannot be scored: see `check_finite`; a row without compound or batch, a well with two
+    treatments, MoAs or batches, a compound with two MoAs. `names`: of the features; `where`: the file, for the
+    message; `finite`: whether to check the features as well."""
+    if finite:
+        check_finite(x, names, where)
     for column in ("Metadata_Compound", "Metadata_Batch", *WELL):
         if column in meta and (meta[column] == "").any():
             raise UserError(f"{where}: {column} is empty in row {int((meta[column] == '').argmax())}; fill it in")
@@ -119,6 +55,28 @@ def check(meta: pd.DataFrame, x: np.ndarray, names: Sequence[str] | None = None,
         )
 
 
+def check_finite(x: np.ndarray, names: Sequence[str] | None = None, where: str = "profiles") -> None:
+    """Raise UserError for features that are NaN, infinite, or so large that their squares would be."""
+    bad = ~np.isfinite(x)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise UserError(
+            f"{where}: {bad.sum()} feature value(s) in {bad.any(axis=1).sum()} of {len(x)} rows are NaN or infinite "
+            f"(first: row {row}, feature {_named(names, column)}); drop those rows or those features (--select "
+            "drop_na_columns)"
+        )
+    if x.size and max(float(x.max()), -float(x.min())) > LARGEST:
+        row, column = np.argwhere(np.abs(x) > LARGEST)[0]
+        raise UserError(
+            f"{where}: feature {_named(names, column)} is {x[row, column]:.3g} in row {row}, too large to be squared; "
+            "leave it out, or bring the features to one scale (--normalize)"
+        )
+
+
+def _named(names: Sequence[str] | None, column: int) -> str:
+    return names[column] if names is not None else f"number {column}"
+
+
 def has_wells(meta: pd.DataFrame) -> bool:
     """Whether rows are known by plate and well; without, every row is a profile of its own."""
     return all(column in meta for column in WELL)
@@ -139,39 +97,77 @@ def wells(meta: pd.DataFrame, x: np.ndarray, statistic: str = "mean") -> tuple[p
     if not has_wells(meta):
         return meta.reset_index(drop=True), np.asarray(x, dtype=np.float64)
     meta = meta.reset_index(drop=True)
-    groups = meta.groupby(WELL, sort=True).indices
-    rows = [np.sort(index) for index in groups.values()]
-    found = np.stack([STATISTICS[statistic](np.asarray(x[index], dtype=np.float64), axis=0) for index in rows])
+    groups = meta.groupby(WELL, sort=True)
+    codes, sizes = groups.ngroup().to_numpy(), groups.size().to_numpy()
     kept = [name for name in (*COLUMNS.values(), CONTROL) if name in meta]
-    table = meta.loc[[index[0] for index in rows], kept].reset_index(drop=True)
-    return table.assign(Metadata_Count=[len(index) for index in rows]), found
+    table = meta.loc[_firsts(codes), kept].reset_index(drop=True)
+    return table.assign(Metadata_Count=sizes), averaged(x, codes, statistic)
 
 
-def treatments(meta: pd.DataFrame, x: np.ndarray, statistic: str = "median") -> tuple[pd.DataFrame, np.ndarray]:
+def treatments(
+    meta: pd.DataFrame, x: np.ndarray, statistic: str = "median", by_batch: bool = False
+) -> tuple[pd.DataFrame, np.ndarray]:
     """The profile of each annotated treatment from its wells; controls and wells without MoA are dropped.
 
     Args:
         meta: one row per well.
         x: (wells, d).
         statistic: median, by feature, or mean (ambiguity B-16).
+        by_batch: a profile for each treatment in each batch, from its wells there.
 
     Returns:
-        meta, sorted by compound and concentration: these two, MoA, the batch (several, where its wells are in several,
-        are joined by commas) and `Metadata_Count`, the number of wells; x (treatments, d) float64.
+        meta, sorted by compound and concentration (and batch): these two, MoA, `Metadata_Count`, the number of wells,
+        and the batch (where its wells are in several, all of them, with commas between); x (treatments, d) float64.
     """
-    kept = (~meta[CONTROL] & (meta["Metadata_MoA"] != "")).to_numpy()
-    meta, x = meta[kept].reset_index(drop=True), np.asarray(x, dtype=np.float64)[kept]
-    if meta.empty:
+    kept = np.flatnonzero(~meta[CONTROL] & (meta["Metadata_MoA"] != ""))
+    if not len(kept):
         raise UserError("profiles: no treatment has a MoA; fill in the MoA column of those that are annotated")
-    rows, found = [], []
-    for index in meta.groupby(TREATMENT, sort=True).indices.values():
-        row: dict[str, Any] = {column: meta[column].iloc[index[0]] for column in (*TREATMENT, "Metadata_MoA")}
-        row["Metadata_Count"] = len(index)
-        if "Metadata_Batch" in meta:
-            row["Metadata_Batch"] = ",".join(sorted(meta["Metadata_Batch"].iloc[index].unique()))
-        rows.append(row)
-        found.append(STATISTICS[statistic](x[index], axis=0))
-    return pd.DataFrame(rows), np.stack(found)
+    meta = meta.iloc[kept].reset_index(drop=True)
+    groups = meta.groupby([*TREATMENT, *(["Metadata_Batch"] if by_batch else [])], sort=True)
+    codes, sizes = groups.ngroup().to_numpy(), groups.size().to_numpy()
+    table = meta.loc[_firsts(codes), [*TREATMENT, "Metadata_MoA"]].reset_index(drop=True)
+    table = table.assign(Metadata_Count=sizes)
+    if "Metadata_Batch" in meta:
+        pairs = pd.DataFrame({"code": codes, "batch": meta["Metadata_Batch"]}).drop_duplicates().sort_values("batch")
+        table["Metadata_Batch"] = pairs.groupby("code")["batch"].agg(", ".join)
+    return table, averaged(x, codes, statistic, kept)
+
+
+def spans_batches(meta: pd.DataFrame) -> pd.DataFrame:
+    """The treatments with wells in several batches, of `meta` with one row per well: compound and concentration."""
+    treated = meta[~meta[CONTROL] & (meta["Metadata_MoA"] != "")]
+    counts = treated.groupby(TREATMENT, sort=True)["Metadata_Batch"].nunique()
+    return counts[counts > 1].reset_index()[TREATMENT]
+
+
+def averaged(x: np.ndarray, codes: np.ndarray, statistic: str, rows: np.ndarray | None = None) -> np.ndarray:
+    """(groups, d) float64: the mean or median of each group of rows.
+
+    Args:
+        x: (n, d), an array or a memory map; a part of it is read at a time.
+        codes: (m,) the group of each row, 0 … groups - 1, each at least once.
+        statistic: of `STATISTICS`.
+        rows: (m,) which rows of `x` these are; without, all of them.
+    """
+    order = np.argsort(codes, kind="stable")
+    sizes = np.bincount(codes)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    found = np.empty((len(sizes), x.shape[1]))
+    for size in np.unique(sizes):
+        same = np.flatnonzero(sizes == size)  # groups of one size are one array
+        step = max(1, BLOCK // (int(size) * max(1, x.shape[1])))
+        for at in range(0, len(same), step):
+            part = same[at : at + step]
+            index = order[starts[part][:, None] + np.arange(size)]
+            values = x[index if rows is None else rows[index]].astype(np.float64, copy=False)
+            found[part] = values[:, 0] if size == 1 else STATISTICS[statistic](values, axis=1)
+    return found
+
+
+def _firsts(codes: np.ndarray) -> np.ndarray:
+    """(groups,) the first row of each group."""
+    first: np.ndarray = np.unique(codes, return_index=True)[1]
+    return first
 
 
 def constant(x: np.ndarray) -> np.ndarray:
@@ -185,78 +181,3 @@ def plain(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {str(key): None if pd.isna(value) else value for key, value in row.items()} for row in table.to_dict("records")
     ]
-
-
-def _header(path: Path) -> list[str]:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        if path.suffix == ".parquet":
-            import pyarrow.parquet
-
-            return list(pyarrow.parquet.read_schema(path).names)
-        if path.name.endswith((".csv", ".csv.gz")):
-            return list(pd.read_csv(path, nrows=0).columns)
-    except UNREADABLE as error:
-        raise UserError(f"{path}: cannot be read ({error}); is it a whole csv or parquet file?") from error
-    raise UserError(f"{path}: neither .csv, .csv.gz nor .parquet; save the table as one of these")
-
-
-def _load(path: Path, columns: list[str], text: list[str]) -> pd.DataFrame:
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path, columns=columns)
-        # As text: plate 007 is not plate 7.
-        return pd.read_csv(path, usecols=columns, dtype=dict.fromkeys(text, str))
-    except UNREADABLE as error:
-        raise UserError(f"{path}: cannot be read ({error}); is it a whole csv or parquet file?") from error
-
-
-def _resolve(present: Sequence[str], columns: Mapping[str, str], batches: bool, path: Path) -> dict[str, str]:
-    named = {}
-    for key, default in COLUMNS.items():
-        if key == "batch" and not batches:
-            continue
-        wanted = columns.get(key, default)
-        found = [name for name in present if name.lower() == wanted.lower()]
-        if wanted in found:
-            found = [wanted]
-        if len(found) == 1:
-            named[key] = found[0]
-        elif key not in OPTIONAL or key in columns or found:
-            others = ", ".join(name for name in present if name.startswith("Metadata")) or "none"
-            what = f"{len(found)} columns" if found else "no column"
-            alone = ", or give --no-batch (NSC only)" if key == "batch" else ""
-            raise UserError(
-                f"{path}: {what} {wanted!r} for the {key}; name it with --{key}{alone}. Metadata columns: {others}"
-            )
-    return named
-
-
-def _choose(present: Sequence[str], named: Mapping[str, str], features: Sequence[str], path: Path) -> list[str]:
-    taken = set(named.values())
-    if features:
-        chosen = [n for n in present if n not in taken and any(fnmatchcase(n, pattern) for pattern in features)]
-    else:
-        chosen = [n for n in present if n not in taken and not n.startswith("Metadata_")]
-    if not chosen:
-        raise UserError(
-            f"{path}: no feature columns{' match ' + ', '.join(features) if features else ''}; see --features"
-        )
-    return chosen
-
-
-def _text(column: pd.Series) -> pd.Series:
-    return column.astype(object).where(column.notna(), "").map(str).str.strip().astype(object)
-
-
-def _concentration(column: pd.Series, control: np.ndarray, path: Path) -> pd.Series:
-    text = _text(column)
-    missing = (text == "").to_numpy() & ~control
-    if missing.any():
-        raise UserError(f"{path}: {column.name} is empty in row {missing.argmax()}, which is no control; fill it in")
-    text[control] = "0"
-    try:
-        return pd.to_numeric(text)
-    except ValueError:
-        return text
