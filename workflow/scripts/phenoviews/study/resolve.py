@@ -154,7 +154,7 @@ class Resolver:
 
     def screen(self, name: str, *stages: str) -> dict[str, Any]:
         """What the table of a screen's fields depends on, and the settings of the named stages of its way to cells."""
-        others = {"illumination", "nuclei", "intensity"} - set(stages)
+        others = {"illumination", "nuclei", "intensity", "unreadable_fraction"} - set(stages)
         unused = ("label", "mirrors", "files", "archive", "checksums", "simulation", "locations", "control_columns")
         return {"name": name, **without(self.entry("screens", name), *others, *unused)}
 
@@ -162,7 +162,8 @@ class Resolver:
         """What the arrays of a dataset of a screen's cells depend on: its entry, and of its screen what chooses
         cells."""
         screen = self.entry("screens", self.entry("datasets", name)["screen"])
-        of_screen = {key: screen[key] for key in ("channels", "control", "control_columns")}
+        of_screen = {key: screen[key] for key in ("channels", "control_columns", "unit", "project") if key in screen}
+        of_screen["control"] = self.control(name)
         return {"name": name, **self.data(name), **of_screen, "diameter": screen["nuclei"]["diameter"]}
 
     def evaluated(self, name: str) -> str:
@@ -175,9 +176,9 @@ class Resolver:
         return {key: entry[key] for key in INPUT}
 
     def control(self, name: str) -> str:
-        """What a dataset's screen calls its negative control."""
-        control: str = self.entry("screens", self.entry("datasets", name)["screen"])["control"]
-        return control
+        """What a dataset's screen calls its negative control; of several names the first, which then stands for all."""
+        control: str | list[str] = self.entry("screens", self.entry("datasets", name)["screen"])["control"]
+        return control if isinstance(control, str) else control[0]
 
     # ---------------------------------------------------------------------------------------------------------- runs
     @functools.cache  # noqa: B019
