@@ -81,11 +81,13 @@ def refuse(dataset: Mapping[str, Any], fields: pd.DataFrame, nuclei: pd.DataFram
     ):
         elsewhere = sorted(fields.loc[fields["Metadata_Compound"] == compound, "Metadata_Plate"].unique())
         said = f"it is on {', '.join(elsewhere[:8])}" if elsewhere else spelling.found(compound, sorted(known))
-        raise UserError(f"{name}: no cells of compound '{compound}' on {plates}; {said}; check `compound` and `plates`")
+        none = f"no cells of compound '{compound}' on {plates}"
+        raise UserError(f"{name}: {none}; {said}; check `compound` and `plates`")
     if nuclei.empty:
+        pictures = f"results/screens/{dataset['screen']}/qc"
         raise UserError(
-            f"{name}: no nuclei were found on {plates} at the screen's `nuclei: {{diameter: {dataset['diameter']:g}}}`; "
-            f"check that, and its `contrast`, by the pictures in results/screens/{dataset['screen']}/qc"
+            f"{name}: no nuclei were found on {plates} at the screen's `nuclei: {{diameter: "
+            f"{dataset['diameter']:g}}}`; check that, and its `contrast`, by the pictures in {pictures}"
         )
     if not whole.any():
         width, height = nuclei.loc[nuclei.index[0], ["width", "height"]]

@@ -45,18 +45,11 @@ def fields(screen: Mapping[str, Any], files: Mapping[str, Path]) -> pd.DataFrame
     """
     where, table = READERS[screen["kind"]](screen, files)
     channels = list(screen["channels"])
-    well = speller(screen)
-    table["Metadata_Well"] = [well(where, text) for text in table["Metadata_Well"]]
-    for name in ("Site", "Replicate"):
-        table[f"Metadata_{name}"] = numbers(where, name, table[f"Metadata_{name}"], int)
+    table["Metadata_Replicate"] = numbers(where, "Replicate", table["Metadata_Replicate"], int)
     _unify(where, table, screen)
     table["Metadata_Batch"] = table["Metadata_Batch"].where(table["Metadata_Batch"] != "", table["Metadata_Plate"])
     if "moa" in files:
         table["Metadata_MoA"] = _annotated(table, Path(files["moa"]))
-    try:
-        table = excluded(table, screen.get("exclude", []))
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from error
     table = table.sort_values(PLACE, kind="stable", ignore_index=True)
     table["Metadata_Field"] = _names(table, channels[0])
     try:
@@ -123,6 +116,19 @@ def _unify(where: Path, table: pd.DataFrame, screen: Mapping[str, Any]) -> None:
     table.loc[control, "Metadata_Concentration"] = 0.0
 
 
+def placed(where: Path, table: pd.DataFrame, screen: Mapping[str, Any]) -> pd.DataFrame:
+    """The fields with one spelling of their wells and whole numbers of their sites, without those that the screen's
+    `exclude` names."""
+    well = speller(screen)
+    spelled = {text: well(where, text) for text in table["Metadata_Well"].unique()}
+    sites = numbers(where, "Site", table["Metadata_Site"], int)
+    table = table.assign(Metadata_Well=table["Metadata_Well"].map(spelled), Metadata_Site=sites)
+    try:
+        return excluded(table, screen.get("exclude", []))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
 def excluded(table: pd.DataFrame, exclude: Sequence[str]) -> pd.DataFrame:
     """`table` without what the screen's `exclude` names: "plate", "plate/well" or "plate/well/site"; "*" is any plate.
 
@@ -137,9 +143,9 @@ def excluded(table: pd.DataFrame, exclude: Sequence[str]) -> pd.DataFrame:
                 f"exclude: {name!r} names no plate: {spelling.found(plate, table['Metadata_Plate'].unique())}"
             )
         if well:
-            here &= (table["Metadata_Well"] == (wells.well(well) or well)).to_numpy()
+            here = here & (table["Metadata_Well"] == (wells.well(well) or well)).to_numpy()
         if site:
-            here &= (table["Metadata_Site"].astype(str) == site).to_numpy()
+            here = here & (table["Metadata_Site"].astype(str) == site).to_numpy()
         if not here.any():
             raise UserError(f"exclude: {name!r} names no field of the screen; correct it")
         gone |= here
@@ -218,7 +224,7 @@ def _bbbc021(screen: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[Path
     table["Metadata_Site"] = first.str.extract(r"_s(\d+)_", expand=False)
     if (without := first[table["Metadata_Site"].isna()]).size:
         raise UserError(f"{path}: the file name {without.iloc[0]} does not tell its site as in B02_s1_w1.tif")
-    return path, table
+    return path, placed(path, table, screen)
 
 
 def _annotated(table: pd.DataFrame, path: Path) -> list[str]:
@@ -258,10 +264,13 @@ def _loaddata(screen: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[Pat
         frame = next((one for one in (f"Frame_{name}", f"Image_Frame_{name}") if one in given), None)
         if frame:  # where a file holds several channels, CellProfiler counts its frames from 0
             table[f"Index_{channel}"] = numbers(path, frame, given[frame], int)
+    table = placed(path, table, screen)
     if platemap is not None:
         table = platemaps.mapped(path, table, platemap, columns, screen.get("unit", "µM"), speller(screen))
     else:
-        table = platemaps.treated(path, table, given, platemaps.named(given, columns), screen.get("unit", "µM"))
+        table = platemaps.treated(
+            path, table, given.loc[table.index], platemaps.named(given, columns), screen.get("unit", "µM")
+        )
         table = platemaps.without_unknown(path, table)
     return path, _stacked(path, table, screen) if screen.get("project") else table
 
@@ -365,6 +374,7 @@ def _pattern(screen: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[Path
             table[f"Index_{channel}"] = int(name)
     columns, platemap = screen.get("columns", {}), Path(screen["platemap"]).expanduser()
     _demand(platemap, read(platemap, columns.get("well", "well")), columns)
+    table = placed(root, table, screen)
     return root, platemaps.mapped(root, table, platemap, columns, screen.get("unit", "µM"), well)
 
 

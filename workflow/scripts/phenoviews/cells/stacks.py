@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -64,7 +66,7 @@ def unpacked(data: bytes) -> tuple[np.ndarray, str]:
 
     ValueError for what holds several images, or values that are neither 8 nor 16 bits.
     """
-    with io.BytesIO(data) as stream, tifffile.TiffFile(stream) as tiff:
+    with _whole(), io.BytesIO(data) as stream, tifffile.TiffFile(stream) as tiff:
         series: Any = tiff.pages.first if len(tiff.pages) == 1 else tiff.series[0]
         if len(tiff.pages) > 1 and len(tiff.series) > 1:
             raise ValueError(f"it holds {len(tiff.series)} images")
@@ -82,6 +84,30 @@ def unpacked(data: bytes) -> tuple[np.ndarray, str]:
         raise ValueError(f"its values are {array.dtype}, not 8 or 16 bits")
     array = array.astype(array.dtype.newbyteorder("="))
     return (np.iinfo(array.dtype).max - array if inverted else array), axes
+
+
+@contextlib.contextmanager
+def _whole() -> Iterator[None]:
+    """A stack that is cut off has fewer pages for tifffile, which only logs it: here, ValueError."""
+    logger, handler = logging.getLogger("tifffile"), _Kept()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+    if cut := [said for said in handler.said if "offset" in said]:
+        raise ValueError(f"truncated: {cut[-1]}")
+
+
+class _Kept(logging.Handler):
+    """Messages as they come."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
 
 
 def _pages(series: Any) -> int:
