@@ -211,8 +211,9 @@ class Resolver:
         recipe = self.entry("datasets", run.dataset)["recipe"]
         method = self._method(run.method, recipe)[0]
         frozen = method["kind"] == FROZEN
-        # A frozen encoder sees what it was made for.
-        network_input = {key: method[key] for key in INPUT} if frozen else self.network_input(run.dataset)
+        # A frozen encoder sees what it was made for: as its method says, or the run that trained it.
+        made_for = {**self.given(run.backbone).get("dataset", {}), **method} if frozen else {}
+        network_input = self.network_input(run.dataset) | {key: made_for[key] for key in INPUT if key in made_for}
         check_colour(f"run '{run.name}'", network_input)
         dataset = Dataset(name=run.dataset, **network_input, evaluated=self.evaluated(run.dataset))
         sets = self.sets(run.transform, names.parse(run.method)[0], recipe)
@@ -236,11 +237,27 @@ class Resolver:
 
     def _backbone(self, name: str, size: int, of_method: Mapping[str, Any]) -> Backbone:
         """`of_method`: what the method makes of it; but a file of weights that the user names stays."""
-        entry = without(self.entry("backbones", name), "label", "gmacs")
+        entry = without(self.entry("backbones", name), "label", "gmacs", "run")
+        if given := self.given(name):
+            return Backbone(**{**given["backbone"], "name": name, "init": given["encoder"]})
         users = {} if entry["init"] == "random" else {"init": entry["init"]}
         backbone = {**entry, **of_method, **users}
         stem = ("small" if size <= SMALL else "standard") if backbone["stem"] == "auto" else backbone["stem"]
         return Backbone(**{**backbone, "name": name, "stem": stem})
+
+    @functools.cache  # noqa: B019
+    def given(self, backbone: str) -> dict[str, Any]:
+        """What the run that a backbone names (`run`) says of itself in its run.yaml; empty where it names none.
+
+        `encoder`: the path of its weights, absolute, so that Snakemake takes it for a file that is there, and does not
+        train it again.
+        """
+        entry = self.entry("backbones", backbone)
+        if "run" not in entry:
+            if "kind" not in entry:
+                raise UserError(f"config: backbones.{backbone}: needs `kind`, or the `run` of an encoder that is there")
+            return {}
+        return resources.finished_run(entry["run"], f"backbones.{backbone}.run")
 
     @functools.cache  # noqa: B019
     def _probe(self, recipe: str) -> Probe:
