@@ -19,7 +19,7 @@ def test_focus_falls_with_blur_whatever_the_brightness():
 
 
 def test_alike_fields_have_no_outlier_in_focus():
-    table = pd.DataFrame({"count": 5, "focus": [-4.0, -4.01, -4.0, -4.02, -4.3]})
+    table = pd.DataFrame({"count": 5, "left_out": "", "focus": [-4.0, -4.01, -4.0, -4.02, -4.3]})
     assert not flagged(table, 4)["out_of_focus"].any()
     blurred = table.assign(focus=[-4.0, -4.01, -4.0, -4.02, -5.3])
     assert flagged(blurred, 4)["out_of_focus"].tolist() == [False] * 4 + [True]
@@ -34,6 +34,7 @@ def test_names_that_look_like_numbers_or_nothing_stay_names(tmp_path):
             "count": [3, 0],
             "median_area": [120.5, np.nan],
             "focus": [-4.25, np.nan],
+            "left_out": ["", "NA"],
         }
     )
     table = flagged(table, 4)

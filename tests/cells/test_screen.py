@@ -161,7 +161,8 @@ COMPOUND, CONCENTRATION = "Image_Metadata_Compound", "Image_Metadata_Concentrati
     [
         ("Image_FileName_Actin", ..., "", "no field has an image of the channel actin; check the screen's `channels`"),
         ("Replicate", ..., "one", "Replicate is 'one', not a whole number"),
-        (CONCENTRATION, ..., "1 uM", "Concentration is '1 uM', not a number"),
+        (CONCENTRATION, ..., "some", "Concentration is 'some', not a number"),
+        (CONCENTRATION, ..., "1 mg/ml", "Concentration is in µg/ml where the screen's `unit` is µM; set `unit: µg/ml`"),
         ("Image_Metadata_Well_DAPI", ..., "well 3", "'well 3' is not a well such as B02"),
         ("Image_Metadata_Plate_DAPI", ..., "a/b", "'a/b' cannot be a folder's name"),
         ("Image_Metadata_Plate_DAPI", ..., "..", "'..' cannot be a folder's name"),
@@ -172,7 +173,7 @@ COMPOUND, CONCENTRATION = "Image_Metadata_Compound", "Image_Metadata_Concentrati
         (CONCENTRATION, 2, "1.0", "2 fields with several treatments (Week1_1 B03 site 1; Week1_1 B03 site 2)"),
         (CONCENTRATION, 2, "", "1 field without a concentration (Week1_1 B03 site 1)"),
         (CONCENTRATION, 2, "-1", "1 field without a concentration"),
-        (CONCENTRATION, 2, "inf", "1 field without a concentration"),
+        (CONCENTRATION, 2, "inf", "Concentration is 'inf', not a number"),
         ("Image_FileName_DAPI", 3, "Week1_1_B03_s1_w1ABC.tif", "1 field listed twice (Week1_1 B03 site 1): keep one"),
         ("Image_FileName_Actin", 2, "Week1_1_B02_s1_w4ABC.tif", "Week1_1/Week1_1_B02_s1_w4ABC.tif stands for several"),
     ],
@@ -391,13 +392,13 @@ def test_plate_map_by_plate(tmp_path):
 @pytest.mark.parametrize(
     ("platemap", "said"),
     [
-        ("well,compound,concentration\nB02,DMSO,0\n", "lacks 2 wells that have images, such as P1 B03, P2 B03"),
+        ("well,compound,concentration\nC02,DMSO,0\n", "has a compound for none of the 4 wells that have images"),
         (PLATEMAP + "B03,taxol,3\n", "the well B03 is listed twice with different treatments"),
         (PLATEMAP + "B03,nocodazole,1.5\n", "the well B03 is listed twice with different treatments"),
-        ("well,compound\nB02,DMSO\n", "platemap.csv: lacks the column concentration"),
-        ("well,compound,concentration\nB02,DMSO,0\nB03,,1\n", "4 fields of an unknown compound (P1 B03 site 1; "),
+        ("well,gene\nB02,DMSO\n", "platemap.csv: lacks the column compound; it has well, gene"),
+        ("well,compound,final conc.\nB02,DMSO,0\n", "has no column concentration; is it final conc.?"),
         ("well,compound,concentration\nB02,DMSO,0\nB03,taxol,\n", "4 fields without a concentration"),
-        ("well,compound,concentration\nB02,dmso,0\nB03,taxol,1\n", "no field is of the control compound"),
+        ("well,compound,concentration\nB02,DNSO,0\nB03,taxol,1\n", "no field is of the control compound"),
         ("well,compound,concentration\nB02,DMSO,0\n3,taxol,1\n", "platemap.csv: '3' is not a well such as B02"),
     ],
 )
@@ -433,7 +434,3 @@ def test_bad_folders(tmp_path, names, more, said):
 def test_pattern_without_a_plate_map(tmp_path):
     with pytest.raises(UserError, match="needs a `platemap`"):
         screen.fields(PATTERN | {"path": str(tmp_path)}, {})
-
-
-def test_rows_of_large_plates():
-    assert [screen._letters(row) for row in ("1", "16", "26", "27", "32", "B")] == ["A", "P", "Z", "AA", "AF", "B"]

@@ -16,6 +16,8 @@ from tests.conftest import ROOT
 
 SCRIPTS = ROOT / "workflow" / "scripts"
 SCREEN = {
+    "name": "lab",
+    "unreadable_fraction": 0,
     "channels": {channel: channel for channel in CHANNELS},
     "illumination": {"smoothing": 0.4, "even_fields": 10, "quantile": 0.02},
     "nuclei": PARAMS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -73,13 +74,20 @@ def _hostile() -> bytes:
     ("name", "content", "said"),
     [
         ("absent.pt", None, "no such weights file"),
-        ("weights.h5", b"HDF", ".pt, .pth and .npz"),
+        ("weights.h5", b"HDF", r"\.pt, \.pth, .*\.safetensors, \.npz files"),
         ("noise.pth", b"not weights at all", "not a readable state dict"),
         ("empty.pt", b"", "not a readable state dict"),
         ("noise.npz", b"not weights at all", "not a readable state dict"),
         ("hostile.pt", _hostile(), "not a readable state dict"),
         ("list.pt", [torch.zeros(1)], "of type list"),
-        ("checkpoint.pt", {"state_dict": {"conv1.weight": torch.zeros(1)}, "epoch": 3}, r"state_dict \(dict\)"),
+        ("checkpoint.pt", {"optimizer": {"lr": 0.1}, "epoch": 3}, r"optimizer \(dict\), epoch \(int\)"),
+        (
+            "two.pt",
+            {name: {"a": torch.zeros(1)} for name in ("student", "teacher")},
+            "several state dicts, student, teac",
+        ),
+        ("noise.safetensors", b"not weights at all", "not a readable state dict"),
+        ("short.safetensors", b"\xff\xff", "not a readable state dict"),
     ],
 )
 def test_what_is_not_a_state_dict_is_refused(tmp_path, monkeypatch, name, content, said):
@@ -154,3 +162,86 @@ def test_standard_weights_do_not_go_with_the_small_stem(tmp_path):
 def test_imagenet_weights_do_not_go_with_another_width(tmp_path):
     with pytest.raises(UserError, match=r"width: 0\.5.*imagenet"):
         build(RESNET | {"width": 0.5, "init": "imagenet"}, weights=tmp_path / "any.pth")
+
+
+# --- of another's training ---
+
+
+def same(model, other) -> bool:
+    return all(torch.equal(value, other.state_dict()[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "encoder.", "model.module.base_encoder.", "x0."])
+@pytest.mark.parametrize("kind", ["resnet18", "vgg11", "convnext_tiny"])
+def test_an_encoder_under_the_names_of_another_training(tmp_path, capsys, kind, prefix):
+    entry = NARROW | {"kind": kind, "stem": "standard"}
+    encoder = build(entry)
+    state = {prefix + name: value for name, value in encoder.state_dict().items() if "num_batches" not in name}
+    state |= {f"{prefix}fc.weight": torch.zeros(3, 2)} | ({"projector.0.weight": torch.zeros(2)} if prefix else {})
+    torch.save({"state_dict": state, "epoch": 3, "optimizer": {"step": 1}}, tmp_path / "theirs.ckpt")
+    found = build(entry | {"init": str(tmp_path / "theirs.ckpt")})
+    assert same(encoder, found) or all(
+        torch.equal(value, found.state_dict()[name])
+        for name, value in encoder.state_dict().items()
+        if "num_batches" not in name
+    )
+    said = capsys.readouterr().err
+    assert ("beside" in said) == bool(prefix)
+    assert ("projector" in said) == bool(prefix)
+
+
+def test_of_two_encoders_one_is_chosen(tmp_path):
+    query, key = build(NARROW), build(NARROW)
+    state = {f"module.encoder_q.{name}": value for name, value in query.state_dict().items()}
+    state |= {f"module.encoder_k.{name}": value for name, value in key.state_dict().items()}
+    torch.save(state, file := tmp_path / "moco.pth.tar")
+    with pytest.raises(
+        UserError, match=r"several encoders, under module.encoder_q., module.encoder_k.; .*`prefix: mod"
+    ):
+        build(NARROW | {"init": str(file)})
+    assert same(key, build(NARROW | {"init": str(file), "prefix": "module.encoder_k."}))
+
+
+def test_a_prefix_that_is_not_there_and_an_encoder_of_another_kind(tmp_path):
+    torch.save({f"module.{name}": value for name, value in build(NARROW).state_dict().items()}, tmp_path / "a.pt")
+    for change in ({"prefix": "nothing."}, {"kind": "resnet34"}, {"width": 0.25}):
+        with pytest.raises(
+            UserError, match=r"a\.pt: these weights do not fit the backbone; (missing|of another shape)"
+        ):
+            build(NARROW | {"init": str(tmp_path / "a.pt")} | change)
+
+
+def safetensors(state: dict[str, torch.Tensor]) -> bytes:
+    """As the format's page has it: a length, a header, the bytes."""
+    names = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}
+    header, body = {"__metadata__": {"format": "pt"}}, b""
+    for name, value in state.items():
+        data = value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b""
+        shape = list(value.shape)
+        header[name] = {"dtype": names[value.dtype], "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + body
+
+
+def test_safetensors(tmp_path):
+    state = {
+        "a": torch.randn(3, 4),
+        "b": torch.arange(5),
+        "c": torch.tensor(2.5, dtype=torch.bfloat16),
+        "d": torch.empty(0, 3),
+        "e": torch.randn(2, dtype=torch.float16),
+    }
+    (tmp_path / "w.safetensors").write_bytes(safetensors(state))
+    found = load_state(tmp_path / "w.safetensors")
+    assert list(found) == list(state)
+    for name, value in state.items():
+        assert found[name].dtype == value.dtype
+        assert torch.equal(found[name], value)
+
+    encoder = build(NARROW)
+    (tmp_path / "e.safetensors").write_bytes(safetensors(encoder.state_dict()))
+    assert same(encoder, build(NARROW | {"init": str(tmp_path / "e.safetensors")}))
+    (tmp_path / "cut.safetensors").write_bytes(safetensors(encoder.state_dict())[:-10])
+    with pytest.raises(UserError, match=r"cut\.safetensors: not a readable state dict .*are not all there"):
+        load_state(tmp_path / "cut.safetensors")

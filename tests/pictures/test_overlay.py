@@ -14,7 +14,9 @@ ONES = np.ones((2, *SHAPE), np.float32)
 
 def quality(count, focus=None):
     names = [f"f{number}" for number in range(len(count))]
-    return pd.DataFrame({"Metadata_Field": names, "count": count, "focus": focus or [-4.0] * len(count)})
+    return pd.DataFrame(
+        {"Metadata_Field": names, "count": count, "focus": focus or [-4.0] * len(count), "left_out": ""}
+    )
 
 
 def test_extreme_fields_are_shown_and_some_over_the_plate():
@@ -97,9 +99,28 @@ def test_the_picture_has_every_view_and_sums_the_plate_up(fields):
 
 
 def test_the_plate_map_has_rows_beyond_z():
-    table = pd.DataFrame({"Metadata_Well": ["Z48", "B02", "AA02", "AA02"], "count": [1, 2, 3, 5]})
+    table = pd.DataFrame({"Metadata_Well": ["Z48", "B02", "AA02", "AA02"], "count": [1, 2, 3, 5], "left_out": ""})
     figure = Figure()
     plate_map(figure, ax := figure.subplots(), table)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["B", "Z", "AA"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "48"]
     np.testing.assert_array_equal(ax.images[0].get_array().filled(0), [[2, 0], [0, 1], [4, 0]])
+
+
+def test_positions_that_are_no_wells_stand_in_a_row():
+    table = pd.DataFrame({"Metadata_Well": ["slide 2", "B02", "slide 2"], "count": [1, 2, 3], "left_out": ""})
+    figure = Figure()
+    plate_map(figure, ax := figure.subplots(), table)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["B02", "slide 2"]
+    np.testing.assert_array_equal(ax.images[0].get_array(), [[2, 2]])
+
+
+def test_fields_that_cannot_be_read_are_counted_and_not_shown():
+    table = quality([0, 5, 7]).assign(left_out=["truncated", "", ""], empty=False, out_of_focus=False)
+    table = table.assign(Metadata_Well="B02", median_area=900.0)
+    assert "f0" not in chosen(table)
+    drawn = picture({"f1": np.zeros((40, 50, 3), np.uint8)}, table, "P1")
+    texts = [text.get_text() for figure in drawn.subfigs for text in figure.texts]
+    assert any("3 fields, 12 nuclei" in text and "1 cannot be read" in text for text in texts)
+    wells = drawn.subfigs[0].axes[0].images[0].get_array()
+    np.testing.assert_array_equal(wells, [[6]])

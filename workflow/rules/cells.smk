@@ -71,7 +71,7 @@ rule illumination:
         runtime=lambda wildcards, attempt: 60 * attempt,
         mem_mb=4000,
     params:
-        screen=lambda wildcards: user_errors(study.screen, wildcards.screen, "illumination"),
+        screen=lambda wildcards: user_errors(study.screen, wildcards.screen, "illumination", "unreadable_fraction"),
         code=code("illumination.py"),
     script:
         "../scripts/illumination.py"
@@ -95,7 +95,9 @@ rule nuclei:
         runtime=lambda wildcards, attempt: 60 * attempt,
         mem_mb=4000,
     params:
-        screen=lambda wildcards: user_errors(study.screen, wildcards.screen, "nuclei", "intensity"),
+        screen=lambda wildcards: user_errors(
+            study.screen, wildcards.screen, "nuclei", "intensity", "unreadable_fraction"
+        ),
         code=code("nuclei.py"),
     script:
         "../scripts/nuclei.py"

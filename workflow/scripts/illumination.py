@@ -3,15 +3,16 @@
 import pandas as pd
 
 from phenoviews.cells import illumination
+from phenoviews.cells.screen import of_plate
 from phenoviews.cells.source import Source
 from phenoviews.errors import reported
 
 with reported(snakemake.log[0]):
     screen, plate = snakemake.params.screen, snakemake.wildcards.plate
-    fields = pd.read_parquet(snakemake.input.fields, filters=[("Metadata_Plate", "==", plate)])
-    with Source.open(snakemake.input.pictures) as source:
+    fields = of_plate(pd.read_parquet(snakemake.input.fields), plate, screen["name"])
+    with Source.open(snakemake.input.pictures, screen.get("project")) as source:
         illumination.write(
-            source.fields(fields, list(screen["channels"])),
+            source.readable(fields, list(screen["channels"]), screen["unreadable_fraction"]),
             screen["illumination"],
             snakemake.output[0],
             plate,

@@ -5,6 +5,7 @@ import pandas as pd
 
 from phenoviews.cells import nuclei
 from phenoviews.cells.locations import provided
+from phenoviews.cells.screen import of_plate
 from phenoviews.cells.source import Source
 from phenoviews.errors import reported
 
@@ -12,11 +13,11 @@ with reported(snakemake.log[0]):
     screen, plate = snakemake.params.screen, snakemake.wildcards.plate
     # Whole, since provided centres may be of all plates.
     table = pd.read_parquet(snakemake.input.fields)
-    fields = table[table["Metadata_Plate"] == plate]
+    fields = of_plate(table, plate, screen["name"])
     channels = list(screen["channels"])
-    with Source.open(snakemake.input.pictures) as source:
+    with Source.open(snakemake.input.pictures, screen.get("project")) as source:
         nuclei.write(
-            source.fields(fields, channels),
+            source.readable(fields, channels, screen["unreadable_fraction"]),
             np.load(snakemake.input.illumination, allow_pickle=False),
             screen["nuclei"],
             screen["intensity"],

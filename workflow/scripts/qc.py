@@ -19,6 +19,6 @@ with reported(snakemake.log[0]):
     why = overlay.chosen(table)
     fields = pd.read_parquet(snakemake.input.fields, filters=[("Metadata_Plate", "==", plate)])
     shown = fields.set_index("Metadata_Field", drop=False).loc[list(why)]
-    with Source.open(snakemake.input.pictures) as source:
+    with Source.open(snakemake.input.pictures, screen.get("project")) as source:
         views = overlay.views(source.fields(shown, channels[:1]), why, function[:1], nuclei, screen["nuclei"])
     save(overlay.picture(views, table, plate), snakemake.output.overlay)

@@ -85,16 +85,16 @@ def correct(field: np.ndarray, function: np.ndarray) -> np.ndarray:
 
 
 def write(
-    fields: Iterable[tuple[Any, np.ndarray]],
+    fields: Iterable[tuple[Any, np.ndarray | str]],
     params: Mapping[str, Any],
     file: str | Path,
     plate: str,
     total: int | None = None,
 ) -> None:
-    """The rule: write the function of a plate's fields, as `Source.fields` yields them."""
+    """The rule: write the function of a plate's fields, as `Source.readable` yields them."""
     bar = tqdm(fields, desc=f"illumination of {plate}", total=total, unit="field", mininterval=1)
     try:
-        function = illumination((image for _, image in bar), params)
+        function = illumination((image for _, image in bar if not isinstance(image, str)), params)
     except UserError as error:
         raise UserError(f"plate {plate}: {error}") from error
     with atomic(file) as partial:

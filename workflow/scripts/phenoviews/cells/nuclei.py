@@ -20,7 +20,7 @@ from phenoviews.files import atomic, write_json
 
 
 def examine(
-    fields: Iterable[tuple[pd.Series, np.ndarray]],
+    fields: Iterable[tuple[pd.Series, np.ndarray | str]],
     function: np.ndarray,
     params: Mapping[str, Any],
     intensity: Mapping[str, float],
@@ -31,8 +31,8 @@ def examine(
     """All that a plate's one pass after its illumination measures; one field in memory at a time.
 
     Args:
-        fields: row of the screen's table and (C, H, W) image of each field, as `Source.fields` yields them; the first
-            channel is DNA.
+        fields: row of the screen's table and (C, H, W) image of each field, or the reason why it cannot be read, as
+            `Source.readable` yields them; the first channel is DNA.
         function: (C, H, W), the plate's illumination function.
         params: see `segment`; `focus`, the spreads of `flagged`.
         intensity: `low` and `high`, percentiles of the corrected plate, 0 to 100.
@@ -43,27 +43,33 @@ def examine(
     Returns:
         nuclei: one row per nucleus: the `Metadata_*` of its field, x, y, area (missing for provided centres), and
             width, height of the field, by which `crops.inside` tells whether a window fits.
-        quality: one row per field: its `Metadata_*`, count (of nuclei), median_area, focus, and the flags of `flagged`.
+        quality: one row per field: its `Metadata_*`, count (of nuclei), median_area, focus, left_out (why it cannot be
+            read, "" where it can), and the flags of `flagged`.
         intensities: {channel: {low, high}} in camera values over the function.
     """
     tables, rows, histogram = [], [], np.zeros((len(channels), VALUES), np.int64)
     for row, image in tqdm(fields, desc="nuclei", total=total, unit="field", mininterval=1):
+        metadata = {name: row[name] for name in map(str, row.index) if name.startswith("Metadata_")}
+        if isinstance(image, str):
+            nothing = {"count": 0, "median_area": float("nan"), "focus": float("nan")}
+            rows.append({**metadata, **nothing, "left_out": image})
+            continue
         try:
             corrected = correct(image, function)
         except UserError as error:
             raise UserError(f"{row['Metadata_Field']}: {error}") from error
         for counts, channel in zip(histogram, corrected, strict=True):
             counts += counted(channel)
-        metadata = {name: row[name] for name in map(str, row.index) if name.startswith("Metadata_")}
         height, width = corrected.shape[1:]
         if locations is None:
             found = nuclei(corrected[0], params)
         else:
             found = in_field(locations, row["Metadata_Field"], width, height)
         sharpness = focus(corrected[0], params["diameter"]) if len(found) else float("nan")
-        rows.append({**metadata, "count": len(found), "median_area": found["area"].median(), "focus": sharpness})
+        measured = {"count": len(found), "median_area": found["area"].median(), "focus": sharpness}
+        rows.append({**metadata, **measured, "left_out": ""})
         tables.append(found.assign(width=width, height=height, **metadata)[[*metadata, *found, "width", "height"]])
-    if not rows:
+    if not tables:
         raise UserError("the plate has no fields; check the screen's table")
     table = pd.concat([one for one in tables if len(one)] or tables[:1], ignore_index=True)
     levels = [percentiles(counts, intensity["low"], intensity["high"]) for counts in histogram]
@@ -71,7 +77,7 @@ def examine(
 
 
 def write(
-    fields: Iterable[tuple[pd.Series, np.ndarray]],
+    fields: Iterable[tuple[pd.Series, np.ndarray | str]],
     function: np.ndarray,
     params: Mapping[str, Any],
     intensity: Mapping[str, float],

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from phenoviews import spelling
 from phenoviews.cells.choosers import CHOOSERS
 from phenoviews.cells.crops import crops, inside
 from phenoviews.cells.source import Source
@@ -42,6 +43,7 @@ def prepare(
     side, channels = dataset["side"], list(dataset["channels"])
     nuclei = pd.concat([pd.read_parquet(plate["nuclei"]) for plate in plates], ignore_index=True)
     whole = inside(nuclei["x"], nuclei["y"], side, nuclei["width"], nuclei["height"])
+    refuse(dataset, fields, nuclei, whole)
     chosen = CHOOSERS[dataset["kind"]](nuclei[whole].reset_index(drop=True), dataset)
     by_plate = [chosen[chosen["Metadata_Plate"] == name] for name in dataset["plates"]]
     chosen = pd.concat(by_plate)
@@ -59,7 +61,7 @@ def prepare(
         for name, plate, cells in zip(dataset["plates"], plates, by_plate, strict=True):
             wanted = fields[fields["Metadata_Field"].isin(cells["Metadata_Field"]) & (fields["Metadata_Plate"] == name)]
             function, bounds = np.load(plate["illumination"], allow_pickle=False), read_json(plate["intensities"])
-            with Source.open(plate["pictures"]) as source:
+            with Source.open(plate["pictures"], dataset.get("project")) as source:
                 shown = source.fields(wanted, channels)
                 for found in crops(shown, cells, function, side, dataset["intensity"], bounds):
                     yield ~found if dataset["invert"] else found
@@ -67,6 +69,32 @@ def prepare(
 
     dtype = np.dtype(np.uint16 if dataset["intensity"] == "raw" else np.uint8)
     write_chunks(images, index, cut(), (len(chosen), side, side, len(channels)), dtype, table.reset_index(drop=True))
+
+
+def refuse(dataset: Mapping[str, Any], fields: pd.DataFrame, nuclei: pd.DataFrame, whole: np.ndarray) -> None:
+    """`UserError` with the key to blame where a data set can have no cells: its plates, its compound, how nuclei are
+    found, the size of its crops. `whole`: of which `nuclei` the crop lies inside its field."""
+    name, plates = f"datasets.{dataset['name']}", ", ".join(dataset["plates"])
+    there = fields[fields["Metadata_Plate"].isin(dataset["plates"])]
+    if "compound" in dataset and (compound := dataset["compound"]) not in (
+        known := there["Metadata_Compound"].unique()
+    ):
+        elsewhere = sorted(fields.loc[fields["Metadata_Compound"] == compound, "Metadata_Plate"].unique())
+        said = f"it is on {', '.join(elsewhere[:8])}" if elsewhere else spelling.found(compound, sorted(known))
+        none = f"no cells of compound '{compound}' on {plates}"
+        raise UserError(f"{name}: {none}; {said}; check `compound` and `plates`")
+    if nuclei.empty:
+        pictures = f"results/screens/{dataset['screen']}/qc"
+        raise UserError(
+            f"{name}: no nuclei were found on {plates} at the screen's `nuclei: {{diameter: "
+            f"{dataset['diameter']:g}}}`; check that, and its `contrast`, by the pictures in {pictures}"
+        )
+    if not whole.any():
+        width, height = nuclei.loc[nuclei.index[0], ["width", "height"]]
+        raise UserError(
+            f"{name}: no crop of `side: {dataset['side']}` around any of {len(nuclei)} nuclei lies inside its field of "
+            f"{width} x {height} pixels; lower `side`"
+        )
 
 
 def phenotypes(cells: pd.DataFrame, truth: pd.DataFrame, radius: float) -> list[str]:

@@ -31,18 +31,19 @@ def focus(image: np.ndarray, diameter: float) -> float:
 
 
 def flagged(table: pd.DataFrame, spreads: float) -> pd.DataFrame:
-    """The fields of a plate with flags, given their count (of nuclei) and focus.
+    """The fields of a plate with flags, given their count (of nuclei), focus and left_out, why they cannot be read.
 
-    empty: no nuclei. out_of_focus: the focus lies more than `spreads` times 1.4826 median absolute deviations (or
-    FOCUS_SPREAD, if that is more) below the median of the plate's fields with nuclei.
+    empty: no nuclei, though it can be read. out_of_focus: the focus lies more than `spreads` times 1.4826 median
+    absolute deviations (or FOCUS_SPREAD, if that is more) below the median of the plate's fields with nuclei.
     """
     sharpness = table["focus"]
     spread = max(1.4826 * (sharpness - sharpness.median()).abs().median(), FOCUS_SPREAD)
-    return table.assign(empty=table["count"] == 0, out_of_focus=sharpness < sharpness.median() - spreads * spread)
+    empty = (table["count"] == 0) & (table["left_out"] == "")
+    return table.assign(empty=empty, out_of_focus=sharpness < sharpness.median() - spreads * spread)
 
 
 def read(path: str | Path) -> pd.DataFrame:
     """The table that the rule `nuclei` writes: its names are text, whatever they look like ("NA", "1")."""
-    names = ("Metadata_Plate", "Metadata_Well", "Metadata_Field")
+    names = ("Metadata_Plate", "Metadata_Well", "Metadata_Field", "left_out")
     missing = {"focus": [""], "median_area": [""]}
     return pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=missing)

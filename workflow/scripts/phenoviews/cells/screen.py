@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from phenoviews import spelling
+from phenoviews.cells import doses, patterns, platemaps, wells
+from phenoviews.cells.paths import moved
+from phenoviews.cells.source import PLANES
+from phenoviews.cells.tables import column, has, numbers, read
 from phenoviews.cells.wells import PLACE
-from phenoviews.data.pixels import SUFFIXES
 from phenoviews.errors import UserError
 
-# The columns of a table in LoadData's manner, unless the screen's `columns` names others.
+# The columns of a table in LoadData's manner, unless the screen's `columns` names others: the first that there is.
 COLUMNS = {
-    "plate": "Metadata_Plate",
-    "well": "Metadata_Well",
-    "site": "Metadata_Site",
-    "compound": "Metadata_Compound",
-    "concentration": "Metadata_Concentration",
-    "replicate": "Metadata_Replicate",
-    "batch": "Metadata_Batch",
-    "moa": "Metadata_MoA",
-}
-TREATMENT = ("compound", "concentration", "replicate", "batch", "moa")
-
-# What a placeholder of a file-name pattern stands for.
-PLACEHOLDERS = {
-    "plate": r"[^/]+",
-    "well": r"[A-Za-z]{1,2}-?\d{1,2}",
-    "row": r"[A-Za-z]{1,2}|\d{1,2}",
-    "column": r"\d{1,2}",
-    "site": r"\d+",
+    "plate": ("Metadata_Plate",),
+    "well": ("Metadata_Well",),
+    "row": ("Metadata_Row",),
+    "column": ("Metadata_Col", "Metadata_Column"),
+    "site": ("Metadata_Site", "Metadata_FieldID", "Metadata_Field"),
 }
 
 
@@ -43,22 +32,21 @@ def fields(screen: Mapping[str, Any], files: Mapping[str, Path]) -> pd.DataFrame
     """The table of a `screens` entry: one row per field, sorted by plate, well and site.
 
     Metadata_Plate, Metadata_Well ("B02"), Metadata_Site, Metadata_Replicate, Metadata_Compound,
-    Metadata_Concentration (µM, 0 for controls), Metadata_Control (the compound is the entry's `control`),
+    Metadata_Concentration (µM, or µg/ml or % where the entry's `unit` is of that kind; 0 for controls),
+    Metadata_Control (the compound is the entry's `control`, or one of several, which are then called as the first),
     Metadata_Batch (BBBC021: the week; else the plate unless given), Metadata_MoA ("" where unknown);
     Metadata_Field: unique in the screen, the first channel's file name without suffix, or `{plate}_{well}_s{site}`
     where file names repeat; for each channel Image_{channel}: the member of the plate's archive, or the path in
-    `folder(screen)`. It is "" where a single field lacks it: that field's plate fails, the others do not.
+    `folder(screen)`, of several planes with PLANES between them; and Index_{channel} where a file holds several
+    channels. An image is "" where a single field lacks it: that field's plate fails, the others do not.
 
     `files` are the downloads by their key in the entry's `files` (kind bbbc021: images, and moa if there is one).
     Raises `UserError` for what `validate` refuses and for tables that cannot be read.
     """
     where, table = READERS[screen["kind"]](screen, files)
     channels = list(screen["channels"])
-    table["Metadata_Well"] = [_well(where, well) for well in table["Metadata_Well"]]
-    for name, kind in (("Site", int), ("Replicate", int), ("Concentration", float)):
-        table[f"Metadata_{name}"] = _numbers(where, table, f"Metadata_{name}", kind)
-    table["Metadata_Control"] = table["Metadata_Compound"] == screen["control"]
-    table.loc[table["Metadata_Control"], "Metadata_Concentration"] = 0.0
+    table["Metadata_Replicate"] = numbers(where, "Replicate", table["Metadata_Replicate"], int)
+    _unify(where, table, screen)
     table["Metadata_Batch"] = table["Metadata_Batch"].where(table["Metadata_Batch"] != "", table["Metadata_Plate"])
     if "moa" in files:
         table["Metadata_MoA"] = _annotated(table, Path(files["moa"]))
@@ -69,13 +57,99 @@ def fields(screen: Mapping[str, Any], files: Mapping[str, Path]) -> pd.DataFrame
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
     order = [*PLACE, *(f"Metadata_{name}" for name in ("Replicate", "Compound", "Concentration", "Control"))]
-    return table[[*order, "Metadata_Batch", "Metadata_MoA", "Metadata_Field", *(f"Image_{name}" for name in channels)]]
+    images = [name for channel in channels for name in (f"Image_{channel}", f"Index_{channel}") if name in table]
+    return table[[*order, "Metadata_Batch", "Metadata_MoA", "Metadata_Field", *images]]
+
+
+def of_plate(table: pd.DataFrame, plate: str, screen: str) -> pd.DataFrame:
+    """The fields of one plate of a screen's table; `UserError` with the plates that there are."""
+    if not (here := table["Metadata_Plate"] == plate).any():
+        known = spelling.found(plate, table["Metadata_Plate"].unique())
+        raise UserError(f"screens.{screen} has no plate {plate!r} ({known}); correct the `plates` of your datasets")
+    return table[here]
 
 
 def folder(screen: Mapping[str, Any]) -> Path:
     """The folder that the image paths of a lab's own screen (kinds loaddata, pattern) start from."""
     path = Path(screen["path"]).expanduser()
     return path if screen["kind"] == "pattern" else path.parent
+
+
+def controls(screen: Mapping[str, Any]) -> list[str]:
+    """The names of the negative control, of which the first is used."""
+    control: str | list[str] = screen["control"]
+    return [control] if isinstance(control, str) else control
+
+
+def speller(screen: Mapping[str, Any]) -> Callable[[Path, str], str]:
+    """How the screen spells wells, or positions that are none, given a file for the message and a text."""
+
+    def position(where: Path, text: str) -> str:
+        if not text or "/" in text:
+            raise UserError(f"{where}: {text!r} is no name of a position")
+        return text
+
+    def well(where: Path, text: str) -> str:
+        if (name := wells.well(text)) is None:
+            raise UserError(f"{where}: {text!r} is not a well such as B02; where positions are no wells, say so by the "
+                            "screen's `positions: names`")  # fmt: skip
+        return name
+
+    return position if screen.get("positions") == "names" else well
+
+
+def _unify(where: Path, table: pd.DataFrame, screen: Mapping[str, Any]) -> None:
+    """One spelling for every compound and MoA, told on stderr, and one name for the negative control."""
+    names = controls(screen)
+    for column_, first in (("Metadata_Compound", names), ("Metadata_MoA", [])):
+        changed = spelling.unified(table[column_][table[column_] != ""], first)
+        if said := spelling.told(column_.removeprefix("Metadata_").lower(), changed):
+            print(f"phenoviews: {where}: {said}", file=sys.stderr)
+        table[column_] = table[column_].replace(changed)
+    control = table["Metadata_Compound"].isin(names)
+    for name in names[1:] if control.any() else []:
+        if not (table["Metadata_Compound"] == name).any():
+            known = spelling.found(name, sorted(table["Metadata_Compound"].unique()))
+            raise UserError(f"{where}: no field is of the control {name!r}; check the screen's `control` ({known})")
+    table["Metadata_Control"] = control
+    table.loc[control, "Metadata_Compound"] = names[0]
+    table.loc[control, "Metadata_Concentration"] = 0.0
+
+
+def placed(where: Path, table: pd.DataFrame, screen: Mapping[str, Any]) -> pd.DataFrame:
+    """The fields with one spelling of their wells and whole numbers of their sites, without those that the screen's
+    `exclude` names."""
+    well = speller(screen)
+    spelled = {text: well(where, text) for text in table["Metadata_Well"].unique()}
+    sites = numbers(where, "Site", table["Metadata_Site"], int)
+    table = table.assign(Metadata_Well=table["Metadata_Well"].map(spelled), Metadata_Site=sites)
+    try:
+        return excluded(table, screen.get("exclude", []))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def excluded(table: pd.DataFrame, exclude: Sequence[str]) -> pd.DataFrame:
+    """`table` without what the screen's `exclude` names: "plate", "plate/well" or "plate/well/site"; "*" is any plate.
+
+    `UserError` for one that names nothing, which is rather misspelt.
+    """
+    gone = np.zeros(len(table), bool)
+    for name in exclude:
+        plate, well, site = [*str(name).split("/"), "", ""][:3]
+        here = np.full(len(table), True) if plate == "*" else (table["Metadata_Plate"] == plate).to_numpy()
+        if not here.any():
+            raise UserError(
+                f"exclude: {name!r} names no plate: {spelling.found(plate, table['Metadata_Plate'].unique())}"
+            )
+        if well:
+            here = here & (table["Metadata_Well"] == (wells.well(well) or well)).to_numpy()
+        if site:
+            here = here & (table["Metadata_Site"].astype(str) == site).to_numpy()
+        if not here.any():
+            raise UserError(f"exclude: {name!r} names no field of the screen; correct it")
+        gone |= here
+    return table[~gone]
 
 
 def validate(table: pd.DataFrame, channels: Sequence[str]) -> None:
@@ -90,19 +164,27 @@ def validate(table: pd.DataFrame, channels: Sequence[str]) -> None:
     if (wrong := ~plates.str.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+")).any():
         raise UserError(f"the plate {plates[wrong].iloc[0]!r} cannot be a folder's name; rename it")
     _refuse(table, table.duplicated(PLACE, keep=False), "listed twice", "keep one row, and one file of each channel")
-    images = table[[f"Image_{channel}" for channel in channels]].melt()["value"]
+    images = pd.concat([_identity(table, channel) for channel in channels], ignore_index=True)
     if (twice := images[(images != "") & images.duplicated()]).size:
         raise UserError(f"the image {twice.iloc[0]} stands for several fields or channels; correct the file names")
     remedy = "name their compounds (the control too), or take their images away"
     _refuse(table, table["Metadata_Compound"] == "", "of an unknown compound", remedy)
     concentration = table["Metadata_Concentration"]
     bad = ~table["Metadata_Control"] & ~(np.isfinite(concentration) & (concentration >= 0))
-    _refuse(table, bad, "without a concentration", "give it in µM, 0 or more")
+    _refuse(table, bad, "without a concentration", "give it, 0 or more")
     treatments = table.groupby(PLACE[:2])[["Metadata_Compound", "Metadata_Concentration"]].transform("nunique")
     _refuse(table, (treatments > 1).any(axis=1), "with several treatments", "a well of a plate has one")
     if not table["Metadata_Control"].any():
         known = ", ".join(sorted(table["Metadata_Compound"].unique())[:8])
         raise UserError(f"no field is of the control compound; check the screen's `control` (compounds: {known}, …)")
+
+
+def _identity(table: pd.DataFrame, channel: str) -> pd.Series:
+    """Each image of a channel, with its place in a file that holds several."""
+    image = table[f"Image_{channel}"]
+    if f"Index_{channel}" not in table:
+        return image
+    return image.where(image == "", image + " [" + table[f"Index_{channel}"].astype(str) + "]")
 
 
 def _refuse(table: pd.DataFrame, which: pd.Series, what: str, remedy: str) -> None:
@@ -117,37 +199,39 @@ def _refuse(table: pd.DataFrame, which: pd.Series, what: str, remedy: str) -> No
 # --- BBBC021's official CSVs ---
 
 
+OFFICIAL = {
+    "plate": "Image_Metadata_Plate_DAPI",
+    "well": "Image_Metadata_Well_DAPI",
+    "replicate": "Replicate",
+    "compound": "Image_Metadata_Compound",
+    "concentration": "Image_Metadata_Concentration",
+}
+
+
 def _bbbc021(screen: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[Path, pd.DataFrame]:
     path = Path(files["images"])
-    given = _csv(path)
-    plate = _column(path, given, "Image_Metadata_Plate_DAPI")
-    table = pd.DataFrame(
-        {
-            "Metadata_Plate": plate,
-            "Metadata_Well": _column(path, given, "Image_Metadata_Well_DAPI"),
-            "Metadata_Replicate": _column(path, given, "Replicate"),
-            "Metadata_Compound": _column(path, given, "Image_Metadata_Compound"),
-            "Metadata_Concentration": _column(path, given, "Image_Metadata_Concentration"),
-            "Metadata_Batch": plate.str.partition("_")[0],
-            "Metadata_MoA": "",
-        }
-    )
+    given = read(path)
+    table = pd.DataFrame({platemaps.title(key): column(path, given, name) for key, name in OFFICIAL.items()})
+    table["Metadata_Batch"] = table["Metadata_Plate"].str.partition("_")[0]
+    table["Metadata_MoA"] = ""
+    dose = table["Metadata_Concentration"]
+    table["Metadata_Concentration"] = doses.converted(path, "Concentration", dose, "", screen.get("unit", "µM"))
     for channel, name in screen["channels"].items():
-        file, place = (_column(path, given, f"Image_{what}Name_{name}") for what in ("File", "Path"))
+        file, place = (column(path, given, f"Image_{what}Name_{name}") for what in ("File", "Path"))
         members = place.str.rpartition("/")[2] + "/" + file  # what is Week1/Week1_22123 here is Week1_22123 there
         table[f"Image_{channel}"] = members.where(file != "", "")
     first = table[f"Image_{next(iter(screen['channels']))}"]
     table["Metadata_Site"] = first.str.extract(r"_s(\d+)_", expand=False)
     if (without := first[table["Metadata_Site"].isna()]).size:
         raise UserError(f"{path}: the file name {without.iloc[0]} does not tell its site as in B02_s1_w1.tif")
-    return path, table
+    return path, placed(path, table, screen)
 
 
 def _annotated(table: pd.DataFrame, path: Path) -> list[str]:
     """The mechanism of each field's compound at its concentration, "" where the annotations have none."""
-    given = _csv(path)
-    concentration = _numbers(path, given, "concentration", float)
-    compound, moa = (_column(path, given, name) for name in ("compound", "moa"))
+    given = read(path)
+    concentration = numbers(path, "concentration", column(path, given, "concentration"), float)
+    compound, moa = (column(path, given, name) for name in ("compound", "moa"))
     # To six digits: one file has 1.5, the other 1.500000.
     known = {(a, f"{b:.6g}"): c for a, b, c in zip(compound, concentration, moa, strict=True)}
     pairs = zip(table["Metadata_Compound"], table["Metadata_Concentration"], strict=True)
@@ -159,19 +243,79 @@ def _annotated(table: pd.DataFrame, path: Path) -> list[str]:
 
 def _loaddata(screen: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[Path, pd.DataFrame]:
     path = Path(screen["path"]).expanduser()
-    given = _csv(path)
-    columns = COLUMNS | screen.get("columns", {})
-    table = pd.DataFrame(
-        {f"Metadata_{key.title()}": _column(path, given, columns[key]) for key in ("plate", "well", "site")}
-    )
-    for channel, name in screen["channels"].items():
-        prefix = "Image_" if f"Image_FileName_{name}" in given else ""
-        file = _column(path, given, f"{prefix}FileName_{name}")
-        place = given.get(f"{prefix}PathName_{name}", pd.Series("", given.index))
-        table[f"Image_{channel}"] = [os.path.join(*both) if both[1] else "" for both in zip(place, file, strict=True)]
-    if "platemap" in screen:
-        return path, _mapped(path, table, Path(screen["platemap"]).expanduser())
-    return path, _treated(path, table, given, columns, set(screen.get("columns", {})))
+    columns: Mapping[str, str] = screen.get("columns", {})
+    given = read(path, columns.get("well", "well"))
+    platemap = Path(screen["platemap"]).expanduser() if "platemap" in screen else None
+    if platemap is None or not _of_map(platemap, columns, given):
+        _demand(path, given, columns)
+    names = {key: _there(given, key, columns) for key in COLUMNS}
+    table = pd.DataFrame({"Metadata_Plate": column(path, given, names["plate"] or "Metadata_Plate")})
+    if names["well"] or not (names["row"] and names["column"]):
+        table["Metadata_Well"] = column(path, given, names["well"] or "Metadata_Well")
+    else:
+        row = column(path, given, names["row"]).map(lambda text: text.removesuffix(".0"))
+        table["Metadata_Well"] = row.map(wells.letters) + column(path, given, names["column"])
+    table["Metadata_Site"] = column(path, given, names["site"] or "Metadata_Site")
+    where = {channel: _images(path, given, str(name)) for channel, name in screen["channels"].items()}
+    for (channel, name), images in zip(
+        screen["channels"].items(), moved(path, where, screen.get("replace", {})), strict=True
+    ):
+        table[f"Image_{channel}"] = images
+        frame = next((one for one in (f"Frame_{name}", f"Image_Frame_{name}") if one in given), None)
+        if frame:  # where a file holds several channels, CellProfiler counts its frames from 0
+            table[f"Index_{channel}"] = numbers(path, frame, given[frame], int)
+    table = placed(path, table, screen)
+    if platemap is not None:
+        table = platemaps.mapped(path, table, platemap, columns, screen.get("unit", "µM"), speller(screen))
+    else:
+        table = platemaps.treated(
+            path, table, given.loc[table.index], platemaps.named(given, columns), screen.get("unit", "µM")
+        )
+        table = platemaps.without_unknown(path, table)
+    return path, _stacked(path, table, screen) if screen.get("project") else table
+
+
+def _of_map(path: Path, columns: Mapping[str, str], given: pd.DataFrame) -> bool:
+    """Whether every column that the user names is in the plate map or in the table of images; `UserError` if not."""
+    of_map = read(path, columns.get("well", "well"))
+    for name in columns.values():
+        if not has(given, name) and not has(of_map, name):
+            column(path, of_map, name)
+    return True
+
+
+def _demand(path: Path, given: pd.DataFrame, columns: Mapping[str, str]) -> None:
+    for name in columns.values():
+        column(path, given, name)
+
+
+def _there(given: pd.DataFrame, key: str, columns: Mapping[str, str]) -> str | None:
+    """The name that the table has for a key: the user's, else the first usual one."""
+    usual = [columns[key]] if key in columns and has(given, columns[key]) else [*COLUMNS[key], key]
+    return next((name for name in usual if has(given, name)), None)
+
+
+def _images(path: Path, given: pd.DataFrame, name: str) -> pd.Series:
+    """The path of each row's image of a channel as the table has it, "" for none; an address where that is all."""
+    prefix = "Image_" if f"Image_FileName_{name}" in given else ""
+    for url in (f"URL_{name}", f"Image_URL_{name}"):
+        if url in given and f"{prefix}FileName_{name}" not in given:
+            return given[url]
+    file = column(path, given, f"{prefix}FileName_{name}")
+    place = given.get(f"{prefix}PathName_{name}", pd.Series("", given.index))
+    pairs = zip(place, file, strict=True)
+    return pd.Series([f"{a.rstrip('/')}/{b}" if a and b else b for a, b in pairs], given.index)
+
+
+def _stacked(path: Path, table: pd.DataFrame, screen: Mapping[str, Any]) -> pd.DataFrame:
+    """Rows of one field are its planes: one row, with the paths of all."""
+    images = [f"Image_{channel}" for channel in screen["channels"]]
+    if not table.duplicated(PLACE).any():
+        return table
+    if twice := [name for name in images if table.duplicated([*PLACE, name]).any()]:
+        raise UserError(f"{path}: {twice[0].removeprefix('Image_')} has a plane twice; keep one row of each")
+    joined = table.groupby(PLACE, sort=False)[images].agg(PLANES.join).reset_index()
+    return joined.merge(table.drop(columns=images).drop_duplicates(PLACE), on=PLACE, validate="one_to_one")
 
 
 def _pattern(screen: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[Path, pd.DataFrame]:
@@ -179,100 +323,59 @@ def _pattern(screen: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[Path
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; check the screen's `path`")
     if "platemap" not in screen:
-        raise UserError(f"{root}: a screen of kind pattern needs a `platemap`, a CSV of well, compound, concentration")
-    regex = _compiled(screen["pattern"], screen["channels"].values())
-    channel_of = {name: channel for channel, name in screen["channels"].items()}
-    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+        raise UserError(
+            f"{root}: a screen of kind pattern needs a `platemap`, a table of well, compound, concentration"
+        )
+    well = speller(screen)
+    pattern = patterns.compiled(screen["pattern"], screen["channels"], names=screen.get("positions") == "names")
+    regex = pattern.regex
+    rows: dict[tuple[str, str, str], dict[str, dict[int, str]]] = {}
     others = []
-    for path in _images(root):
+    for path in patterns.images(root, pattern):
         if not (match := regex.fullmatch(path)):
             others.append(path)
             continue
         found = match.groupdict()
-        well = found.get("well") or _letters(found["row"]) + found["column"]
-        place = found.get("plate", root.name), _well(root, well), str(int(found.get("site", "1")))
-        column = f"Image_{channel_of[found['channel']]}"
-        row = rows.setdefault(place, {f"Image_{channel}": "" for channel in screen["channels"]})
-        if row[column]:
-            raise UserError(f"{root}: {row[column]} and {path} are both {' '.join(found.values())}; keep one of them")
-        row[column] = path
+        try:
+            name = well(root, found.get("well") or wells.letters(found["row"]) + found["column"])
+        except UserError:  # a place that no plate has, such as row 0
+            others.append(path)
+            continue
+        place = found.get("plate", root.name), name, str(int(found.get("site", "1")))
+        row = rows.setdefault(place, {channel: {} for channel in screen["channels"]})
+        plane = int(found.get("plane", "0"))
+        for channel in [pattern.channel_of(found["channel"])] if pattern.channels else list(screen["channels"]):
+            if plane in row[channel]:
+                raise UserError(
+                    f"{root}: {row[channel][plane]} and {path} are both {' '.join(found.values())}; keep one of them"
+                )
+            row[channel][plane] = path
     if not rows:
-        example = f", such as {others[0]}" if others else ""
+        named = ", ".join(map(str, screen["channels"].values()))
         raise UserError(
-            f"{root}: none of its {len(others)} image files{example}, fits the screen's `pattern` "
-            f"{screen['pattern']} with its `channels` {', '.join(screen['channels'].values())}"
+            f"{root}: none of its {len(others)} image files{f', such as {others[0]}' if others else ''}, fits the "
+            f"screen's `pattern` {screen['pattern']} with its `channels` {named}"
+            + (f": {patterns.explained(pattern, others)}" if others else "")
         )
     if others:  # another channel's, most likely; but a plate with a typing error should not go unseen
         print(f"phenoviews: {root}: {len(others)} images do not fit, such as {others[0]}", file=sys.stderr)
-    table = pd.DataFrame(list(rows), columns=PLACE).join(pd.DataFrame(list(rows.values())))
-    return root, _mapped(root, table, Path(screen["platemap"]).expanduser())
-
-
-def _compiled(pattern: str, channels: Iterable[str]) -> re.Pattern[str]:
-    """`{plate}/{well}_s{site}_*_{channel}.tif` as a regular expression; `*` is anything within a name."""
-    # The longest first, so that w1 does not take w10's place.
-    known = PLACEHOLDERS | {"channel": "|".join(sorted(map(re.escape, channels), key=len, reverse=True))}
-    parts, seen = [], set()
-    for text in re.split(r"(\{\w*\}|\*)", pattern):
-        name = text[1:-1]
-        if text == "*":
-            parts.append("[^/]*")
-        elif not text.startswith("{"):
-            parts.append(re.escape(text))
-        elif name not in known:
-            raise UserError(f"pattern: {text} is not one of {', '.join(f'{{{name}}}' for name in known)}: {pattern}")
-        else:
-            parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>{known[name]})")
-            seen.add(name)
-    if "channel" not in seen or not ("well" in seen or {"row", "column"} <= seen):
-        raise UserError(f"pattern: needs {{channel}} and {{well}}, or {{row}} and {{column}}: {pattern}")
-    return re.compile("".join(parts))
-
-
-def _images(root: Path) -> list[str]:
-    """The paths of all image files under `root`, sorted, with forward slashes; hidden ones left out."""
-    found = []
-    for parent, below, inside in os.walk(root, followlinks=True):
-        below[:] = [name for name in below if not name.startswith(".")]
-        found += [Path(parent, name) for name in inside if not name.startswith(".")]
-    return sorted(path.relative_to(root).as_posix() for path in found if path.name.lower().endswith(SUFFIXES))
-
-
-def _mapped(where: Path, table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """`table` with the treatments of a plate map: well, compound, concentration[, plate, replicate, batch, moa]."""
-    given = _csv(path).rename(columns=str.lower)
-    table["Metadata_Well"] = [_well(where, well) for well in table["Metadata_Well"]]
-    wells = pd.DataFrame({"Metadata_Well": [_well(path, well) for well in _column(path, given, "well")]})
-    keys = ["Metadata_Well"]
-    if "plate" in given:
-        wells["Metadata_Plate"] = given["plate"]
-        keys = PLACE[:2]
-    wells = _treated(path, wells, given, {name: name for name in TREATMENT}, set()).drop_duplicates()
-    if (twice := wells.duplicated(keys)).any():
-        first = " ".join(wells.loc[twice, keys].iloc[0])
-        raise UserError(f"{path}: the well {first} is listed twice with different treatments; keep one row")
-    merged = table.merge(wells, on=keys, how="left", validate="many_to_one", indicator="found")
-    if (unknown := merged["found"] == "left_only").any():
-        named = merged.loc[unknown, PLACE[:2]].drop_duplicates().agg(" ".join, axis=1)
+    several = next((planes for row in rows.values() for planes in row.values() if len(planes) > 1), None)
+    if several and not screen.get("project"):
         raise UserError(
-            f"{path}: lacks {len(named)} wells that have images, such as {', '.join(named.head(5))}; "
-            "add their compounds, or take the images away"
+            f"{root}: {len(several)} planes of one image, such as {' and '.join(list(several.values())[:2])}; say how "
+            "they become one by the screen's `project: max` or `project: focus`, or keep one in the pattern"
         )
-    return merged.drop(columns="found")
-
-
-def _treated(
-    where: Path, table: pd.DataFrame, given: pd.DataFrame, columns: Mapping[str, str], demanded: set[str]
-) -> pd.DataFrame:
-    """`table` with the treatments that `given` has in `columns`; `demanded` ones and the first two may not lack."""
-    defaults = {"replicate": "1", "batch": "", "moa": ""}
-    for key in TREATMENT:
-        if columns[key] in given or key in demanded or key not in defaults:
-            values: pd.Series | str = _column(where, given, columns[key])
-        else:
-            values = defaults[key]
-        table["Metadata_MoA" if key == "moa" else f"Metadata_{key.title()}"] = values
-    return table
+    table = pd.DataFrame(list(rows), columns=PLACE)
+    for channel, name in screen["channels"].items():
+        table[f"Image_{channel}"] = [
+            PLANES.join(path for _, path in sorted(row[channel].items())) for row in rows.values()
+        ]
+        if not pattern.channels:
+            table[f"Index_{channel}"] = int(name)
+    columns, platemap = screen.get("columns", {}), Path(screen["platemap"]).expanduser()
+    _demand(platemap, read(platemap, columns.get("well", "well")), columns)
+    table = placed(root, table, screen)
+    return root, platemaps.mapped(root, table, platemap, columns, screen.get("unit", "µM"), well)
 
 
 READERS = {"bbbc021": _bbbc021, "loaddata": _loaddata, "pattern": _pattern}
@@ -281,55 +384,8 @@ READERS = {"bbbc021": _bbbc021, "loaddata": _loaddata, "pattern": _pattern}
 # --- what they share ---
 
 
-def _csv(path: Path) -> pd.DataFrame:
-    """A CSV of text, since "NA" may be a compound and "1" a plate."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig").fillna("")
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be read as a table ({reason}); check the file") from error
-    if table.empty:
-        raise UserError(f"{path}: has no rows; check the file")
-    stripped: pd.DataFrame = table.apply(lambda column: column.str.strip())
-    return stripped
-
-
-def _column(path: Path, table: pd.DataFrame, name: str) -> pd.Series:
-    if name not in table:
-        known = ", ".join(table.columns[:20])
-        raise UserError(f"{path}: lacks the column {name}; it has {known}; check the screen's `channels` and `columns`")
-    return table[name]
-
-
-def _well(where: Path, well: str) -> str:
-    """ "b2", "B-02" and "B02" are one well."""
-    match = re.fullmatch(r"([A-Za-z]{1,2})-?0*([1-9]\d?)", well)
-    if not match:
-        raise UserError(f"{where}: {well!r} is not a well such as B02")
-    return f"{match[1].upper()}{int(match[2]):02d}"
-
-
-def _letters(row: str) -> str:
-    """The row of a plate as letters: "2" is B, "27" is AA."""
-    if not row.isdigit():
-        return row
-    number = int(row) - 1
-    return ("" if number < 26 else chr(64 + number // 26)) + chr(65 + number % 26)
-
-
-def _numbers(path: Path, table: pd.DataFrame, name: str, kind: type) -> pd.Series:
-    """A column of text as whole numbers, or as numbers with NaN where it is empty."""
-    text = _column(path, table, name)
-    numbers = pd.to_numeric(text, errors="coerce")
-    wrong = numbers.isna() & (text != "") if kind is float else numbers.isna() | (numbers % 1 != 0)
-    if wrong.any():
-        what = "a number" if kind is float else "a whole number"
-        raise UserError(f"{path}: {name.removeprefix('Metadata_')} is {text[wrong].iloc[0]!r}, not {what}")
-    return numbers.astype(kind)
-
-
 def _names(table: pd.DataFrame, channel: str) -> pd.Series:
     """Each field's name: its first image's without suffix; where those repeat, its place."""
-    stems = table[f"Image_{channel}"].map(lambda name: Path(name).stem)
+    stems = table[f"Image_{channel}"].map(lambda name: Path(name.split(PLANES)[0]).stem)
     places = table["Metadata_Plate"] + "_" + table["Metadata_Well"] + "_s" + table["Metadata_Site"].astype(str)
     return places if stems[stems != ""].duplicated().any() else stems.where(stems != "", places)

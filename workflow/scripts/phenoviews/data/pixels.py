@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import tifffile
@@ -13,6 +14,7 @@ from tifffile import PHOTOMETRIC
 
 from phenoviews.errors import UserError
 
+Decoded = TypeVar("Decoded")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 
@@ -28,9 +30,18 @@ def read(path: Path) -> np.ndarray:
 
 def decode(get: Callable[[], bytes], name: str, where: str) -> np.ndarray:
     """`read` of the bytes that `get` gives: a file called `name`, which errors call `where`."""
-    try:
+
+    def decoded() -> np.ndarray:
         data = get()
         return _tiff(data) if name.lower().endswith((".tif", ".tiff")) else _pillow(data)
+
+    return caught(decoded, where)
+
+
+def caught(decoded: Callable[[], Decoded], where: str) -> Decoded:
+    """What `decoded` gives; whatever a decoder raises for a broken file is a `UserError`, which calls it `where`."""
+    try:
+        return decoded()
     except (MemoryError, UserError):
         raise
     except Exception as error:  # decoders raise nearly anything for a broken file

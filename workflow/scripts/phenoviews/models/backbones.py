@@ -41,7 +41,8 @@ def build(backbone: Mapping[str, Any], weights: Path | None = None) -> Backbone:
     3 x 3, stride 1, padding 2, no max-pooling; VGG has no stem, ConvNeXt and MobileNetV2 keep theirs); width
     (times the channels of every layer); batch_norm (VGG only); zero_init_residual (ResNet only; may be left out:
     whether every residual branch starts at zero, and so its block as the identity); init (`random`, `imagenet` or the
-    path of a local file). `weights`: the file to start from where init is not `random`; default: the path in init.
+    path of a local file); prefix (may be left out: see `load_into`). `weights`: the file to start from where init is
+    not `random`; default: the path in init.
 
     A random start draws from torch's global generator. Raises `UserError` for a kind or stem that does not
     exist and for weights that do not fit.
@@ -75,7 +76,7 @@ def _start_from(model: Backbone, backbone: Mapping[str, Any], weights: Path | No
     stems = [one["conv1.weight"].shape[-1] for one in (model.state_dict(), state) if "conv1.weight" in one]
     if stems == [3, 7]:
         raise UserError(f"{weights}: these weights are of the standard 7 x 7 stem; set the backbone's stem: standard")
-    load_into(model, state, str(weights))
+    load_into(model, state, str(weights), backbone.get("prefix", ""))
 
 
 def _vgg(layers: str, backbone: Mapping[str, Any]) -> Backbone:

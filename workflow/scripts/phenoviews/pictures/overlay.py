@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,10 +23,11 @@ MARK = (255, 60, 0)
 
 
 def chosen(quality: pd.DataFrame) -> dict[str, str]:
-    """Which fields of a plate to show, and why: {Metadata_Field: reason}.
+    """Which fields of a plate to show, and why: {Metadata_Field: reason}. Not those that cannot be read.
 
     They are some that are spread over the plate, and the one with the fewest nuclei, the most, the least focus.
     """
+    quality = quality[quality["left_out"] == ""]
     spread = np.linspace(0, len(quality) - 1, SPREAD_FIELDS + 2).round().astype(int)[1:-1]
     reasons = {f"field {row + 1}": row for row in spread}
     reasons |= {"fewest nuclei": quality["count"].argmin(), "most nuclei": quality["count"].argmax()}
@@ -102,7 +104,7 @@ def picture(shown: Mapping[str, np.ndarray], quality: pd.DataFrame, plate: str =
         above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[2.4, lines * field]).ravel()
         wells, scatter = above.subplots(1, 2, width_ratios=[3, 2])
         plate_map(above, wells, quality)
-        good = ~(quality["empty"] | quality["out_of_focus"])
+        good = ~(quality["empty"] | quality["out_of_focus"] | (quality["left_out"] != ""))
         scatter.scatter(quality["count"][good], quality["focus"][good], s=6, alpha=0.5, linewidths=0)
         blurred = quality[quality["out_of_focus"]]
         scatter.scatter(blurred["count"], blurred["focus"], s=10, color=WARNING, marker="x", label="out of focus")
@@ -119,25 +121,31 @@ def picture(shown: Mapping[str, np.ndarray], quality: pd.DataFrame, plate: str =
 
 
 def _summary(quality: pd.DataFrame) -> str:
-    area = quality["median_area"].median()
+    area, left_out = quality["median_area"].median(), (quality["left_out"] != "").sum()
     return (
         f"{len(quality)} fields, {quality['count'].sum():,} nuclei"
         + (f", median area {area:.0f} px" if np.isfinite(area) else "")
         + f"; {quality['empty'].sum()} fields empty, {quality['out_of_focus'].sum()} out of focus"
+        + (f", {left_out} cannot be read" if left_out else "")
     )
 
 
 def plate_map(figure: Figure | SubFigure, ax: Axes, quality: pd.DataFrame) -> None:
     """The mean number of nuclei per field of each well, in the plate's rows and columns."""
-    wells = {str(well): count for well, count in quality.groupby("Metadata_Well")["count"].mean().items()}
-    # Two digits of the column; before them one letter, on plates of more than 26 rows also two.
-    names = sorted({name[:-2] for name in wells}, key=lambda row: (len(row), row))
-    columns = sorted({int(name[-2:]) for name in wells})
+    readable = quality[quality["left_out"] == ""]
+    wells = {str(well): count for well, count in readable.groupby("Metadata_Well")["count"].mean().items()}
+    # Two digits of the column; before them one letter, on plates of more than 26 rows also two. Positions that are no
+    # wells stand in one row.
+    plate = all(re.fullmatch(r"[A-Z]{1,2}\d\d", name) for name in wells)
+    place = {name: (name[:-2], str(int(name[-2:]))) if plate else ("", name) for name in wells}
+    names = sorted({row for row, _ in place.values()}, key=lambda row: (len(row), row))
+    columns = sorted({column for _, column in place.values()}, key=int if plate else str)
     grid = np.full((len(names), len(columns)), np.nan)
     for well, count in wells.items():
-        grid[names.index(well[:-2]), columns.index(int(well[-2:]))] = count
+        row, column = place[well]
+        grid[names.index(row), columns.index(column)] = count
     shown = ax.imshow(grid, vmin=0)
-    ax.set_xticks(range(len(columns)), [str(column) for column in columns])
+    ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(length=0)
     ax.set_title("nuclei per field, mean of each well", loc="left")

@@ -154,7 +154,7 @@ class Resolver:
 
     def screen(self, name: str, *stages: str) -> dict[str, Any]:
         """What the table of a screen's fields depends on, and the settings of the named stages of its way to cells."""
-        others = {"illumination", "nuclei", "intensity"} - set(stages)
+        others = {"illumination", "nuclei", "intensity", "unreadable_fraction"} - set(stages)
         unused = ("label", "mirrors", "files", "archive", "checksums", "simulation", "locations", "control_columns")
         return {"name": name, **without(self.entry("screens", name), *others, *unused)}
 
@@ -162,7 +162,8 @@ class Resolver:
         """What the arrays of a dataset of a screen's cells depend on: its entry, and of its screen what chooses
         cells."""
         screen = self.entry("screens", self.entry("datasets", name)["screen"])
-        of_screen = {key: screen[key] for key in ("channels", "control", "control_columns")}
+        of_screen = {key: screen[key] for key in ("channels", "control_columns", "unit", "project") if key in screen}
+        of_screen["control"] = self.control(name)
         return {"name": name, **self.data(name), **of_screen, "diameter": screen["nuclei"]["diameter"]}
 
     def evaluated(self, name: str) -> str:
@@ -175,9 +176,9 @@ class Resolver:
         return {key: entry[key] for key in INPUT}
 
     def control(self, name: str) -> str:
-        """What a dataset's screen calls its negative control."""
-        control: str = self.entry("screens", self.entry("datasets", name)["screen"])["control"]
-        return control
+        """What a dataset's screen calls its negative control; of several names the first, which then stands for all."""
+        control: str | list[str] = self.entry("screens", self.entry("datasets", name)["screen"])["control"]
+        return control if isinstance(control, str) else control[0]
 
     # ---------------------------------------------------------------------------------------------------------- runs
     @functools.cache  # noqa: B019
@@ -210,8 +211,9 @@ class Resolver:
         recipe = self.entry("datasets", run.dataset)["recipe"]
         method = self._method(run.method, recipe)[0]
         frozen = method["kind"] == FROZEN
-        # A frozen encoder sees what it was made for.
-        network_input = {key: method[key] for key in INPUT} if frozen else self.network_input(run.dataset)
+        # A frozen encoder sees what it was made for: as its method says, or the run that trained it.
+        made_for = {**self.given(run.backbone).get("dataset", {}), **method} if frozen else {}
+        network_input = self.network_input(run.dataset) | {key: made_for[key] for key in INPUT if key in made_for}
         check_colour(f"run '{run.name}'", network_input)
         dataset = Dataset(name=run.dataset, **network_input, evaluated=self.evaluated(run.dataset))
         sets = self.sets(run.transform, names.parse(run.method)[0], recipe)
@@ -235,11 +237,27 @@ class Resolver:
 
     def _backbone(self, name: str, size: int, of_method: Mapping[str, Any]) -> Backbone:
         """`of_method`: what the method makes of it; but a file of weights that the user names stays."""
-        entry = without(self.entry("backbones", name), "label", "gmacs")
+        entry = without(self.entry("backbones", name), "label", "gmacs", "run")
+        if given := self.given(name):
+            return Backbone(**{**given["backbone"], "name": name, "init": given["encoder"]})
         users = {} if entry["init"] == "random" else {"init": entry["init"]}
         backbone = {**entry, **of_method, **users}
         stem = ("small" if size <= SMALL else "standard") if backbone["stem"] == "auto" else backbone["stem"]
         return Backbone(**{**backbone, "name": name, "stem": stem})
+
+    @functools.cache  # noqa: B019
+    def given(self, backbone: str) -> dict[str, Any]:
+        """What the run that a backbone names (`run`) says of itself in its run.yaml; empty where it names none.
+
+        `encoder`: the path of its weights, absolute, so that Snakemake takes it for a file that is there, and does not
+        train it again.
+        """
+        entry = self.entry("backbones", backbone)
+        if "run" not in entry:
+            if "kind" not in entry:
+                raise UserError(f"config: backbones.{backbone}: needs `kind`, or the `run` of an encoder that is there")
+            return {}
+        return resources.finished_run(entry["run"], f"backbones.{backbone}.run")
 
     @functools.cache  # noqa: B019
     def _probe(self, recipe: str) -> Probe:

@@ -139,6 +139,7 @@ class Backbone(Part):
     batch_norm: bool
     init: str
     zero_init_residual: bool = False
+    prefix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

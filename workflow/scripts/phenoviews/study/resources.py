@@ -1,4 +1,5 @@
-"""What `resources/` has: of a panel the values that its paper printed and the claims on it, of a data set its classes.
+"""What lies outside the config: in `resources/` of a panel the values that its paper printed and the claims on it, of
+a data set its classes; of an encoder at hand what the run that trained it says of itself.
 
 They are parameters of rules, so that a word that changes in one of them makes that panel again and no other, and a file
 that is only touched nothing. A paper of the user's own need not have any.
@@ -17,6 +18,7 @@ from phenoviews.errors import UserError
 from phenoviews.study.document import ROOT
 from phenoviews.study.panel import Panel
 
+FINISHED = "finished"  # as a run.yaml says it; `phenoviews.training.outcome.FINISHED`, whose module needs torch
 RESOURCES = ROOT / "resources"
 
 
@@ -54,6 +56,32 @@ def classes(file: str) -> list[str]:
     if len(names) < 2:
         raise UserError(f"{file}: names {len(names)} classes; at least two are needed")
     return names
+
+
+def finished_run(folder: str, key: str) -> dict[str, Any]:
+    """What run.yaml in the folder of a finished run says of its `backbone` and of how images are shown to it
+    (`dataset`), and the absolute path of its `encoder`. `key`: of the config, for messages.
+
+    Raises:
+        UserError: no run there, or one that did not finish.
+    """
+    path = Path(folder).expanduser() / "run.yaml"
+    try:
+        run = yaml.safe_load(path.read_text(encoding="utf-8"))
+        outcome, found = run["outcome"], {part: run[part] for part in ("backbone", "dataset")}
+    except OSError as error:
+        raise UserError(
+            f"config: {key}: {path} cannot be read ({error.strerror}); give the folder of a finished run, "
+            "results/<scale>/runs/…/seed<seed>"
+        ) from None
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise UserError(f"config: {key}: {path} is no run.yaml of a run ({type(error).__name__}: {error})") from None
+    if outcome != FINISHED:
+        raise UserError(f"config: {key}: {folder} did not finish: {outcome}; give another run")
+    encoder = path.with_name("encoder.pt").absolute()
+    if not encoder.is_file():
+        raise UserError(f"config: {key}: {encoder} is not there; train the run again")
+    return {**found, "encoder": str(encoder)}
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phenoviews import spelling
 from phenoviews.cells.wells import in_columns
 from phenoviews.data.split import stratified
 from phenoviews.errors import UserError
@@ -34,7 +35,11 @@ def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
     name, compound = f"datasets.{dataset['name']}", dataset["compound"]
     treated = nuclei[(nuclei["Metadata_Compound"] == compound) & ~in_columns(nuclei, dataset["control_columns"])]
     if treated.empty:
-        raise UserError(f"{name}: no cells of compound '{compound}' on {', '.join(dataset['plates'])}; check both")
+        where, side = ", ".join(dataset["plates"]), dataset.get("side", "")
+        raise UserError(
+            f"{name}: no cells of compound '{compound}' on {where} that lie in crops of `side: {side}` and outside the "
+            "columns of positive controls; check `side`, `control_columns`, and the pictures of the plates' nuclei"
+        )
     doses = np.sort(treated["Metadata_Concentration"].unique())
     if dataset["highest_doses"]:
         doses = doses[-dataset["highest_doses"] :]
@@ -44,7 +49,10 @@ def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
         raise UserError(f"{name}: plate {bare[0]} has no untreated cells (`{dataset['control']}`); leave the plate out")
     if dataset["cells"]:
         wanted, rng = dataset["cells"] // 2, np.random.default_rng(dataset["split_seed"])
-        for what, there in ((f"of {compound} at {_listed(doses)} µM", treated), ("untreated", controls)):
+        for what, there in (
+            (f"of {compound} at {_listed(doses)} {spelling.unit(dataset.get('unit', 'µM'))[0]}", treated),
+            ("untreated", controls),
+        ):
             if len(there) < wanted:
                 raise UserError(
                     f"{name}: {wanted} cells {what} are asked for, {len(there)} are there; lower `cells` or add plates"
