@@ -208,5 +208,5 @@ def test_weights_of_as_many_channels_are_kept_as_they_are(tmp_path):
     torch.save(five.state_dict(), tmp_path / "five.pt")
     started = build({**entry, "init": str(tmp_path / "five.pt")}, channels=5)
     assert torch.equal(started.conv1.weight, five.conv1.weight)
-    with pytest.raises(UserError, match="of another shape: conv1.weight"):
+    with pytest.raises(UserError, match=r"of another shape: conv1\.weight"):
         build({**entry, "init": str(tmp_path / "five.pt")}, channels=4)
