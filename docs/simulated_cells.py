@@ -35,7 +35,7 @@ def cells(moa: str) -> list[tuple[str, np.ndarray]]:
     """COLUMNS cells at a dose to which all respond, each phenotype of the mechanism in turn: name, (SIDE, SIDE, 3)."""
     full = resolve(SETTINGS)
     rows = [
-        {"well": moa, "site": site, "moa": moa, "response": 1.0, "compound": "", "concentration": 1.0, "DAPI": ""}
+        {"well": moa, "site": site, "moa": moa, "response": 1.0, "compound": "", "concentration": 1.0, "DNA": ""}
         for site in (1, 2)
     ]
     found: list[tuple[int, str, np.ndarray]] = []

@@ -60,7 +60,7 @@ def pictures(settings: dict, treatment: dict, count: int) -> tuple[list[np.ndarr
     """`count` fields of one treatment, all on one plate, and their truth."""
     full = resolve(SMALL | settings)
     optics = camera.Optics.of(full, PLATE)
-    known = {"well": "B02", "DAPI": "a.tif", "compound": "some", "concentration": 1.0, "response": 0.0} | treatment
+    known = {"well": "B02", "DNA": "a.tif", "compound": "some", "concentration": 1.0, "response": 0.0} | treatment
     rows = pd.DataFrame([known | {"site": site} for site in range(count)])
     found = [archive.simulate_field(full, PLATE, row, optics) for row in rows.itertuples()]
     return [image for image, _ in found], pd.concat([truth for _, truth in found], keys=range(count))
@@ -255,3 +255,60 @@ def test_a_channel_tells_its_phenotype_by_structure_when_intensities_are_equal()
                 values.append(structure[around].std() / (tubulin[around].mean() - tubulin.min()))
         fine[name] = np.median(values)
     assert fine["untreated"] > 1.3 * fine["without"]
+
+
+# --- the stains of Cell Painting ---
+
+PAINTING = ["DNA", "ER", "RNA", "AGP", "mitochondria"]
+
+
+def test_stains_show_the_same_cells_and_are_the_same_with_whichever_others(made, tmp_path):
+    for name, stains in {"five": PAINTING, "one": ["DNA"], "some": ["DNA", "mitochondria", "actin"]}.items():
+        write_plate({**SMALL, "stains": stains}, PLATE, tmp_path / f"{name}.zip", tmp_path / f"{name}.parquet")
+        truths = [pd.read_parquet(path) for path in (tmp_path / f"{name}.parquet", made / f"{PLATE}.truth.parquet")]
+        pd.testing.assert_frame_equal(*truths)
+        with zipfile.ZipFile(tmp_path / f"{name}.zip") as pack:
+            assert len(pack.namelist()) == 12 * len(stains)
+            whole = np.stack([tifffile.imread(pack.open(member)) for member in pack.namelist()[: len(stains)]])
+        assert whole.shape == (len(stains), 192, 256)
+        assert whole.dtype == np.uint16
+        assert (whole.std((1, 2)) > 20).all()
+
+
+def test_a_screen_of_five_stains_is_read(tmp_path):
+    write_tables({**SMALL, "stains": PAINTING}, tmp_path / "images.csv", tmp_path / "moa.csv")
+    write_plate({**SMALL, "stains": PAINTING}, PLATE, tmp_path / f"{PLATE}.zip", tmp_path / "truth.parquet")
+    channels = {stain: layout.STAINS[stain][0] for stain in PAINTING}
+    entry = {**SCREEN, "channels": channels}
+    table = screens.fields(entry, {"images": tmp_path / "images.csv", "moa": tmp_path / "moa.csv"})
+    with Source.open(tmp_path / f"{PLATE}.zip") as source:
+        first = next(iter(source.fields(table.query("Metadata_Plate == @PLATE"), list(channels))))[1]
+    assert first.shape == (5, 192, 256)
+    # No two stains are one: what they share is the cells.
+    assert np.corrcoef(first.reshape(5, -1))[np.triu_indices(5, 1)].max() < 0.97
+
+
+def test_stains_lie_where_they_belong():
+    """In untreated cells: RNA in nucleoli, the reticulum and mitochondria outside the nucleus."""
+    images, truth = pictures({"stains": PAINTING, "width": 512, "height": 384, "cells": 40}, {"moa": "DMSO"}, 2)
+    for number, image in enumerate(images):
+        at = truth.loc[number].query("Metadata_Phenotype == 'interphase' and area > 200")
+        x, y = (at[axis].round().astype(int).clip(12, limit - 13) for axis, limit in (("x", 512), ("y", 384)))
+        values = image.astype(float) - np.percentile(image, 5, axis=(1, 2), keepdims=True)
+        centre = np.stack([values[:, b - 1 : b + 2, a - 1 : a + 2].mean((1, 2)) for a, b in zip(x, y, strict=True)])
+        around = np.stack(
+            [values[:, b - 12 : b + 13, a - 12 : a + 13][:, [0, -1]].mean((1, 2)) for a, b in zip(x, y, strict=True)]
+        )
+        share = dict(zip(PAINTING, np.median(centre, 0) / np.median(around, 0), strict=True))
+        assert share["DNA"] > 3
+        assert share["DNA"] > share["RNA"] > share["ER"]
+        assert share["mitochondria"] < 1
+        assert share["ER"] < 1
+
+
+@pytest.mark.parametrize(
+    ("stains", "said"), [(["DNA", "lipid"], "lipid is none of"), (["ER", "DNA"], "DNA"), (["DNA", "DNA"], "twice")]
+)
+def test_stains_that_cannot_be(stains, said):
+    with pytest.raises(UserError, match=f"simulation: stains: .*{said}"):
+        resolve({**SMALL, "stains": stains})

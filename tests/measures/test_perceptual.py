@@ -55,6 +55,17 @@ def mean(*pairs, alexnet) -> float:
     return distance(pairs, alexnet.state_dict()).set_index("metric").at["lpips", "value"]
 
 
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_of_other_channels_it_is_the_mean_over_each_as_a_grey_image(alexnet, channels):
+    torch.manual_seed(2)
+    first, second = torch.rand(2, 4, channels, 32, 32) * 2 - 1
+    each = [
+        distance([(one.expand(-1, 3, -1, -1), other.expand(-1, 3, -1, -1))], alexnet.state_dict())["value"][0]
+        for one, other in zip(first.split(1, 1), second.split(1, 1), strict=True)
+    ]
+    assert mean((first, second), alexnet=alexnet) == pytest.approx(sum(each) / channels, rel=1e-5)
+
+
 def test_one_image_has_no_spread(alexnet, images):
     found = distance([tuple(x[:1] for x in images)], alexnet.state_dict()).set_index("metric")
     assert found.at["lpips", "value"] > 0

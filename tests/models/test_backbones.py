@@ -147,3 +147,66 @@ def test_the_seed_decides_the_random_start():
 def test_what_cannot_be_built_is_refused(changes, said):
     with pytest.raises(UserError, match=said):
         build(backbone("resnet18") | changes)
+
+
+# --- images of other than three channels ---
+
+
+@pytest.mark.parametrize("kind", BACKBONES)
+@pytest.mark.parametrize("channels", [1, 2, 5, 12])
+def test_channels_of_the_first_convolution(kind, channels):
+    torch.manual_seed(0)
+    model = build(backbone(kind, stem="small", width=0.25, batch_norm=True), channels=channels)
+    rgb = build(backbone(kind, stem="small", width=0.25, batch_norm=True))
+    features = model(torch.randn(2, channels, 32, 32))
+    assert features.shape == (2, model.dim)
+    assert model.dim == rgb.dim
+    different = [k for k, v in model.state_dict().items() if v.shape != rgb.state_dict()[k].shape]
+    assert len(different) == 1
+    weights, usual = (one.state_dict()[different[0]] for one in (model, rgb))
+    assert weights.shape[1] == channels
+    assert weights.std().item() == pytest.approx(usual.std().item(), rel=0.35)  # the same law, of few numbers
+
+
+def saved(tmp_path, kind: str) -> tuple[nn.Module, dict]:
+    """A network of RGB, and the entry of one that starts from its weights."""
+    torch.manual_seed(1)
+    entry = backbone(kind, width=0.25, batch_norm=True)
+    rgb = build(entry)
+    torch.save(rgb.state_dict(), tmp_path / "rgb.pt")
+    return rgb.eval(), {**entry, "init": str(tmp_path / "rgb.pt")}
+
+
+@pytest.mark.parametrize("kind", ["vgg11", "resnet18", "resnet50", "convnext_tiny", "mobilenet_v2"])
+@pytest.mark.parametrize("channels", [1, 2, 4, 5])
+def test_weights_of_rgb_fill_other_channels_by_their_mean(tmp_path, kind, channels):
+    """An image whose channels are equal gives what its grey RGB image gives."""
+    rgb, entry = saved(tmp_path, kind)
+    model, grey = build(entry, channels=channels).eval(), torch.rand(3, 1, 48, 48)
+    with torch.no_grad():
+        found, expected = model(grey.expand(-1, channels, -1, -1)), rgb(grey.expand(-1, 3, -1, -1))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["vgg11", "resnet18", "convnext_tiny", "mobilenet_v2"])
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_each_channel_goes_through_the_network_by_itself(tmp_path, kind, channels):
+    rgb, entry = saved(tmp_path, kind)
+    model, images = build({**entry, "channels": "each"}, channels=channels).eval(), torch.rand(2, channels, 48, 48)
+    with torch.no_grad():
+        alone = [rgb(one.expand(-1, 3, -1, -1)) for one in images.split(1, dim=1)]
+        torch.testing.assert_close(model(images), torch.cat(alone, dim=1), rtol=1e-4, atol=1e-5)
+    assert model.dim == channels * rgb.dim
+    assert list(model.state_dict()) == list(rgb.state_dict())
+    model.train()(images).square().sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_weights_of_as_many_channels_are_kept_as_they_are(tmp_path):
+    entry = backbone("resnet18", width=0.25)
+    five = build(entry, channels=5)
+    torch.save(five.state_dict(), tmp_path / "five.pt")
+    started = build({**entry, "init": str(tmp_path / "five.pt")}, channels=5)
+    assert torch.equal(started.conv1.weight, five.conv1.weight)
+    with pytest.raises(UserError, match=r"of another shape: conv1\.weight"):
+        build({**entry, "init": str(tmp_path / "five.pt")}, channels=4)

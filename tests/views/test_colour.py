@@ -9,6 +9,7 @@ import torch
 from tests.views.torchvision_reference import noise, one_by_one, photographs, single
 from torchvision.transforms.v2 import functional as TF
 
+from phenoviews.errors import UserError
 from phenoviews.views import Transform
 from phenoviews.views.colour import shift_hue
 
@@ -27,6 +28,9 @@ ALONE = {
     "solarize": ("random_solarize", {"p": 0.5, "threshold": 0.3}),
     "blur": ("gaussian_blur", {"p": 0.5, "kernel_size": 5, "sigma": [0.1, 2.0]}),
     "blur_single_cell": ("gaussian_blur", {"p": 0.5, "kernel_size": 9, "sigma": [0.1, 2.0]}),
+    "gain": ("random_gain", {"p": 0.8, "gain": [0.5, 1.8]}),
+    "contrast": ("random_contrast", {"p": 0.8, "contrast": [0.5, 1.8]}),
+    "gamma": ("random_gamma", {"p": 0.8, "gamma": [0.5, 2.0]}),
     "erase": ("random_erasing", {"p": 0.8}),
     "erase_with_value": ("random_erasing", {"p": 0.8, "value": 0.7}),
 }
@@ -41,6 +45,46 @@ def test_equals_torchvision(case, channels, size, n):
     images = noise(n, channels, size)
     drawn = transform.draw(n, size, size, torch.Generator().manual_seed(1))
     torch.testing.assert_close(transform.apply(images, drawn), one_by_one(transform, images, drawn), atol=1e-5, rtol=0)
+
+
+# Of any number of channels, what has a meaning for it.
+ANY = {name: one for name, one in ALONE.items() if one[0] not in ("color_jitter", "random_grayscale")} | {
+    "jitter": ("color_jitter", {"brightness": 0.8, "contrast": 1.2, "saturation": 0, "hue": 0, "p": 0.8}),
+}
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 5, 12])
+@pytest.mark.parametrize("case", ANY)
+def test_of_any_number_of_channels(case, channels):
+    name, parameters = ANY[case]
+    transform, images = single(name, 32, channels, **parameters), noise(12, channels, 32)
+    drawn = transform.draw(12, 32, 32, torch.Generator().manual_seed(1))
+    ours = transform.apply(images, drawn)
+    assert ours.shape == (12, channels, 32, 32)
+    torch.testing.assert_close(ours, one_by_one(transform, images, drawn), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "said"),
+    [
+        ("color_jitter", {"hue": 0, "saturation": 0.4}, "color_jitter: saturation of 5 channels"),
+        ("color_jitter", {}, "color_jitter: saturation and hue of 5 channels"),
+        ("random_grayscale", {"p": 0.2}, "random_grayscale: the greyscale of 5 channels"),
+    ],
+)
+def test_what_is_of_rgb_alone_is_refused(name, parameters, said):
+    with pytest.raises(UserError, match=f"{said} has no meaning; .* random_gain, random_contrast or random_gamma"):
+        single(name, 32, 5, **parameters)
+    for channels in (1, 3):
+        single(name, 32, channels, **parameters)
+    single(name, 32, 5, **{**parameters, "p": 0})
+
+
+def test_images_of_another_number_of_channels_are_refused():
+    with pytest.raises(UserError, match="1 or 5 channels"):
+        single("random_invert", 32, 5, p=1)(noise(2, 3, 32), torch.Generator())
+    grey = single("random_invert", 32, 5, p=0)(noise(2, 1, 32), torch.Generator())
+    assert torch.equal(grey, noise(2, 1, 32).expand(-1, 5, -1, -1))
 
 
 def test_jitter_in_every_order():

@@ -10,7 +10,7 @@ import itertools
 
 import pytest
 import torch
-from scipy.stats import chisquare, ks_2samp
+from scipy.stats import chisquare, ks_2samp, kstest
 from tests.views.torchvision_reference import single
 from torchvision.transforms import v2
 
@@ -184,3 +184,21 @@ def test_sizes_are_those_of_the_step_before():
     assert (crop["sides"] == 10).all()
     assert crop["corner"].max() == 10
     assert erase["sides"].max() > 30
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "bounds", "logarithmic"),
+    [("random_gain", "gain", (0.7, 1.4), False), ("random_contrast", "contrast", (0.5, 1.1), False),
+     ("random_gamma", "gamma", (0.5, 2.0), True)],
+)  # fmt: skip
+def test_each_channel_has_a_factor_of_its_own(name, key, bounds, logarithmic):
+    drawn = draw(name, 8, 8, p=0.3, **{key: list(bounds)})
+    changed, factor = drawn["apply"], drawn["factor"]
+    assert changed.float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert (factor[~changed] == 1).all()
+    found = factor[changed].log() if logarithmic else factor[changed]
+    low, high = (torch.tensor(bounds).log() if logarithmic else torch.tensor(bounds)).tolist()
+    even = (found - low) / (high - low)
+    assert kstest(even.flatten().numpy(), "uniform").pvalue > LEVEL
+    correlation = torch.corrcoef(even.T) - torch.eye(even.shape[1])
+    assert correlation.abs().max() < 0.06

@@ -32,8 +32,16 @@ def jittered(image: Tensor, drawn: dict) -> Tensor:
     adjust = (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation, TF.adjust_hue)
     names = ("brightness", "contrast", "saturation", "hue")
     for kind in drawn["order"].tolist():
-        image = adjust[kind](image, drawn[names[kind]].item())
+        value = drawn[names[kind]].item()
+        if len(image) in (1, 3):
+            image = adjust[kind](image, value)
+        elif kind < 2:  # torchvision knows grey and RGB alone: each channel is a grey image of its own
+            image = torch.cat([adjust[kind](channel, value) for channel in image.split(1)])
     return image
+
+
+def each_channel(image: Tensor, drawn: dict, adjust) -> Tensor:
+    return torch.cat([adjust(channel, drawn["factor"][number].item()) for number, channel in enumerate(image.split(1))])
 
 
 def erased(image: Tensor, drawn: dict, value: float) -> Tensor:
@@ -58,18 +66,21 @@ CHANGE = {
     "RandomVerticalFlip": lambda x, o, d, s: TF.vertical_flip(x) if d["flip"] else x,
     "ColorJitter": lambda x, o, d, s: jittered(x, d),
     "RandomGrayscale": lambda x, o, d, s: TF.rgb_to_grayscale(x, len(x)) if d["apply"] else x,
+    "RandomGain": lambda x, o, d, s: each_channel(x, d, TF.adjust_brightness),
+    "RandomContrast": lambda x, o, d, s: each_channel(x, d, TF.adjust_contrast),
+    "RandomGamma": lambda x, o, d, s: each_channel(x, d, TF.adjust_gamma),
     "RandomInvert": lambda x, o, d, s: TF.invert(x) if d["apply"] else x,
     "RandomSolarize": lambda x, o, d, s: TF.solarize(x, o.threshold) if d["apply"] else x,
     "GaussianBlur": lambda x, o, d, s: (
         TF.gaussian_blur(x, [o.kernel_size] * 2, [d["sigma"].item()] * 2) if d["apply"] else x
     ),
     "RandomErasing": lambda x, o, d, s: erased(x, d, o.value) if d["apply"] else x,
-    "Normalize": lambda x, o, d, s: TF.normalize(x.expand(3, -1, -1), list(o.mean), list(o.std)),
+    "Normalize": lambda x, o, d, s: TF.normalize(x.expand(len(o.mean), -1, -1), list(o.mean), list(o.std)),
 }
 
 
 def one_by_one(transform: Transform, images: Tensor, drawn: list[dict]) -> Tensor:
-    """Every operation of the pipeline after the other, each with its own resampling: (n, 3, size, size)."""
+    """Every operation of the pipeline after the other, each with its own resampling: (n, K, size, size)."""
     outputs = []
     for row, image in enumerate(images):
         moves = [isinstance(operation, geometry.Geometry) for operation in transform.operations]
@@ -83,9 +94,9 @@ def one_by_one(transform: Transform, images: Tensor, drawn: list[dict]) -> Tenso
     return torch.stack(outputs)
 
 
-def single(name: str, size: int, /, **parameters) -> Transform:
+def single(name: str, size: int, channels: int = 3, /, **parameters) -> Transform:
     """One operation; normalisation that changes nothing."""
-    return Transform([{name: parameters}, {"normalize": {}}], size, (0, 0, 0), (1, 1, 1))
+    return Transform([{name: parameters}, {"normalize": {}}], size, (0,) * channels, (1,) * channels)
 
 
 def noise(n: int, channels: int, height: int, width: int | None = None, seed: int = 0) -> Tensor:

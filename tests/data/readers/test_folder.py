@@ -373,14 +373,14 @@ def test_one_broken_image_is_named(tmp_path, kind):
     bad = tmp_path / "in" / "b" / "003.png"
     data = bad.read_bytes()
     bad.write_bytes({"corrupt": data[:60] + b"\xff" + data[61:], "truncated": data[:80], "text": b"hello"}[kind])
-    refused(tmp_path / "in", tmp_path / "out", r"in/b/003\.png: cannot be read")
+    refused(tmp_path / "in", tmp_path / "out", r"in: 1 of its 10 images cannot be read, .*: b/003\.png \(")
 
 
 def test_truncated_tiff_is_named(tmp_path):
     tree(tmp_path / "in", {"a": 5, "b": 5}, save=tiff, suffix=".tif")
     bad = tmp_path / "in" / "a" / "002.tif"
     bad.write_bytes(bad.read_bytes()[:-10])
-    refused(tmp_path / "in", tmp_path / "out", r"in/a/002\.tif: cannot be read \(truncated")
+    refused(tmp_path / "in", tmp_path / "out", r"a/002\.tif \(truncated")
 
 
 @pytest.mark.parametrize(
@@ -435,7 +435,7 @@ def test_path_that_is_nothing(tmp_path):
 def test_unreadable_image(tmp_path):
     tree(tmp_path / "in", {"a": 5, "b": 5})
     (tmp_path / "in" / "a" / "001.png").chmod(0)
-    refused(tmp_path / "in", tmp_path / "out", r"a/001\.png: cannot be read")
+    refused(tmp_path / "in", tmp_path / "out", r"a/001\.png \(")
 
 
 def test_full_disk(tmp_path, small_disk):

@@ -4,6 +4,19 @@
 and `phenoviews.data.pool` gives them to a network.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from phenoviews.data.images import Images, write
 
-__all__ = ["Images", "write"]
+__all__ = ["Images", "prepare", "write"]
+
+
+def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: Path, index: Path) -> None:
+    """As `readers.prepare`."""
+    from phenoviews.data import readers  # here: who only opens images need not wait for the readers
+
+    readers.prepare(dataset, downloads, images, index)

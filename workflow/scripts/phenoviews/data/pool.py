@@ -150,18 +150,23 @@ def as_int16(images: Tensor) -> Tensor:
 
 
 def with_statistics(images: Images, dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """`dataset`, its `mean` and `std` as numbers: where they are "own", those of the training images, per channel of
-    values in [0, 1]; a grey image's three times.
+    """`dataset`, its `mean` and `std` as numbers: where they are "own", those of the training images (where there are
+    none, of all), per channel of values in [0, 1]; a grey image's once for each of the `channels` (3) that it is shown
+    as.
 
     Of more than 10,000 training images a sample of 10,000 counts, the same always: the standard error of a mean is a
     hundredth of the standard deviation between the images' own means, so 0.005 at most. The sums are exact, and the
     numbers the same bit for bit in every process.
 
-    Raises UserError for a channel that is the same everywhere.
+    Raises UserError for a channel that is the same everywhere, and for images of other than `channels` channels.
     """
+    wanted, there = dataset.get("channels", 3), images.array.shape[3]
+    if there not in (1, wanted):
+        raise UserError(f"{images.folder}: its images have {there} channels where the data set is one of {wanted}; say "
+                        f"`channels: {there}` in its entry")  # fmt: skip
     if dataset["mean"] != "own":
         return dict(dataset)
-    train = Streamed(images, "train", "cpu")
+    train = Streamed(images, "train" if (images.index["split"] == "train").any() else "all", "cpu")
     rows = np.arange(len(train))
     if len(rows) > SAMPLE:
         rows = np.sort(np.random.default_rng(0).choice(rows, SAMPLE, replace=False))
@@ -178,5 +183,5 @@ def with_statistics(images: Images, dataset: Mapping[str, Any]) -> dict[str, Any
     if 0 in std:
         raise UserError(f"{images.folder}: channel {std.index(0) + 1} has the same value everywhere in the training "
                         "images, so it has no std of its own; give datasets.mean and std as numbers")  # fmt: skip
-    repeat = 3 if channels == 1 else 1
+    repeat = wanted if channels == 1 else 1
     return {**dataset, "mean": mean * repeat, "std": std * repeat}

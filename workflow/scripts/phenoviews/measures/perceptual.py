@@ -19,6 +19,7 @@ from phenoviews.errors import UserError
 from phenoviews.values import table
 from phenoviews.views import Transform
 
+RGB = 3
 SIDE = 64  # pixels; AlexNet's five layers need more than the 32 of MNIST and CIFAR
 
 
@@ -65,7 +66,8 @@ def distance(
     """LPIPS between the images of each pair, both upsampled to 64 by 64 pixels (bilinear).
 
     Args:
-        pairs: batches (first, second), each (n, 3, H, W) float in [-1, 1]; see `signed`.
+        pairs: batches (first, second), each (n, C, H, W) float in [-1, 1]; see `signed`. The distance of images that
+            are not RGB is the mean over their channels, each shown as a grey image.
         alexnet: AlexNet's state dict, see `network`.
         device: where to compute.
         batches: number of batches, for the progress bar.
@@ -79,7 +81,9 @@ def distance(
     model = network(alexnet).to(device)
     values: list[Tensor] = []
     for first, second in tqdm(pairs, total=batches, desc="LPIPS", unit="batch"):
-        values.append(model(*(_upsampled(x, device) for x in (first, second))).flatten())
+        n, channels = len(first), first.shape[1]
+        shown = [_as_rgb(_upsampled(x, device)) for x in (first, second)]
+        values.append(model(*shown).view(n, channels if channels != RGB else 1).mean(dim=1))
     if not values:
         raise UserError("LPIPS: there are no images to compare; is the test split empty?")
     each = torch.cat(values).double().cpu().numpy()
@@ -95,7 +99,7 @@ def distance(
 
 
 def signed(images: Tensor, mean: Iterable[float], std: Iterable[float]) -> Tensor:
-    """Views (n, 3, H, W) normalised with `mean` and `std` → the same images in [-1, 1]."""
+    """Views (n, C, H, W) normalised with `mean` and `std` → the same images in [-1, 1]."""
     mean, std = (torch.tensor(list(x), device=images.device).view(1, -1, 1, 1) for x in (mean, std))
     return ((images.float() * std + mean) * 2 - 1).clamp(-1, 1)
 
@@ -103,7 +107,7 @@ def signed(images: Tensor, mean: Iterable[float], std: Iterable[float]) -> Tenso
 def pairs(
     images: Pool, shown: dict[str, Any], sets: Sequence[Mapping[str, Any]], pair: str, seed: int, batch: int = 256
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of two views of each image, both (n, 3, size, size) in [-1, 1].
+    """Batches of two views of each image, both (n, C, size, size) in [-1, 1].
 
     Args:
         images: a pool of (N, C, H, W) uint8, uint16 or float in [0, 1].
@@ -120,6 +124,11 @@ def pairs(
         for some in images.batches(batch):
             left, right = (signed(view(some, generator), shown["mean"], shown["std"]) for view in (first, second))
             yield left, right
+
+
+def _as_rgb(images: Tensor) -> Tensor:
+    """(n, C, H, W) → (n · C, 3, H, W), each channel as a grey image; RGB as it is."""
+    return images if images.shape[1] == RGB else images.flatten(0, 1)[:, None].expand(-1, RGB, -1, -1)
 
 
 def _upsampled(images: Tensor, device: str | torch.device) -> Tensor:

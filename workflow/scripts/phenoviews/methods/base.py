@@ -42,7 +42,7 @@ class Method(nn.Module):
         self.projector = projector
 
     def encode(self, images: Tensor) -> Tensor:
-        """Features (n, dim) of one view (n, 3, H, W); one call per view, as BatchNorm's statistics are."""
+        """Features (n, dim) of one view (n, C, H, W); one call per view, as BatchNorm's statistics are."""
         features: Tensor = self.encoder(images)
         self.observed = features.detach()
         return features
@@ -53,7 +53,7 @@ class Method(nn.Module):
         return embeddings
 
     def pair_loss(self, first: Tensor, second: Tensor, branch: int) -> Tensor:
-        """The loss (scalar, float32) of one pair of views, each (n, 3, H, W). `branch`: which of the summed
+        """The loss (scalar, float32) of one pair of views, each (n, C, H, W). `branch`: which of the summed
         sets of transformations they come from, 0 for the first; it chooses per-set state such as a queue."""
         raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""Build a backbone: images (n, 3, H, W) → features (n, dim).
+"""Build a backbone: images (n, C, H, W) → features (n, dim).
 
 The layers are torchvision's own, and so are the names in `state_dict()`; only the classifier's last linear
 layer (VGG: its three) is gone. Sources: No Free Lunch, D.1 and D.2; solo-learn for the stems; the recipes as
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import VGG, ConvNeXt, MobileNetV2, ResNet
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.resnet import BasicBlock, Bottleneck
@@ -24,25 +24,45 @@ from phenoviews.errors import UserError
 from phenoviews.models.weights import load_into, load_state
 
 STEMS = ("small", "standard")
+RGB = 3  # channels that ImageNet's weights are for
 
 
 class Backbone(nn.Sequential):
-    """torchvision's layers in a row, under torchvision's names: images (n, 3, H, W) → features (n, dim)."""
+    """torchvision's layers in a row, under torchvision's names: images (n, C, H, W) → features (n, dim)."""
 
     def __init__(self, layers: Mapping[str, nn.Module], dim: int):
         super().__init__(OrderedDict(layers))
         self.dim = dim
 
 
-def build(backbone: Mapping[str, Any], weights: Path | None = None) -> Backbone:
-    """The backbone that a config entry describes.
+class EachChannel(Backbone):
+    """A backbone of RGB that sees each of `channels` channels by itself, as a grey image, and joins what it makes of
+    them: images (n, C, H, W) → features (n, C · the backbone's dim). Weights and their names are the backbone's."""
+
+    def __init__(self, backbone: Backbone, channels: int):
+        super().__init__(dict(backbone.named_children()), channels * backbone.dim)
+
+    def forward(self, images: Tensor) -> Tensor:
+        n, channels, height, width = images.shape
+        grey = images.reshape(n * channels, 1, height, width).expand(-1, RGB, -1, -1)
+        found: Tensor = super().forward(grey)  # type: ignore[no-untyped-call]
+        return found.reshape(n, self.dim)
+
+
+def build(backbone: Mapping[str, Any], weights: Path | None = None, channels: int = RGB) -> Backbone:
+    """The backbone that a config entry describes, for images of `channels` channels.
 
     `backbone`: kind; stem (`small`: the papers' form for 32 x 32 images, of ResNet only: first convolution
     3 x 3, stride 1, padding 2, no max-pooling; VGG has no stem, ConvNeXt and MobileNetV2 keep theirs); width
-    (times the channels of every layer); batch_norm (VGG only); zero_init_residual (ResNet only; may be left out:
+    (times the filters of every layer); batch_norm (VGG only); zero_init_residual (ResNet only; may be left out:
     whether every residual branch starts at zero, and so its block as the identity); init (`random`, `imagenet` or the
-    path of a local file); prefix (may be left out: see `load_into`). `weights`: the file to start from where init is
-    not `random`; default: the path in init.
+    path of a local file); prefix (may be left out: see `load_into`); channels (may be left out: `together`, all
+    channels enter the first convolution, or `each`, see `EachChannel`). `weights`: the file to start from where init
+    is not `random`; default: the path in init.
+
+    Weights of RGB fill a first convolution of other channels with the mean of their three filters times 3 / channels,
+    so that an image whose channels are equal gives what its grey RGB image gave. Of three channels they are kept as
+    they are, red for the first.
 
     A random start draws from torch's global generator. Raises `UserError` for a kind or stem that does not
     exist and for weights that do not fit.
@@ -54,14 +74,15 @@ def build(backbone: Mapping[str, Any], weights: Path | None = None) -> Backbone:
         raise UserError(f"backbone stem: {stem!r} is none of {', '.join(STEMS)}")
     if not width > 0:
         raise UserError(f"backbone width: {width!r} is not a positive number")
-    model = BACKBONES[backbone["kind"]](backbone)
+    each = backbone.get("channels", "together") == "each"
+    model = BACKBONES[backbone["kind"]](backbone, RGB if each else channels)
     if backbone["init"] != "random":
         _start_from(model, backbone, weights)
-    return model
+    return EachChannel(model, channels) if each else model
 
 
-def channels(full: int, width: float) -> int:
-    """`width` times `full` channels in multiples of 8 (for tensor cores), at least 8; `full` at width 1."""
+def filters(full: int, width: float) -> int:
+    """`width` times `full` filters in multiples of 8 (for tensor cores), at least 8; `full` at width 1."""
     return full if width == 1 else max(8, round(full * width / 8) * 8)
 
 
@@ -76,38 +97,66 @@ def _start_from(model: Backbone, backbone: Mapping[str, Any], weights: Path | No
     stems = [one["conv1.weight"].shape[-1] for one in (model.state_dict(), state) if "conv1.weight" in one]
     if stems == [3, 7]:
         raise UserError(f"{weights}: these weights are of the standard 7 x 7 stem; set the backbone's stem: standard")
-    load_into(model, state, str(weights), backbone.get("prefix", ""))
+    load_into(model, _of_as_many_channels(model, state), str(weights), backbone.get("prefix", ""))
 
 
-def _vgg(layers: str, backbone: Mapping[str, Any]) -> Backbone:
+def _of_as_many_channels(model: Backbone, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`state` with its first convolution of as many channels as the model's, where it is one of RGB; see `build`."""
+    name, first = _first(model)
+    name = f"{name}.weight"
+    if name not in state or state[name].ndim != 4 or state[name].shape[1] != RGB or first.in_channels == RGB:
+        return state
+    mean = state[name].mean(dim=1, keepdim=True) * (RGB / first.in_channels)
+    return {**state, name: mean.repeat(1, first.in_channels, 1, 1)}
+
+
+def _first(model: nn.Module) -> tuple[str, nn.Conv2d]:
+    """The name of the first convolution, and it."""
+    return next((name, layer) for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d))
+
+
+def _take(model: nn.Module, channels: int) -> None:
+    """Let the first convolution take so many channels. Its weights are then as torch makes them."""
+    name, old = _first(model)
+    if channels == old.in_channels:
+        return
+    new = nn.Conv2d(channels, old.out_channels, old.kernel_size, old.stride, old.padding, bias=old.bias is not None)  # type: ignore[arg-type]
+    parent, _, last = name.rpartition(".")
+    setattr(model.get_submodule(parent), last, new)
+
+
+def _vgg(layers: str, backbone: Mapping[str, Any], channels: int) -> Backbone:
     """`layers`: torchvision's letter for them."""
-    sizes = [v if v == "M" else channels(v, backbone["width"]) for v in cfgs[layers]]
+    sizes = [v if v == "M" else filters(v, backbone["width"]) for v in cfgs[layers]]
     # The classifier is not wanted, and has 120 million parameters: on the meta device it costs nothing.
     with torch.device("meta"):
         model = VGG(nn.Sequential(), init_weights=False)
     model.features = make_layers(sizes, batch_norm=backbone["batch_norm"])
     model.avgpool = nn.AdaptiveAvgPool2d(1)
     model.classifier = nn.Flatten()
+    _take(model, channels)
     _initialise(model)
     return Backbone(dict(model.named_children()), sizes[-2])
 
 
-def _resnet(block: type[BasicBlock | Bottleneck], depths: list[int], backbone: Mapping[str, Any]) -> Backbone:
+def _resnet(
+    block: type[BasicBlock | Bottleneck], depths: list[int], backbone: Mapping[str, Any], channels: int
+) -> Backbone:
     width = backbone["width"]
     # torchvision's constructor fixes the channels: keep its frame, make the layers again by its own method.
     with torch.device("meta"):
         model = ResNet(block, depths)
-    model.inplanes = channels(64, width)
+    model.inplanes = filters(64, width)
     if backbone["stem"] == "small":
-        model.conv1 = nn.Conv2d(3, model.inplanes, kernel_size=3, stride=1, padding=2, bias=False)
+        model.conv1 = nn.Conv2d(channels, model.inplanes, kernel_size=3, stride=1, padding=2, bias=False)
         model.maxpool = nn.Identity()
     else:
-        model.conv1 = nn.Conv2d(3, model.inplanes, kernel_size=7, stride=2, padding=3, bias=False)
+        model.conv1 = nn.Conv2d(channels, model.inplanes, kernel_size=7, stride=2, padding=3, bias=False)
     model.bn1 = nn.BatchNorm2d(model.inplanes)
-    model.layer1 = model._make_layer(block, channels(64, width), depths[0])
-    model.layer2 = model._make_layer(block, channels(128, width), depths[1], stride=2)
-    model.layer3 = model._make_layer(block, channels(256, width), depths[2], stride=2)
-    model.layer4 = model._make_layer(block, channels(512, width), depths[3], stride=2)
+    model.layer1 = model._make_layer(block, filters(64, width), depths[0])
+    model.layer2 = model._make_layer(block, filters(128, width), depths[1], stride=2)
+    model.layer3 = model._make_layer(block, filters(256, width), depths[2], stride=2)
+    model.layer4 = model._make_layer(block, filters(512, width), depths[3], stride=2)
     model.fc = nn.Flatten()
     _initialise(model)
     if backbone.get("zero_init_residual", False):
@@ -117,21 +166,30 @@ def _resnet(block: type[BasicBlock | Bottleneck], depths: list[int], backbone: M
     return Backbone(dict(model.named_children()), model.inplanes)
 
 
-def _convnext_tiny(backbone: Mapping[str, Any]) -> Backbone:
-    sizes = [channels(c, backbone["width"]) for c in (96, 192, 384, 768)]
+def _convnext_tiny(backbone: Mapping[str, Any], channels: int) -> Backbone:
+    sizes = [filters(c, backbone["width"]) for c in (96, 192, 384, 768)]
     stages = [
         CNBlockConfig(size, following, depth)
         for size, following, depth in zip(sizes, [*sizes[1:], None], [3, 3, 9, 3], strict=True)
     ]
     model = ConvNeXt(stages, stochastic_depth_prob=0.0)
+    if channels != RGB:
+        _take(model, channels)
+        first = _first(model)[1]
+        nn.init.trunc_normal_(first.weight, std=0.02)  # as torchvision's does
+        assert first.bias is not None
+        nn.init.zeros_(first.bias)
     # Its last LayerNorm, classifier.0, belongs to the features, as in timm's and the authors' ConvNeXt.
     model.classifier = model.classifier[:2]
     return Backbone(dict(model.named_children()), sizes[-1])
 
 
-def _mobilenet_v2(backbone: Mapping[str, Any]) -> Backbone:
+def _mobilenet_v2(backbone: Mapping[str, Any], channels: int) -> Backbone:
     # Its last convolution keeps 1280 channels below width 1, by the paper's and torchvision's rule.
     model = MobileNetV2(width_mult=backbone["width"])
+    if channels != RGB:
+        _take(model, channels)
+        nn.init.kaiming_normal_(_first(model)[1].weight, mode="fan_out")  # as torchvision's does
     # torchvision's `forward` does the pooling itself.
     layers = {"features": model.features, "avgpool": nn.AdaptiveAvgPool2d(1), "classifier": nn.Flatten()}
     return Backbone(layers, model.last_channel)
@@ -146,8 +204,8 @@ def _initialise(model: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-# In a config's words. Each builds the backbone that an entry describes, with random weights.
-BACKBONES: dict[str, Callable[[Mapping[str, Any]], Backbone]] = {
+# In a config's words. Each builds the backbone that an entry describes, for a number of channels, with random weights.
+BACKBONES: dict[str, Callable[[Mapping[str, Any], int], Backbone]] = {
     "vgg11": partial(_vgg, "A"),
     "vgg13": partial(_vgg, "B"),
     "vgg16": partial(_vgg, "D"),

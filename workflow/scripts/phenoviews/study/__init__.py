@@ -12,13 +12,13 @@ from typing import Any
 
 from phenoviews.study import notes, plan
 from phenoviews.study.checks import check
-from phenoviews.study.document import at_scale, changes, validated
+from phenoviews.study.document import at_scale, changes, merge, validated
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import Run
 from phenoviews.study.schema import complete, schema
 
-__all__ = ["Panel", "Run", "Study"]
+__all__ = ["Panel", "Run", "Study", "merge"]
 
 
 class Study(Resolver):

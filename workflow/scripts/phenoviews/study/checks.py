@@ -28,7 +28,7 @@ def check(study: Resolver, panels: Mapping[str, Panel]) -> None:
         section = next((section for section in AXES.values() if base in study.config[section]), "datasets")
         study.base(section, name), study.base(section, other)
     for paper in study.config["panel_seeds"]:
-        if paper not in study.config["panels"]:
+        if study.config["panels"] and paper not in study.config["panels"]:  # config.yaml alone has none
             raise UserError(f"config: panel_seeds: no panels of '{paper}'{nearest(paper, study.config['panels'])}")
     for panel in panels.values():
         _check_panel(study, panel)

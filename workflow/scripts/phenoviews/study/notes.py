@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from phenoviews.errors import UserError
 from phenoviews.study import names
+from phenoviews.study.colours import colours
 from phenoviews.study.panel import Panel
 from phenoviews.study.plan import Place, grids, listed, places, runs, sweep_sources
-from phenoviews.study.resolve import Resolver
+from phenoviews.study.resolve import RGB, Resolver
 from phenoviews.study.run import AXES
 
 
@@ -25,6 +27,7 @@ def declaration(study: Resolver, panel: Panel, changes: Sequence[str]) -> dict[s
     sweeps = [sweep for sweep in study.config["sweeps"].values() if sweep["leaf"] in swept]
     settings = {sweep["leaf"]: sweep.get("label", sweep["leaf"]) for sweep in sweeps}
     return {
+        **_painted(study, panel, grid["dataset"]),
         **panel.declared,
         "name": panel.name,
         "each": [{**asdict(place.run), **_number(place)} for place in shown],
@@ -40,12 +43,27 @@ def declaration(study: Resolver, panel: Panel, changes: Sequence[str]) -> dict[s
 
 
 def sweeps(panel: Panel, shown: Sequence[Place]) -> dict[str, Any]:
-    """What the measuring of a panel's sweeps needs: its runs, by the measure of theirs that is read, and the measures."""
+    """What measuring a panel's sweeps needs: its runs, by the measure of theirs that is read, and the measures."""
     sources = sweep_sources(panel, shown)
     return {
         "measures": panel.measures_of_sweeps,
         "each": {name: [{**asdict(place.run), **_number(place)} for place in of] for name, of in sources.items()},
     }
+
+
+def _painted(study: Resolver, panel: Panel, datasets: Sequence[str]) -> dict[str, Any]:
+    """The channels of a figure of images with their colours, where its datasets say what these are called; they must
+    agree, and the panel's own `channels` have the last word."""
+    if panel.declared.get("plot") != "nearest" or "channels" in panel.declared:
+        return {}
+    called = {tuple(study.channel_names(each)) for each in datasets}
+    if len(called) > 1 and len({study.channels(each) for each in datasets}) > 1:
+        raise UserError(f"config: panels.{panel.paper}.{panel.item}: its datasets have different channels; draw "
+                        "them in figures of their own")  # fmt: skip
+    given = called.pop() if len(called) == 1 else ()
+    if not given and (count := study.channels(datasets[0])) != RGB:
+        given = tuple(f"channel {number}" for number in range(1, count + 1))
+    return {"channels": colours(given)} if given else {}
 
 
 def _number(place: Place) -> dict[str, Any]:

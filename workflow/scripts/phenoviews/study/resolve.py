@@ -6,7 +6,7 @@ Every name is resolved once. What is handed out is shared by all who ask for it:
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +39,7 @@ SMALL = 64  # pixels: up to here `stem: auto` is the papers' stem for small imag
 
 # How a dataset is shown to a network: size in pixels; mean and std of values in [0, 1], or `own`.
 INPUT = ("size", "mean", "std")
+RGB = 3
 
 
 class Resolver:
@@ -171,9 +172,40 @@ class Resolver:
         return "all" if self.entry("datasets", name)["kind"] == "treatments" else "test"
 
     def network_input(self, name: str) -> dict[str, Any]:
-        """How a dataset is shown to a network."""
+        """How a dataset is shown to a network; `channels` only if they are not three."""
+        entry, channels = self.entry("datasets", name), self.channels(name)
+        found = {key: per_channel(f"datasets.{name}.{key}", entry[key], channels) for key in INPUT}
+        check_colour(f"datasets.{name}", found)
+        return found if channels == RGB else {**found, "channels": channels}
+
+    def channels(self, name: str) -> int:
+        """As how many channels a dataset is shown to a network: those of its screen, or that it declares; else three,
+        grey or not."""
         entry = self.entry("datasets", name)
-        return {key: entry[key] for key in INPUT}
+        if "screen" in entry:
+            return len(self.entry("screens", entry["screen"])["channels"])
+        declared = entry.get("channels", RGB)
+        return declared if isinstance(declared, int) else len(declared)
+
+    def channel_names(self, name: str) -> list[str]:
+        """What the channels of a dataset are called; none where it does not say so."""
+        entry = self.entry("datasets", name)
+        declared = (
+            self.entry("screens", entry["screen"])["channels"] if "screen" in entry else entry.get("channels", [])
+        )
+        return [] if isinstance(declared, int) else list(declared)
+
+    def frozen_input(self, name: str, made_for: Mapping[str, Any]) -> dict[str, Any]:
+        """How a dataset is shown to a frozen encoder: as what it was made for. What was made for RGB sees one channel as
+        a grey image, and of other numbers of channels each with the mean over its three colours."""
+        found = self.network_input(name) | {key: made_for[key] for key in INPUT if key in made_for}
+        check_colour(f"method of '{name}'", found)
+        channels = self.channels(name)
+        if found["mean"] == "own" or len(found["mean"]) == channels:
+            return found
+        if channels == 1:
+            return without(found, "channels")
+        return found | {key: [sum(found[key]) / len(found[key])] * channels for key in ("mean", "std")}
 
     def control(self, name: str) -> str:
         """What a dataset's screen calls its negative control; of several names the first, which then stands for all."""
@@ -213,10 +245,11 @@ class Resolver:
         frozen = method["kind"] == FROZEN
         # A frozen encoder sees what it was made for: as its method says, or the run that trained it.
         made_for = {**self.given(run.backbone).get("dataset", {}), **method} if frozen else {}
-        network_input = self.network_input(run.dataset) | {key: made_for[key] for key in INPUT if key in made_for}
-        check_colour(f"run '{run.name}'", network_input)
+        network_input = self.frozen_input(run.dataset, made_for) if frozen else self.network_input(run.dataset)
         dataset = Dataset(name=run.dataset, **network_input, evaluated=self.evaluated(run.dataset))
         sets = self.sets(run.transform, names.parse(run.method)[0], recipe)
+        shown = [] if frozen else [view for one in sets for view in one["views"]]
+        check_operations(f"run '{run.name}'", dataset.channels, [*shown, self._probe(recipe).transform])
         training = None if frozen else Training(**method["training"])
         if training and training.keep == "best_ami" and dataset.evaluated == "all":
             raise UserError(f"run '{run.name}': `keep: best_ami` needs a test split, and treatments have none")
@@ -300,6 +333,34 @@ def check_colour(where: str, dataset: Mapping[str, Any]) -> None:
     """Refuse a mean of the data's own with a deviation that is given, and the reverse."""
     if (dataset["mean"] == "own") != (dataset["std"] == "own"):
         raise UserError(f"config: {where}: `mean` and `std` are both `own`, or both numbers")
+
+
+def per_channel(where: str, value: Any, channels: int) -> Any:
+    """A mean or deviation as a number for each channel: one number is that of all. Others are left as they are."""
+    if not isinstance(value, list) or len(value) == channels:
+        return value
+    if len(value) == 1:
+        return value * channels
+    raise UserError(
+        f"config: {where}: {len(value)} numbers for {channels} channels; give {channels}, one for all, or `own`"
+    )
+
+
+def check_operations(where: str, channels: int, pipelines: Iterable[Pipeline]) -> None:
+    """Refuse what has a meaning for red, green and blue alone in the views of other images."""
+    if channels in (1, RGB):
+        return
+    for pipeline in pipelines:
+        for step in pipeline:
+            for operation, of in step.items():
+                words = [key for key in ("saturation", "hue") if of.get(key) and (key != "hue" or of.get("hue_p", 1))]
+                words = ["the greyscale"] if operation == "random_grayscale" else words
+                if words and of.get("p", 1):
+                    raise UserError(
+                        f"config: {where}: {operation}: {' and '.join(words)} of {channels} channels has no meaning; "
+                        "take it out, or take random_gain, random_contrast or random_gamma, which change each channel "
+                        "by itself, as the transform any_channels does"
+                    )
 
 
 def changed_transform(entry: Any, change: Mapping[str, Any], where: str) -> Any:

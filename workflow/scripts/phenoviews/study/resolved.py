@@ -60,13 +60,15 @@ def _plain(value: Any) -> Any:
 @dataclass(frozen=True, kw_only=True)
 class Dataset(Part):
     """Its name; how it is shown to a network: side in pixels, mean and standard deviation of values in [0, 1] per
-    channel; and the split that is embedded and measured, or "all"."""
+    channel, and as how many channels (a grey image so many times); and the split that is embedded and measured, or
+    "all"."""
 
     name: str
     size: int
     mean: Colour
     std: Colour
     evaluated: str
+    channels: int = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +142,7 @@ class Backbone(Part):
     init: str
     zero_init_residual: bool = False
     prefix: str = ""
+    channels: str = "together"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -129,7 +129,7 @@ def _assembled(
     run: Embedding, encoder: State, encoder_file: str, projector: State, projector_file: str, device: torch.device
 ) -> nn.Module:
     # Not the weights it started from: the encoder's has them all.
-    backbone = models.build(run.backbone.to_dict() | {"init": "random"})
+    backbone = models.build(run.backbone.to_dict() | {"init": "random"}, channels=run.dataset.channels)
     models.load_into(backbone, encoder, encoder_file)
     head: nn.Module = nn.Identity()
     if run.evaluate == "projector":
@@ -145,7 +145,7 @@ def _assembled(
 def load_frozen(run: FrozenEmbedding, weights: Path | None, device: torch.device) -> nn.Module:
     """As `load`, an encoder that nobody trained here; see `embed_frozen`."""
     torch.manual_seed(run.seed)
-    network = embedder(models.build(run.backbone.to_dict(), weights), nn.Identity(), "encoder")
+    network = embedder(models.build(run.backbone.to_dict(), weights, run.dataset.channels), nn.Identity(), "encoder")
     return placed(network, device).requires_grad_(False).eval()
 
 

@@ -53,7 +53,7 @@ class FineTuner(Steps):
         super().__init__(pool(images, "train", device), settings.training, seed, device)
         torch.manual_seed(seed)
         with torch.no_grad():
-            dim = encoder.eval()(torch.zeros(1, 3, dataset.size, dataset.size, device=device)).shape[1]
+            dim = encoder.eval()(torch.zeros(1, dataset.channels, dataset.size, dataset.size, device=device)).shape[1]
         classifier = nn.Linear(dim, len(images.classes))
         joined = nn.Sequential(encoder.requires_grad_(True), classifier)
         self.layout = memory_format(joined, device)

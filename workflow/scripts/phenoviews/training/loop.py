@@ -137,7 +137,7 @@ class Trainer(Steps):
         self.run = replace(run, dataset=with_statistics(images, run.dataset))
         sets = run.transform.sets
         torch.manual_seed(run.seed)
-        encoder = models.build(run.backbone.to_dict(), weights)
+        encoder = models.build(run.backbone.to_dict(), weights, run.dataset.channels)
         method = methods.build(run.method.to_dict(), encoder, sets=len(sets), images=len(self.images))
         layout = memory_format(method, device)
         self.method = placed(method, device).train()
@@ -162,7 +162,7 @@ class Trainer(Steps):
         return self.learn(self.views(rows, self.following()), rows)
 
     def views(self, rows: Tensor, following: Tensor | None = None) -> Pairs:
-        """Per set of transformations its weight and both views (n, 3, size, size) of the images in `rows`; both
+        """Per set of transformations its weight and both views (n, C, size, size) of the images in `rows`; both
         arguments as for `Streamed.take`."""
         images = self.images.take(rows, following)
         self.generator.manual_seed(self._seed("views", self.step))

@@ -33,6 +33,9 @@ OPERATIONS: dict[str, Callable[..., Operation]] = {
     "random_vertical_flip": geometry.RandomVerticalFlip,
     "color_jitter": colour.ColorJitter,
     "random_grayscale": colour.RandomGrayscale,
+    "random_gain": colour.RandomGain,
+    "random_contrast": colour.RandomContrast,
+    "random_gamma": colour.RandomGamma,
     "random_invert": colour.RandomInvert,
     "random_solarize": colour.RandomSolarize,
     "gaussian_blur": colour.GaussianBlur,
@@ -48,8 +51,10 @@ CHUNK = 2**16  # output pixels per thread that go through a pipeline together: w
 class Transform:
     """A pipeline of the operations of `OPERATIONS`, in their order, each drawn per image.
 
-    `pipeline` is a list of one-key mappings {operation: parameters} with exactly one `normalize`; `mean` and `std`
-    (three each) are of values in [0, 1]. The output is always `size` × `size`: geometry between two colour operations
+    `pipeline` is a list of one-key mappings {operation: parameters} with exactly one `normalize`; `mean` and `std`, of
+    values in [0, 1], have a number for each channel. Geometry, blur, erasing, inversion and solarization are the same
+    for all channels of an image; what has a meaning for red, green and blue alone is refused where there are neither
+    three channels nor one. The output is always `size` × `size`: geometry between two colour operations
     ends with a resize to it if it has none, and a pipeline without geometry begins with one. So colours are changed at
     that size; or, if they come before all geometry, at the images' own.
     """
@@ -59,18 +64,23 @@ class Transform:
         count = sum(isinstance(operation, colour.Normalize) for operation in operations)
         if count != 1:
             raise UserError(f"transform: {count} normalize operations in the pipeline; give exactly one")
-        self.size = size
+        self.size, self.channels = size, len(mean)
         self.operations = tuple(operation for operation in operations if getattr(operation, "p", 1) > 0)
+        if self.channels not in (1, 3):
+            for operation, (name,) in zip(operations, pipeline, strict=True):
+                if operation in self.operations and isinstance(operation, Colour) and (what := operation.of_rgb):
+                    raise UserError(f"transform: {name}: {what} of {self.channels} channels has no meaning; take it "
+                                    "out, or take random_gain, random_contrast or random_gamma")  # fmt: skip
         self.random = any(operation.random for operation in self.operations)
         self.stages = stages(self.operations, size)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """One view of each image: (n, 3, size, size) float32, normalised.
+        """One view of each image: (n, K, size, size) float32, normalised by K means.
 
-        `images`: (n, C, H, W) with C = 1 or 3, uint8, uint16, or floating within [0, 1]; one channel becomes three.
+        `images`: (n, C, H, W) with C = 1 or K, uint8, uint16, or floating within [0, 1]; one channel becomes K.
         `generator`, on their device, decides all; nothing waits for the device.
         """
-        check(images)
+        check(images, self.channels)
         n, _, height, width = images.shape
         return self.apply(images, self.draw(n, height, width, generator))
 
@@ -91,9 +101,9 @@ class Transform:
     @torch.no_grad()
     def apply(self, images: Tensor, drawn: list[Drawn]) -> Tensor:
         """The views of `images` for the parameters `drawn`."""
-        scale = check(images)
+        scale = check(images, self.channels)
         n, device = len(images), images.device
-        out = torch.empty(n, 3, self.size, self.size, device=device)
+        out = torch.empty(n, self.channels, self.size, self.size, device=device)
         if n == 0:
             return out
         rows = max(1, CHUNK * torch.get_num_threads() // self.size**2 if device.type == "cpu" else n)
@@ -117,7 +127,7 @@ class Transform:
                 height = width = self.size
             else:
                 prepared.append(stage.prepare(drawn[indices[0]], channels))
-                channels = 3 if isinstance(stage, colour.Normalize) else channels
+                channels = self.channels if isinstance(stage, colour.Normalize) else channels
         return prepared
 
 
@@ -176,10 +186,13 @@ def stages(operations: Sequence[Operation], size: int) -> list[tuple[Stage, list
     return built
 
 
-def check(images: Tensor) -> float:
+def check(images: Tensor, channels: int) -> float:
     """What the images' values are to be multiplied with to lie in [0, 1]; a `UserError` if they are none."""
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise UserError(f"images of shape {tuple(images.shape)}: views need (n, C, H, W) with 1 or 3 channels C")
+    if images.ndim != 4 or images.shape[1] not in (1, channels):
+        raise UserError(
+            f"images of shape {tuple(images.shape)}: views need (n, C, H, W) with 1 or {channels} channels C, for "
+            "as many as there are means"
+        )
     if images.dtype == torch.uint8:
         return 1 / 255
     if images.dtype == torch.uint16:

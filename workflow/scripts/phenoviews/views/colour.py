@@ -20,6 +20,7 @@ from phenoviews.views.geometry import LEAST, MOST, Drawn
 from phenoviews.views.picture import Picture, constant
 
 GREY = (0.2989, 0.587, 0.114)  # the shares of red, green and blue in torchvision's rgb_to_grayscale
+MOST_CHANNELS = 12  # of an image
 CONTRAST, SATURATION, HUE = 1, 2, 3  # in the drawn order, as torchvision numbers them; brightness is 0
 
 
@@ -27,6 +28,11 @@ class Colour:
     """An operation that leaves every pixel in its place."""
 
     squares: ClassVar[bool] = True  # the result for a flipped or turned image is the flipped or turned result
+
+    @property
+    def of_rgb(self) -> str:
+        """What of it has a meaning for red, green and blue alone, "" for nothing."""
+        return ""
 
     @property
     def random(self) -> bool:
@@ -53,9 +59,12 @@ class Sometimes(Probable, Colour):
 
 
 def mixture(own: Tensor, grey: Tensor, channels: int) -> Tensor:
-    """(…, C, C) matrices of colour → own · colour + grey · (its greyscale), for own, grey (…)."""
+    """(…, C, C) matrices of colour → own · colour + grey · (its greyscale), for own, grey (…). Where there are neither
+    one nor three channels, each is its own greyscale."""
     if channels == 1:
         return (own + grey)[..., None, None]
+    if channels != 3:
+        return (own + grey)[..., None, None] * torch.eye(channels, device=own.device)
     shares = constant((GREY,) * 3, own.device)
     return own[..., None, None] * torch.eye(3, device=own.device) + grey[..., None, None] * shares
 
@@ -63,6 +72,9 @@ def mixture(own: Tensor, grey: Tensor, channels: int) -> Tensor:
 @dataclass(frozen=True)
 class ColorJitter(Colour):
     """Brightness, contrast, saturation and hue, in an order drawn per image, each result kept within [0, 1].
+
+    Of other than three channels, brightness is one factor for all of them, contrast one factor by which each is drawn
+    to its own mean, and there is no saturation or hue: one channel has none, and for others they are refused.
 
     `p` is the probability of the whole, `hue_p` that of the hue part given the whole. Draws (n,) the factors
     `brightness`, `contrast`, `saturation` and the shift `hue` (turns), neutral where not applied, and `order` (n, 4).
@@ -84,6 +96,12 @@ class ColorJitter(Colour):
     @property
     def random(self) -> bool:
         return any((self.brightness, self.contrast, self.saturation, self.hue and self.hue_p))
+
+    @property
+    def of_rgb(self) -> str:
+        return " and ".join(
+            name for name, on in (("saturation", self.saturation), ("hue", self.hue * self.hue_p)) if on
+        )
 
     def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
         n = len(canvas)
@@ -109,7 +127,7 @@ class ColorJitter(Colour):
         rest, none = 1 - factor, torch.zeros_like(factor)
         own = mixture(factor, torch.where(kind == SATURATION, rest, none), channels)
         mean = mixture(none, torch.where(kind == CONTRAST, rest, none), channels)
-        if channels == 1 or not (self.hue and self.hue_p):
+        if channels != 3 or not (self.hue and self.hue_p):
             return {"position": torch.full_like(position, 3), "early": rounds(own, mean), "late": []}
         late = (torch.arange(3, device=order.device) >= position[:, None])[..., None, None]
         same, nothing = torch.eye(channels, device=order.device), torch.zeros_like(mean)
@@ -167,6 +185,10 @@ def shift_hue(colours: Tensor, away: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class RandomGrayscale(Sometimes):
+    @property
+    def of_rgb(self) -> str:
+        return "the greyscale"
+
     def prepare(self, drawn: Drawn, channels: int) -> Any:
         grey = drawn["apply"].float()
         return {"matrix": mixture(1 - grey, grey, channels)}
@@ -184,6 +206,83 @@ class RandomInvert(Sometimes):
 
     def apply(self, picture: Picture, prepared: Any) -> None:
         picture.recolour(prepared["matrix"], prepared["offset"])
+
+
+@dataclass(frozen=True)
+class PerChannel(Sometimes):
+    """Applied to each image with probability p, with a number for each of its channels, drawn apart from the others
+    in a range. Stains are prepared and exposed one by one, so they vary one by one; nnU-Net (Isensee et al., Nat
+    Methods 2021) draws gain, contrast and gamma so, in these ranges. Draws also `factor` (n, MOST_CHANNELS)."""
+
+    logarithmic: ClassVar[bool] = False
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        raise NotImplementedError
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("its range", self.bounds, LEAST, MOST)
+
+    @property
+    def random(self) -> bool:
+        return self.p < 1 or self.bounds[0] < self.bounds[1]
+
+    def draw(self, canvas: Tensor, generator: torch.Generator) -> Drawn:
+        changed, shape = super().draw(canvas, generator)["apply"], (len(canvas), MOST_CHANNELS)
+        if self.logarithmic:
+            factor = uniform(shape, math.log(self.bounds[0]), math.log(self.bounds[1]), generator).exp_()
+        else:
+            factor = uniform(shape, *self.bounds, generator)
+        return {"apply": changed, "factor": torch.where(changed[:, None], factor, 1.0)}
+
+    def prepare(self, drawn: Drawn, channels: int) -> Any:
+        return {"factor": drawn["factor"][:, :channels, None, None]}
+
+
+@dataclass(frozen=True)
+class RandomGain(PerChannel):
+    """Each channel times a factor, uniform in `gain`: torchvision's adjust_brightness, channel by channel."""
+
+    gain: tuple[float, float] = (0.75, 1.25)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self.gain
+
+    def apply(self, picture: Picture, prepared: Any) -> None:
+        picture.pixels = (picture.work_out() * prepared["factor"]).clamp_(0, 1)
+
+
+@dataclass(frozen=True)
+class RandomContrast(PerChannel):
+    """Each channel's distance from its own mean times a factor, uniform in `contrast`: torchvision's adjust_contrast,
+    channel by channel."""
+
+    contrast: tuple[float, float] = (0.75, 1.25)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self.contrast
+
+    def apply(self, picture: Picture, prepared: Any) -> None:
+        images = picture.work_out()
+        picture.pixels = torch.lerp(images.mean((2, 3), keepdim=True), images, prepared["factor"]).clamp_(0, 1)
+
+
+@dataclass(frozen=True)
+class RandomGamma(PerChannel):
+    """Each channel to the power of a number, log-uniform in `gamma`: torchvision's adjust_gamma, channel by channel."""
+
+    gamma: tuple[float, float] = (0.7, 1.5)
+    logarithmic: ClassVar[bool] = True
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self.gamma
+
+    def apply(self, picture: Picture, prepared: Any) -> None:
+        picture.pixels = picture.work_out().clamp(0, 1).pow_(prepared["factor"])
 
 
 @dataclass(frozen=True)
@@ -289,14 +388,17 @@ def covers(start: Tensor, length: Tensor, side: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Normalize(Colour):
-    """Subtracts the data set's mean and divides by its deviation; one channel becomes three."""
+    """Subtracts the data set's mean and divides by its deviation; of one channel, for each of them."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ValueError(f"mean {list(self.mean)}, std {list(self.std)}: needs three each, the second positive")
+        if not 1 <= len(self.mean) == len(self.std) <= MOST_CHANNELS or min(self.std) <= 0:
+            raise ValueError(
+                f"mean {list(self.mean)}, std {list(self.std)}: needs one of each for every channel, up to "
+                f"{MOST_CHANNELS}, the second positive"
+            )
 
     @property
     def random(self) -> bool:
@@ -316,7 +418,7 @@ class Normalize(Colour):
 def normalising(
     mean: tuple[float, ...], std: tuple[float, ...], channels: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """The matrix (1, 3, channels) and offset (1, 3, 1) that normalise, and copy one channel to three."""
-    matrix = [[1 / s] if channels == 1 else [(i == j) / s for j in range(3)] for i, s in enumerate(std)]
+    """The matrix (1, K, channels) and offset (1, K, 1) that normalise, and copy one channel to K."""
+    matrix = [[1 / s] if channels == 1 else [(i == j) / s for j in range(channels)] for i, s in enumerate(std)]
     offset = [[-m / s] for m, s in zip(mean, std, strict=True)]
     return torch.tensor([matrix], device=device), torch.tensor([offset], device=device)

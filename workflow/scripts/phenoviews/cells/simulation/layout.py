@@ -22,7 +22,17 @@ ROWS = "BCDEFG"
 TREATED = [f"{row}{column:02d}" for row, column in product(ROWS, range(10, 2, -1))]
 CONTROLS = ["B02", "C02", "D02", "E11", "F11", "G11", "E02", "F02", "G02", "B11", "C11", "D11"]
 
-CHANNELS = {"DAPI": "w1", "Tubulin": "w2", "Actin": "w4"}
+# {stain: what the tables call it, how its files are marked}. The first three are BBBC021's; those of Cell Painting are
+# DNA and the last four.
+STAINS = {
+    "DNA": ("DAPI", "w1"),
+    "tubulin": ("Tubulin", "w2"),
+    "actin": ("Actin", "w4"),
+    "ER": ("ER", "w5"),
+    "RNA": ("RNA", "w6"),
+    "AGP": ("AGP", "w7"),
+    "mitochondria": ("Mito", "w8"),
+}
 
 DEFAULTS: dict[str, Any] = {
     "seed": 0,
@@ -31,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "magnification": 1.0,  # 1 is BBBC021's: nuclei of about 31 × 40 pixels
     "cells": 170,  # expected in a field of untreated cells
     "clustering": 0.8,  # log standard deviation of the density within a field
+    "stains": ["DNA", "tubulin", "actin"],  # of STAINS, DNA the first
     "sites": 4,
     "wells_per_dose": 1,
     "control_wells": 6,
@@ -57,6 +68,10 @@ def resolve(simulation: Mapping[str, Any]) -> dict[str, Any]:
     full["effects"] = {
         level: effects | simulation.get("effects", {}).get(level, {}) for level, effects in DEFAULTS["effects"].items()
     }
+    if strangers := [stain for stain in full["stains"] if stain not in STAINS]:
+        raise UserError(f"simulation: stains: {strangers[0]} is none of {', '.join(STAINS)}")
+    if full["stains"][:1] != ["DNA"] or len(set(full["stains"])) < len(full["stains"]):
+        raise UserError("simulation: stains: DNA, by which cells are found, comes first, and none comes twice")
     for key in ("plates", "compounds"):
         if not full[key]:
             raise UserError(f"simulation: `{key}` is empty; name at least one")
@@ -91,7 +106,7 @@ def _known(where: str, given: Mapping[str, Any], known: Mapping[str, Any] | set[
 
 def layout(full: Mapping[str, Any], plate: str) -> pd.DataFrame:
     """The fields of one plate, by well and site: well, site, compound, concentration (µM), moa, response (the expected
-    share of cells that respond), and the file names DAPI, Tubulin, Actin. `full` is from `resolve`."""
+    share of cells that respond), and the file names by stain. `full` is from `resolve`."""
     if plate not in full["plates"]:
         raise UserError(f"simulation: no plate {plate}; `plates` has {', '.join(full['plates'])}")
     compounds = full["compounds"]
@@ -121,7 +136,7 @@ def layout(full: Mapping[str, Any], plate: str) -> pd.DataFrame:
             "moa": moa,
             "response": response(dose, compounds[name]["ec50"], compounds[name]["hill"]) if dose else 0.0,
         }
-        | {channel: _file(full["seed"], plate, well, site, tag) for channel, tag in CHANNELS.items()}
+        | {stain: _file(full["seed"], plate, well, site, STAINS[stain][1]) for stain in full["stains"]}
         for well, (name, dose, moa) in wells
         for site in range(1, full["sites"] + 1)
     ]
@@ -156,9 +171,10 @@ def write_tables(simulation: Mapping[str, Any], images: str | Path, moa: str | P
             "ImageNumber": fields.groupby(week).cumcount() + 1,
         }
     )
-    for channel in CHANNELS:
-        table[f"Image_FileName_{channel}"] = fields[channel]
-        table[f"Image_PathName_{channel}"] = week + "/" + fields["plate"]
+    for stain in full["stains"]:
+        name = STAINS[stain][0]
+        table[f"Image_FileName_{name}"] = fields[stain]
+        table[f"Image_PathName_{name}"] = week + "/" + fields["plate"]
     table["Image_Metadata_Plate_DAPI"] = fields["plate"]
     table["Image_Metadata_Well_DAPI"] = fields["well"]
     table["Replicate"] = [full["plates"][plate]["replicate"] for plate in fields["plate"]]

@@ -33,7 +33,7 @@ def draw(
     light = np.zeros((2, 3, full["height"], full["width"]), dtype=np.float32)
     scale, points = full["magnification"], Points(light)
     truth: list[Truth] = []
-    textures = _textures(scale)
+    textures = grains(scale)
     for number, cell in enumerate(cells):
         stained = rng.lognormal(0, [0.18, 0.25, 0.2])
         layer = light[int(cell.look.round)]
@@ -50,7 +50,7 @@ def draw(
 
 
 @lru_cache(maxsize=2)
-def _textures(scale: float) -> dict[str, np.ndarray]:
+def grains(scale: float) -> dict[str, np.ndarray]:
     """Noise of mean 0 and deviation 1 that windows are cut from; the same for all fields."""
     rng = np.random.default_rng(0)
     side = int(768 * max(1, scale))  # larger than any window
@@ -63,12 +63,12 @@ def _textures(scale: float) -> dict[str, np.ndarray]:
     return textures
 
 
-def _cut(rng: np.random.Generator, texture: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def cut(rng: np.random.Generator, texture: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     top, left = (rng.integers(0, whole - part) for whole, part in zip(texture.shape, shape, strict=True))
     return texture[top : top + shape[0], left : left + shape[1]]
 
 
-class _Window:
+class Window:
     """The part of a picture within `reach` of a point: slices, and the distances of its pixels from the point."""
 
     def __init__(self, shape: tuple[int, int], x: float, y: float, reach: float):
@@ -82,7 +82,7 @@ class _Window:
             self.x = np.arange(left, right, dtype=np.float32) - np.float32(x)
 
 
-def _ellipse(window: _Window, blob: Blob) -> np.ndarray:
+def ellipse(window: Window, blob: Blob) -> np.ndarray:
     """The distance from a blob's centre, 1 at its edge."""
     x, y, long, short, angle, _ = blob
     cos, sin = np.cos(angle), np.sin(angle)
@@ -104,25 +104,25 @@ def _nucleus(
     """Draw one nucleus; centroid and area of what the picture shows of it, or None where it shows nothing."""
     look = cell.look
     reach = max(np.hypot(x, y) + long for x, y, long, *_ in nucleus.blobs) * 1.1 + 3
-    window = _Window(layer.shape[1:], nucleus.x, nucleus.y, reach)
+    window = Window(layer.shape[1:], nucleus.x, nucleus.y, reach)
     if not window.inside:
         return None
     cover = np.zeros(window.shape, dtype=np.float32)
     bright = np.zeros(window.shape, dtype=np.float32)
-    wavy = 1 + 0.035 * _cut(rng, textures["patches"], window.shape)
+    wavy = 1 + 0.035 * cut(rng, textures["patches"], window.shape)
     for blob in nucleus.blobs:
-        distance = _ellipse(window, blob) * wavy
+        distance = ellipse(window, blob) * wavy
         edge = np.clip((1 - distance) * (blob[3] / (1.6 * scale + 0.4)) + 0.5, 0, 1)
         cover = np.maximum(cover, edge)
         # Thicker in the middle, as a lens.
         bright = np.maximum(bright, edge * blob[5] * (0.72 + 0.36 * np.sqrt(np.maximum(1 - distance * distance, 0))))
-    bright *= 1 + look.chromatin * _cut(rng, textures[look.grain], window.shape)
+    bright *= 1 + look.chromatin * cut(rng, textures[look.grain], window.shape)
     # Up to one is a probability, more is the mean of a number.
     for _ in range(rng.poisson(look.nucleoli) if look.nucleoli > 1 else int(rng.random() < look.nucleoli)):
         around, away = rng.uniform(0, 2 * np.pi), 0.55 * np.sqrt(rng.random()) * nucleus.blobs[0][3]
         size = look.nucleolus * rng.uniform(2.6, 4.2) * scale
         x, y = away * np.cos(around), away * np.sin(around)
-        bright *= 1 - 0.4 * np.exp(-(_ellipse(window, (x, y, size, size, 0, 1)) ** 2))
+        bright *= 1 - 0.4 * np.exp(-(ellipse(window, (x, y, size, size, 0, 1)) ** 2))
     mask = cover > 0.5
     area = int(mask.sum())
     layer[DNA][window.slices] += np.float32(LEVEL[DNA] * look.dna * stained) * np.maximum(bright, 0)
@@ -143,7 +143,7 @@ def _body(
 ) -> None:
     """What fills a cell: free tubulin, the mesh of actin, the cortex; bubbles and the nucleus are left out."""
     look = cell.look
-    window = _Window(layer.shape[1:], cell.x, cell.y, cell.radius.max() + 3)
+    window = Window(layer.shape[1:], cell.x, cell.y, cell.radius.max() + 3)
     if not window.inside:
         return
     distance = np.hypot(window.x, window.y)
@@ -159,16 +159,16 @@ def _body(
         around, away = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 0.85)
         away *= float(radius_at(cell.radius, np.array(around)))
         size = rng.uniform(2.5, 6.5) * scale
-        bubble = _ellipse(window, (away * np.cos(around), away * np.sin(around), size, size, 0, 1))
+        bubble = ellipse(window, (away * np.cos(around), away * np.sin(around), size, size, 0, 1))
         thick *= 1 - 0.75 * np.clip((1 - bubble) * 3 + 0.5, 0, 1)
     hollow = np.zeros(window.shape, dtype=np.float32)
     if not look.round:
         for nucleus in cell.nuclei:
             for x, y, long, short, turn, light in nucleus.blobs:
                 at = (x + nucleus.x - cell.x, y + nucleus.y - cell.y, long, short, turn, light)
-                hollow = np.maximum(hollow, np.clip((1 - _ellipse(window, at)) * 2.5 + 0.5, 0, 1))
-    patches = 1 + 0.22 * _cut(rng, textures["patches"], window.shape)
-    mesh = 1 + 0.2 * look.mesh * _cut(rng, textures["mesh"], window.shape)
+                hollow = np.maximum(hollow, np.clip((1 - ellipse(window, at)) * 2.5 + 0.5, 0, 1))
+    patches = 1 + 0.22 * cut(rng, textures["patches"], window.shape)
+    mesh = 1 + 0.2 * look.mesh * cut(rng, textures["mesh"], window.shape)
     tubulin = diffuse * look.diffuse * stained[TUBULIN]
     layer[TUBULIN][window.slices] += LEVEL[TUBULIN] * tubulin * thick * (1 - 0.5 * hollow) * patches
     # The membrane is not equally bright all around.

@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
+import math
 import os
+import sys
+import tempfile
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from tqdm import tqdm
 
 from phenoviews.data import pixels
-from phenoviews.data.images import SPLITS, write, write_chunks
+from phenoviews.data.images import SPLITS, check, write, write_array
+from phenoviews.data.readers.tree import Found, listing
 from phenoviews.data.split import stratified
 from phenoviews.errors import UserError
+from phenoviews.files import atomic
 
 THREADS = min(8, os.cpu_count() or 1)
 BATCH = 256  # images decoded at a time: bounds the memory
 
-Kind = tuple[tuple[int, ...], np.dtype]  # shape and type of an image
+NAMED = 20  # images that an error names
+COLOURS = {1: "grey", 3: "RGB"}
+
+Kind = tuple[tuple[int, ...], np.dtype]  # shape (or channels alone) and type of images
 
 
 def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: Path, index: Path) -> None:
     """`path` of the entry is a folder or an .npz file.
 
-    A folder holds `class/…/image` or, with its own splits, `train/class/…/image`, `test/…` and maybe `val/…`. An .npz
-    holds `images` (n, H, W[, C]) uint8 or uint16, `labels` (n,) integers or strings, maybe `split` (n,) of "train",
-    "val", "test", and maybe arrays `Metadata_*` (n,). Without splits of its own the data is split by `test_fraction`
-    (0.2), `val_fraction` (0) and `split_seed` (0), stratified. All images have one size, depth and number of channels.
-    `superclasses`, {superclass: [class, …]}, has every class once, if the entry has it at all.
+    A folder holds `class/…/image` or, with its own splits, `train/class/…/image`, `test/…` and maybe `val/…`, under
+    these names, others of that meaning, or those that `splits` gives. An .npz holds `images` (n, H, W[, C]) uint8 or
+    uint16, `labels` (n,) integers or strings, maybe `split` (n,) of "train", "val", "test", and maybe arrays
+    `Metadata_*` (n,). Without splits of its own the data is split by `test_fraction` (0.2), `val_fraction` (0) and
+    `split_seed` (0), stratified. `superclasses`, {superclass: [class, …]}, has every class once, if the entry has it.
+
+    All images have one depth and number of channels: 1 or 3, or `channels`, a number or a name for each. Where all are
+    grey, if only because their three channels are equal, the data set has one channel. They have one size, or `resize`
+    says how they get it (`_fitting`). What cannot be read is named all at once, and up to the share
+    `unreadable_fraction` (0) of the files is left out, and named in `left_out.csv` beside `images` (source, reason).
     """
-    path = Path(dataset["path"]).expanduser()
+    path, channels = Path(dataset["path"]).expanduser(), dataset.get("channels")
+    dataset = {**dataset, "channels": channels if channels is None or isinstance(channels, int) else len(channels)}
     if path.is_dir():
         _prepare_tree(path, dataset, images, index)
     elif path.suffix == ".npz" and path.is_file():
@@ -88,112 +104,209 @@ def _superclasses(path: Path, classes: list[str], names: list[str], groups: Mapp
 # --- a tree of files ---
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """An image among those that were read: its kind, and where its bytes are."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    start: int
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
 def _prepare_tree(path: Path, dataset: Mapping[str, Any], images: Path, index: Path) -> None:
-    files, names, splits = _listing(path)
-    sources = [file.relative_to(path).as_posix() for file in files]
-    table = _table(path, sorted(set(names)), names, sources, splits, dataset)
-    first = pixels.read(files[0])
-    write_chunks(images, index, _uniform(path, files), (len(files), *first.shape), first.dtype, table)
+    found = listing(path, dataset.get("splits"))
+    # What is read is kept aside, without a name, until it is known of all of it: the size, whether there are colours.
+    with atomic(images) as whole, tempfile.TemporaryFile(dir=whole.parent) as store:
+        kept, left_out, coloured = _read(path, found, dataset.get("channels"), store)
+        _tolerate(path, left_out, dataset.get("unreadable_fraction", 0.0), len(found))
+        there = [each for each in found if each.source in kept]
+        _nothing_lost(path, found, there)
+        _one_kind(path, kept, coloured, dataset.get("resize", "refuse"))
+        how = _fitting(list(kept.values()), dataset.get("resize", "refuse"), dataset.get("side"))
+        grey = not coloured and dataset.get("channels") in (None, 1)
+        dtype, planes = next(iter(kept.values())).dtype, 1 if grey else max(one.shape[2] for one in kept.values())
+
+        def fitted() -> Iterator[np.ndarray]:
+            for one in kept.values():
+                store.seek(one.start)
+                image = np.frombuffer(store.read(one.size), one.dtype).reshape(one.shape)
+                yield how.fit(image[..., :1] if grey else image)[np.newaxis]
+
+        names, own = [each.name for each in there], there[0].split is not None
+        split = np.array([each.split for each in there], dtype=object) if own else None
+        table = _table(path, sorted(set(names)), names, [each.source for each in there], split, dataset)
+        shape = (len(there), how.height, how.width, planes)
+        check(images, shape, dtype, table)
+        with atomic(index) as rows:
+            table.to_parquet(rows, index=False)
+            write_array(whole, fitted(), shape, dtype)
+    if left_out:
+        with atomic(images.with_name("left_out.csv")) as file:
+            pd.DataFrame(list(left_out.items()), columns=["source", "reason"]).to_csv(file, index=False)
+        print(f"phenoviews: {path}: {len(left_out)} images cannot be read and are left out, and named in left_out.csv: "
+              f"{_named(left_out)}", file=sys.stderr)  # fmt: skip
 
 
-def _listing(path: Path) -> tuple[list[Path], list[str], np.ndarray | None]:
-    """Image files in sorted order, the class of each, and the split of each if the folder has splits of its own."""
-    top = _folders(path)
-    names = {folder.name for folder in top}
-    if not ({"train", "test"} <= names or (names and names <= set(SPLITS))):
-        files, classes = _classes(path, top)
-        return files, classes, None
-    if names != {"train", "test"} and names != set(SPLITS):
-        raise UserError(
-            f"{path}: holds {', '.join(sorted(names))}; with splits of its own it needs train and test, "
-            "may have val, and nothing else: add, rename or remove folders"
-        )
-    files, classes, splits, trained = [], [], [], None
-    for split in [split for split in SPLITS if split in names]:
-        found, labels = _classes(path / split, _folders(path / split))
-        trained = trained or set(labels)
-        if unknown := set(labels) - trained:
-            raise UserError(f"{path / split}: has the class {min(unknown)!r}, which train lacks")
-        files += found
-        classes += labels
-        splits += [split] * len(found)
-    return files, classes, np.array(splits, dtype=object)
+def _read(
+    path: Path, found: list[Found], channels: int | None, store: IO[bytes]
+) -> tuple[dict[str, _Kept], dict[str, str], bool]:
+    """Read the images into `store`: those that were kept by their source, the reasons why others cannot be, and whether
+    any has three channels that differ."""
+    kept: dict[str, _Kept] = {}
+    left_out: dict[str, str] = {}
+    coloured = False
 
+    def one(file: Path) -> np.ndarray | str:
+        try:
+            return pixels.read(file, channels)
+        except pixels.Unreadable as error:
+            return error.reason
 
-def _folders(path: Path) -> list[Path]:
-    return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
-
-
-def _classes(path: Path, folders: list[Path]) -> tuple[list[Path], list[str]]:
-    if not folders:
-        raise UserError(f"{path}: has no images in folders named by class, such as {path.name}/treated/1.png")
-    files, names = [], []
-    for folder in folders:
-        found = []
-        for parent, below, inside in os.walk(folder, followlinks=True):
-            below[:] = [name for name in below if not name.startswith(".")]
-            found += [
-                Path(parent, name)
-                for name in inside
-                if name.lower().endswith(pixels.SUFFIXES) and not name.startswith(".")
-            ]
-        if not found:
-            raise UserError(f"{folder}: has no images ({', '.join(pixels.SUFFIXES)}); add some or remove the folder")
-        files += sorted(found)
-        names += [folder.name] * len(found)
-    return files, names
-
-
-def _uniform(path: Path, files: list[Path]) -> Iterator[np.ndarray]:
-    """The images in order, a stack at a time, so that a folder need not fit in memory.
-
-    Images of a second kind are only counted: the error at the end tells how many there are of the two most
-    frequent kinds and names one of each.
-    """
-    kinds: Counter[Kind] = Counter()
-    example: dict[Kind, Path] = {}
     with (
-        tqdm(total=len(files), desc=f"read {path.name}", unit="image", mininterval=1) as bar,
+        tqdm(total=len(found), desc=f"read {path.name}", unit="image", mininterval=1) as bar,
         ThreadPoolExecutor(THREADS) as pool,
     ):
-        for start in range(0, len(files), BATCH):
-            batch = list(pool.map(pixels.read, files[start : start + BATCH]))
-            for file, image in zip(files[start:], batch, strict=False):
-                kind = (image.shape, image.dtype)
-                kinds[kind] += 1
-                example.setdefault(kind, file)
+        for start in range(0, len(found), BATCH):
+            batch = found[start : start + BATCH]
+            for each, image in zip(batch, pool.map(one, [each.file for each in batch]), strict=True):
+                if isinstance(image, str):
+                    left_out[each.source] = image
+                    continue
+                coloured = coloured or not pixels.is_grey(image)
+                kept[each.source] = _Kept(image.shape, image.dtype, store.tell())
+                store.write(np.ascontiguousarray(image).data)
             bar.update(len(batch))
-            if len(kinds) == 1:
-                yield np.stack(batch)
-    if len(kinds) > 1:
-        described = " and ".join(
-            f"{count} of {shape[0]}x{shape[1]} pixels, {'grey' if shape[2] == 1 else 'RGB'}, {8 * dtype.itemsize} bits "
-            f"(as {example[shape, dtype].relative_to(path)})"
-            for (shape, dtype), count in kinds.most_common(2)
-        )
+    return kept, left_out, coloured
+
+
+def _tolerate(path: Path, left_out: Mapping[str, str], allowed: float, total: int) -> None:
+    if len(left_out) > allowed * total:
         raise UserError(
-            f"{path}: its images are of {len(kinds)} kinds, {described}; bring them to one size, depth and colour"
+            f"{path}: {len(left_out)} of its {total} images cannot be read, more than the share of {allowed:g} that "
+            f"the key `unreadable_fraction` of the data set allows: {_named(left_out)}; repair, convert or remove "
+            "them, or raise it"
         )
+
+
+def _named(left_out: Mapping[str, str]) -> str:
+    named = [f"{source} ({reason})" for source, reason in left_out.items()]
+    return ", ".join(named[:NAMED]) + (f" and {len(named) - NAMED} others" if len(named) > NAMED else "")
+
+
+def _nothing_lost(path: Path, found: list[Found], there: list[Found]) -> None:
+    """Refuse a class none of whose images can be read."""
+    groups = [{(each.split or "", each.name) for each in some} for some in (found, there)]
+    if lost := groups[0] - groups[1]:
+        split, name = min(lost)
+        raise UserError(
+            f"{path}: no image of the class {name!r} {f'in {split} ' * bool(split)}can be read; repair them"
+        )
+
+
+def _one_kind(path: Path, kept: Mapping[str, _Kept], coloured: bool, resize: str) -> None:
+    """Refuse images of two depths, or numbers of channels (grey saved as colour is grey), or sizes if none may be
+    resized."""
+    kinds: Counter[Kind] = Counter()
+    example: dict[Kind, str] = {}
+    for source, one in kept.items():
+        planes = one.shape[2] if coloured or one.shape[2] not in (1, 3) else 1
+        kind = (*(one.shape[:2] if resize == "refuse" else ()), planes), one.dtype
+        kinds[kind] += 1
+        example.setdefault(kind, source)
+    if len(kinds) == 1:
+        return
+    described = " and ".join(
+        f"{count} of {f'{shape[0]}x{shape[1]} pixels, ' if len(shape) == 3 else ''}"
+        f"{COLOURS.get(shape[-1], f'{shape[-1]} channels')}, {8 * dtype.itemsize} bits (as {example[shape, dtype]})"
+        for (shape, dtype), count in kinds.most_common(2)
+    )
+    sizes = len({(*shape[-1:], dtype) for shape, dtype in kinds}) == 1
+    cure = ", or tell by the key `resize` of the data set how (shorter_side, crop, pad)" if sizes else ""
+    raise UserError(
+        f"{path}: its images are of {len(kinds)} kinds, {described}; bring them to one size, depth and colour{cure}"
+    )
+
+
+# --- images of several sizes ---
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """How images of any size become one of `height` × `width`: their shorter side is brought to that length first, or
+    not; then what is too much is cut off around the middle, and what lacks is zero."""
+
+    height: int
+    width: int
+    scaled: bool = False
+
+    def fit(self, image: np.ndarray) -> np.ndarray:
+        """(H, W, C) → (height, width, C)."""
+        if self.scaled and min(image.shape[:2]) != self.height:
+            image = _scaled(image, self.height)
+        for axis, side in enumerate((self.height, self.width)):
+            over = image.shape[axis] - side
+            if over > 0:
+                image = image.take(range(over // 2, over // 2 + side), axis)
+            elif over < 0:
+                before = [(0, 0), (0, 0), (0, 0)]
+                before[axis] = (-over // 2, -over - -over // 2)
+                image = np.pad(image, before)
+        return image
+
+
+def _fitting(kept: list[_Kept], resize: str, side: int | None) -> _Fit:
+    """What the setting `resize` asks for: `shorter_side`, scaled so that this is `side`, and the middle square of that;
+    `crop`, the middle square of `side` pixels, not scaled, so that a pixel stays as large as it is; `pad`, zeros
+    around, up to the largest. `side`: by default the least shorter side, so that nothing is enlarged or filled up."""
+    if resize in ("shorter_side", "crop"):
+        side = side or min(min(one.shape[:2]) for one in kept)
+        return _Fit(side, side, scaled=resize == "shorter_side")
+    height, width = (max(one.shape[axis] for one in kept) for axis in (0, 1))
+    return _Fit(height, width)
+
+
+def _scaled(image: np.ndarray, side: int) -> np.ndarray:
+    """The image with its shorter side of `side` pixels: each channel by Pillow's bilinear filter, which averages where
+    it makes smaller, in floating point."""
+    shorter = min(image.shape[:2])
+    height, width = (max(side, round(length * side / shorter)) for length in image.shape[:2])
+    planes = [
+        np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
+        for plane in np.moveaxis(image, 2, 0)
+    ]
+    top = np.iinfo(image.dtype).max
+    rounded: np.ndarray = np.rint(np.stack(planes, axis=2)).clip(0, top).astype(image.dtype)
+    return rounded
 
 
 # --- one .npz file ---
 
 
 def _prepare_npz(path: Path, dataset: Mapping[str, Any], images: Path, index: Path) -> None:
-    arrays = _arrays(path)
+    arrays, channels = _arrays(path), dataset["channels"]
     array, labels, split = arrays["images"], arrays["labels"], arrays.get("split")
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if (
         array.ndim != 4
         or array.dtype.name not in ("uint8", "uint16")
-        or array.shape[3] not in (1, 3)
+        or (channels is None and array.shape[3] not in (1, 3))
         or 0 in array.shape
     ):
         raise UserError(
             f"{path}: `images` is {arrays['images'].shape} {array.dtype}; it must be (n, H, W), (n, H, W, 1) "
-            "or (n, H, W, 3) of uint8 or uint16"
+            "or (n, H, W, 3) of uint8 or uint16, or have as many channels C, (n, H, W, C), as the key `channels` of "
+            "the data set says"
         )
+    if channels in (None, 1) and all(pixels.is_grey(image) for image in array):
+        array = array[..., :1]
+    if channels not in (None, array.shape[3]):
+        raise UserError(f"{path}: `images` has {array.shape[3]} channels where the key `channels` of the data set says "
+                        f"{channels}")  # fmt: skip
     for name, values in arrays.items():
         if name != "images" and values.shape != (len(array),):
             raise UserError(f"{path}: `{name}` is {values.shape}; it must be ({len(array)},), one for each image")
