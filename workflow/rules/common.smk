@@ -1,6 +1,7 @@
 # The study, validated before anything else, and what hands its answers to rules: their inputs, resources and parameters.
 # What these are is decided in phenoviews/study.
 
+import functools
 import re
 import sys
 from pathlib import Path
@@ -8,14 +9,16 @@ from types import MappingProxyType
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
+# Beside this file also where another workflow takes this one as a module.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1]
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
 from phenoviews.study import Run, Study, chosen, paths, resources
 from phenoviews.study.chosen import BACKBONES, CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS
 from phenoviews.study.chosen import OPERATIONS, OPTIMIZERS, READERS, SCHEDULES, SCREEN_READERS
 from phenoviews.study.code import code_hash, registered
-from phenoviews.study.document import shipped
+from phenoviews.study.document import shipped, users
 from phenoviews.study.locks import clear_stale
 from phenoviews.study.metrics import measured
 from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
@@ -37,14 +40,31 @@ def user_errors(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
-# A panel names what the user's settings change in the shipped ones.
-study = user_errors(Study, config, shipped())
+# The shipped document is read from beside this file, wherever Snakemake is called. A panel names what the user's settings
+# change in it.
+SHIPPED = shipped()
+document, said = users(
+    config, SHIPPED, {} if workflow.modifier.skip_configfile else workflow.config_settings.overwrite_config
+)
+study = user_errors(Study, document, SHIPPED, said)
+
+
+def study_of(wildcards):
+    """The study at the scale of a job."""
+    return user_errors(study.at, getattr(wildcards, "scale", study.scale))
 
 
 def ask(function, *names):
     """A function of a rule's wildcards: what `function` says of the study and of the wildcards of these names, of which
     `run` stands for the five that name a run."""
-    return lambda wildcards: user_errors(function, study, *(wildcard_value(wildcards, name) for name in names))
+    return lambda wildcards: user_errors(
+        function, study_of(wildcards), *(wildcard_value(wildcards, name) for name in names)
+    )
+
+
+def setting(*path):
+    """A function of a rule's wildcards: what the study says there."""
+    return lambda wildcards: functools.reduce(lambda entry, key: entry[key], path, study_of(wildcards).config)
 
 
 def wildcard_value(wildcards, name):
@@ -62,12 +82,12 @@ resource_scopes:
 
 
 CELLS = paths.names_of(study, "datasets", "cells", "treatments")
-FROZEN = paths.names_of(study, "methods", "frozen")
-TRAINED = f"(?!{FROZEN}/)[^/]+"
+FROZEN = "|".join(paths.names_of(study.at(scale), "methods", "frozen") for scale in study.at_work)
+TRAINED = f"(?!({FROZEN})/)[^/]+"
 
 
 wildcard_constraints:
-    scale=re.escape(study.scale),
+    scale="|".join(map(re.escape, study.at_work)),
     source="[^/]+",
     file="[^/]+",
     screen="[^/]+",
@@ -141,51 +161,55 @@ evaluated_of = ask(Study.evaluated, "dataset")
 measure_settings = ask(Study.measure_settings, "measure")
 probe_settings = ask(Study.probe_settings, "run")
 control_of = ask(Study.control, "dataset")
-STRUCTURE_SETTINGS = ("reg", "coral_reg", "across_wells", "seed")
+
+
+def structure_settings(wildcards) -> dict:
+    profiles = study_of(wildcards).config["measures"]["profiles"]
+    return {key: profiles[key] for key in ("reg", "coral_reg", "across_wells", "seed")}
 
 
 # ----------------------------------------------------------------------------------------------------------- training
 def resolved(wildcards, stage) -> dict:
     """What a stage uses of the resolved run; nothing else makes its rule run again."""
-    return user_errors(stage.of, user_errors(study.resolve, run_of(wildcards))).to_dict()
+    return user_errors(stage.of, user_errors(study_of(wildcards).resolve, run_of(wildcards))).to_dict()
 
 
 def encoder(wildcards) -> dict:
     """What an encoder that is measured is made from."""
-    trained = user_errors(study.is_trained, run_of(wildcards))
+    trained = user_errors(study_of(wildcards).is_trained, run_of(wildcards))
     return resolved(wildcards, Embedding if trained else FrozenEmbedding)
 
 
 def checkpoint_of(wildcards) -> str:
     trainer = code("phenoviews.training.loop:Trainer", TRAINED_WITH)
-    decisive = user_errors(Pretraining.of, user_errors(study.resolve, run_of(wildcards))).decisive()
-    return user_errors(paths.checkpoint, study, run_of(wildcards), decisive, trainer(wildcards))
+    decisive = user_errors(Pretraining.of, user_errors(study_of(wildcards).resolve, run_of(wildcards))).decisive()
+    return user_errors(paths.checkpoint, study_of(wildcards), run_of(wildcards), decisive, trainer(wildcards))
 
 
 def fine_tuning_of(wildcards) -> dict:
-    return user_errors(study.fine_tuning, run_of(wildcards)).to_dict()
+    return user_errors(study_of(wildcards).fine_tuning, run_of(wildcards)).to_dict()
 
 
 def fine_tuning_checkpoint(wildcards) -> str:
     tuner = code("phenoviews.training.fine_tuning:FineTuner", FINE_TUNED_WITH)
     decisive = [encoder(wildcards), fine_tuning_of(wildcards)]
-    return user_errors(paths.checkpoint, study, run_of(wildcards), decisive, tuner(wildcards))
+    return user_errors(paths.checkpoint, study_of(wildcards), run_of(wildcards), decisive, tuner(wildcards))
 
 
 def minutes(wildcards, attempt) -> int:
     """A retry resumes where the first try ended, and has more time."""
-    return user_errors(study.load, run_of(wildcards)).minutes * attempt
+    return user_errors(study_of(wildcards).load, run_of(wildcards)).minutes * attempt
 
 
 def memory(wildcards, attempt) -> int:
     """MB; a retry has more."""
-    run = run_of(wildcards)
-    return (user_errors(study.load, run).mem_mb if user_errors(study.is_trained, run) else 16000) * attempt
+    there, run = study_of(wildcards), run_of(wildcards)
+    return (user_errors(there.load, run).mem_mb if user_errors(there.is_trained, run) else 16000) * attempt
 
 
 # ------------------------------------------------------------------------------------------------------------- panels
 def panel_file(panel, suffix) -> str:
-    return paths.panel_file(study, panel, suffix)
+    return paths.panel_file(study.of(panel), panel, suffix)
 
 
 def panel_files(papers) -> list[str]:
@@ -193,14 +217,17 @@ def panel_files(papers) -> list[str]:
     not depend on the pictures, so that drawing one anew makes no table again."""
     panels = [panel for panel in study.panels.values() if panel.paper in papers]
     datasets = [run.dataset for panel in panels for run in study.runs(panel)]
-    return paths.first_look(study, panels) + paths.plate_pictures(study, datasets)
+    looks = [file for panel in panels for file in paths.first_look(study.of(panel), [panel])]
+    return looks + paths.plate_pictures(study, datasets)
 
 
 def in_report(panel, form) -> dict:
     """Where a panel stands in `snakemake --report`."""
     return {
         # A panel of the user's need not have one.
-        "caption": f"../report/{panel.name}.rst" if Path(f"workflow/report/{panel.name}.rst").exists() else None,
+        "caption": (
+            f"../report/{panel.name}.rst" if (ROOT / "workflow" / "report" / f"{panel.name}.rst").exists() else None
+        ),
         "category": panel.paper.replace("_", " ").capitalize(),
         "subcategory": panel.item,
         "labels": {"panel": panel.item, "form": form},
@@ -215,7 +242,7 @@ def number_files(panel) -> dict[str, str]:
         "csv": report(panel_file(panel, "csv"), **in_report(panel, "CSV")),
         "md": panel_file(panel, "md"),
         "tex": panel_file(panel, "tex"),
-        "claims": panel_file(panel, "claims.csv"),
+        **({"claims": panel_file(panel, "claims.csv")} if study.is_shipped(panel) or printed(panel)["claims"] else {}),
     }
 
 

@@ -7,7 +7,7 @@ for panel in study.panels.values():
             name:
                 panel.name
             input:
-                **paths.measures(study, panel, study.runs(panel)),
+                **paths.measures(study.of(panel), panel, study.runs(panel)),
             output:
                 **number_files(panel),
             log:
@@ -28,8 +28,8 @@ for panel in study.panels.values():
             name:
                 panel.name
             input:
-                **paths.measures(study, panel, study.runs(panel)),
-                **paths.figure_files(study, panel, study.runs(panel)),
+                **paths.measures(study.of(panel), panel, study.runs(panel)),
+                **paths.figure_files(study.of(panel), panel, study.runs(panel)),
             output:
                 **number_files(panel),
                 png=report(panel_file(panel, "png"), **in_report(panel, "PNG")),
