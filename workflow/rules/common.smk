@@ -8,13 +8,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # Beside this file also where another workflow takes this one as a module.
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
-from phenoviews.study import Run, Study, chosen, paths, resources
+from phenoviews.study import Run, Study, chosen, listing, paths, resources
 from phenoviews.study.chosen import BACKBONES, CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS
 from phenoviews.study.chosen import OPERATIONS, OPTIMIZERS, READERS, SCHEDULES, SCREEN_READERS
 from phenoviews.study.code import code_hash, registered
@@ -60,6 +61,40 @@ def ask(function, *names):
     return lambda wildcards: user_errors(
         function, study_of(wildcards), *(wildcard_value(wildcards, name) for name in names)
     )
+
+
+def stopping(function, *arguments):
+    """Call `function`; what the user can put right ends everything. A `WorkflowError` would not: where a rule's inputs
+    fail, Snakemake takes outputs that are there for files of the user's own."""
+    try:
+        return function(*arguments)
+    except UserError as error:
+        logger.error(f"phenoviews: error: {error}")
+        raise SystemExit(1) from None
+
+
+def there(function):
+    """`function`, a rule's input function that gives files of the user's, and the end where one of these is missing."""
+
+    def checked(wildcards):
+        files = function(wildcards)
+        for file in paths.users_own(files) if workflow.is_main_process else []:
+            stopping(listing.there, file)
+            stopping(listing.nameable, file)
+        return files
+
+    return checked
+
+
+def brought(section, wildcard):
+    """A parameter: what is in the user's folders, looked up once, by the process that plans."""
+
+    def listed(wildcards):
+        if workflow.is_main_process:
+            return stopping(listing.listing, paths.brought(study, section, getattr(wildcards, wildcard)))
+        return None
+
+    return listed
 
 
 def setting(*path):
@@ -143,17 +178,25 @@ FINE_TUNED_WITH = {
 # -------------------------------------------------------------------------------------------------------------- files
 ENVIRONMENT = "../../envs/phenoviews.yaml"
 
-downloads = ask(paths.raw_data, "dataset")
+raw_data = ask(paths.raw_data, "dataset")
+
+
+def downloads(wildcards) -> list[str]:
+    """Of what a dataset is made of the user's is no input: `brought` sees more of it."""
+    files = raw_data(wildcards)
+    return [file for file in files if file not in paths.users_own(files)]
+
+
 declared_file = ask(paths.declared_file, "source", "file")
 simulated = ask(paths.simulated, "source", "file")
-screen_files = ask(paths.screen_files, "screen")
-pictures_of = ask(paths.pictures, "screen", "plate")
-locations = ask(paths.locations, "screen")
-cell_inputs = ask(paths.cell_files, "dataset")
+screen_files = there(ask(paths.screen_files, "screen"))
+pictures_of = there(ask(paths.pictures, "screen", "plate"))
+locations = there(ask(paths.locations, "screen"))
+cell_inputs = there(ask(paths.cell_files, "dataset"))
 embeddings_of = ask(paths.embeddings, "run")
 networks_of = ask(paths.networks, "run")
-weights_of = ask(paths.weights, "run")
-lpips_weights = ask(paths.lpips_weights)
+weights_of = there(ask(paths.weights, "run"))
+lpips_weights = there(ask(paths.lpips_weights))
 
 
 # ----------------------------------------------------------------------------------------------------------- measures

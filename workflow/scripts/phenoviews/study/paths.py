@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,15 @@ def users_path(file: str | Path) -> str:
     return str(Path(file).expanduser())
 
 
+def users_own(files: Any) -> Iterator[str]:
+    """Of what an input function gives, a file, or lists or mappings of files, those that no rule makes."""
+    if isinstance(files, str):
+        yield from [] if files.startswith("results/") else [files]
+    else:
+        for one in files.values() if isinstance(files, dict) else files:
+            yield from users_own(one)
+
+
 # ----------------------------------------------------------------------------------------------------------------- data
 def raw_data(study: Resolver, dataset: str) -> list[str]:
     """The files that a dataset is made of: its downloads, or what the user brings.
@@ -84,6 +93,19 @@ def raw_data(study: Resolver, dataset: str) -> list[str]:
     if "path" in entry:
         return [users_path(entry["path"])]
     return [DOWNLOAD.format(source=dataset, file=file["name"]) for file in entry.get("files", {}).values()]
+
+
+def brought(study: Resolver, section: str, name: str) -> list[str]:
+    """The files and folders of a user's that a dataset or a screen is made of, of which everything below counts."""
+    if section == "datasets":
+        return list(users_own(raw_data(study, name)))
+    entry = study.entry(section, name)
+    if entry["kind"] == "bbbc021":
+        return []
+    # A table of files stands for the folder that it is in, and for those that its paths are replaced by.
+    folders = [Path(entry["path"]).parent, *entry.get("replace", {}).values()]
+    named = folders if entry["kind"] == "loaddata" else [entry["path"]]
+    return list(dict.fromkeys(map(users_path, [*named, *(entry[key] for key in ["platemap"] if key in entry)])))
 
 
 def declared_file(study: Resolver, source: str, file: str) -> Mapping[str, Any]:
