@@ -6,14 +6,18 @@
 #   snakemake -n --config scale=paper      what the papers' own scale would take
 #   snakemake --profile slurm              the papers' own scale, on a cluster
 
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.9")
 
 
-configfile: "config.yaml"
-configfile: "config/panels/no_free_lunch.yaml"
-configfile: "config/panels/single_cell.yaml"
+# The study is config.yaml with config/panels/, beside this file. A config.yaml where Snakemake is called is laid over it,
+# and over that --configfile and --config.
+if Path("config.yaml").exists():
+
+    configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"

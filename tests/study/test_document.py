@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import copy
-import re
 
 import yaml
 
-from phenoviews.study.document import merge, shipped
+from phenoviews.study.document import ROOT, difference, merge, shipped, users
 
 
-def test_snakemake_loads_what_is_shipped(root):
-    """The Snakefile names the files; a file of config/panels/ that it does not name would be in no plan."""
-    files = re.findall(r'^configfile: "(.+)"$', (root / "Snakefile").read_text(), flags=re.MULTILINE)
-    document = {}
+def test_what_is_shipped_is_the_study_and_the_panels_of_each_paper(root):
+    files = [root / "config.yaml", *(root / "config" / "panels").glob("*.yaml")]
+    assert len(files) > 2
     for file in files:
-        document = merge(document, yaml.safe_load((root / file).read_text()))
-    assert len(files) > 1
-    assert document == shipped()
+        assert difference(shipped(), yaml.safe_load(file.read_text())) == {}
+    assert shipped()["panels"].keys() == {file.stem for file in files[1:]}
+
+
+EXPLICIT = {"seeds": [5], "datasets": {"mine": {"kind": "digits"}}}
+
+
+def test_what_is_explicit_is_the_users_also_where_it_says_what_is_shipped():
+    below = {"seeds": [5], "scale": "demo", "datasets": {"digits": {"size": 32}}, "panels": {"paper": {}}}
+    document = merge(below, EXPLICIT)
+    assert users(document, below, EXPLICIT) == (document, EXPLICIT)
+    assert users(EXPLICIT, below, EXPLICIT) == (document, EXPLICIT)
+
+
+def test_of_a_copy_the_users_is_what_was_changed_in_it():
+    """As in a folder of the user's, or as a workflow that takes this one as a module has it; a key that was taken out
+    stays out."""
+    below = {
+        "seeds": [5],
+        "scale": "demo",
+        "datasets": {"digits": {"size": 32, "fraction": 0.3}},
+        "panels": {"paper": {}},
+    }
+    copied = {"seeds": [5], "scale": "demo", "datasets": {"digits": {"size": 28}}}
+    document, said = users(copied, below, {})
+    assert document == {**copied, "panels": below["panels"], "scales": {}}
+    assert said == {"datasets": {"digits": {"size": 28}}}
 
 
 def test_mappings_are_merged_key_by_key_and_everything_else_replaced():
@@ -29,3 +51,9 @@ def test_mappings_are_merged_key_by_key_and_everything_else_replaced():
     merged["a"]["b"].append(10)
     merged["f"]["g"] = 11
     assert (below, above) == before
+
+
+def test_config_yaml_alone_is_the_shipped_document():
+    """As it is where Snakemake is called in the checkout: with what the scales make of panels."""
+    document, said = users(yaml.safe_load((ROOT / "config.yaml").read_text()), shipped(), {})
+    assert (document, said) == (shipped(), {})

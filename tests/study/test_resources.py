@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from phenoviews.errors import UserError
+from phenoviews.study.document import ROOT
 from phenoviews.study.panel import Panel
-from phenoviews.study.resources import claims, classes, published
+from phenoviews.study.resources import claims, classes, located, published
 
 TABLE = Panel("mine", "table1", {})
 
@@ -81,3 +82,14 @@ def test_classes_that_are_none(tmp_path, text, reason):
         file.write_text(text)
     with pytest.raises(UserError, match=f"classes.txt: {reason}"):
         classes(str(file))
+
+
+def test_shipped_files_are_found_from_any_folder_and_the_users_own_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = "resources/classes/imagenet100.txt"
+    assert located(file) == ROOT / file
+    assert len(classes(file)) == 100
+    assert str(located("resources/none.txt")) == "resources/none.txt"
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text("a b")
+    assert classes(file) == ["a", "b"]

@@ -93,7 +93,7 @@ def test_a_metric_by_class_and_one_without_labels_are_a_table_without_new_rules(
     run = {"dataset": "digits", "transform": "mnist_first", "method": ["moco", "untrained"], "backbone": "vgg11"}
     panel = {"title": "By class", "runs": run, "metrics": ["accuracy", "knn", "rankme"], "where": {"class": ["3", "7"]}}
     panel |= {"rows": ["method", "class"], "columns": ["metric"]}
-    (project.folder / "mine.yaml").write_text(yaml.safe_dump({"panels": {"mine": {"classes": panel}}}))
+    (project.folder / "mine.yaml").write_text(yaml.safe_dump({"seeds": [5], "panels": {"mine": {"classes": panel}}}))
     plan = project.planned("--configfile", "mine.yaml", "--", "mine_classes")
     assert (plan["pretrain"], plan["embed_frozen"]) == (1, 1)
     assert (plan[PROBE], plan[OF_ENCODER], plan[OF_EMBEDDINGS]) == (2, 2, 2)
@@ -113,7 +113,7 @@ def test_a_sweep_needs_no_new_rules(project):
         "rows": ["transform"],
         "columns": ["metric"],
     }
-    (project.folder / "sweep.yaml").write_text(yaml.safe_dump({"panels": {"mine": {"rotation": panel}}}))
+    (project.folder / "sweep.yaml").write_text(yaml.safe_dump({"seeds": [5], "panels": {"mine": {"rotation": panel}}}))
     # degrees=25 is what mnist_first has: the same training.
     assert project.planned("--configfile", "sweep.yaml", "--", "mine_rotation")["pretrain"] == 2
 
@@ -137,3 +137,49 @@ def test_a_study_that_cannot_be_is_refused_in_one_line(project, patch, says):
     assert len(lines) == 1
     assert "Traceback" not in done.stdout
     assert not (project.folder / "results").exists()
+
+
+def test_what_the_user_says_counts_and_own_panels_are_no_demo(project):
+    """In another folder, too, with nothing but a file of one's own; and as `config.yaml` of that folder."""
+    runs = {"dataset": "digits", "transform": "mnist_first", "method": "simclr", "backbone": "vgg11"}
+    panel = {
+        "title": "Mine",
+        "runs": runs,
+        "metrics": ["ami"],
+        "clusters": 10,
+        "rows": ["method"],
+        "columns": ["metric"],
+    }
+    elsewhere = project.folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine.yaml").write_text(yaml.safe_dump({"seeds": [1, 2, 3], "panels": {"mine": {"table1": panel}}}))
+    there = ["-d", "elsewhere", "--configfile", "elsewhere/mine.yaml", "--"]
+    plan = project.planned(*there, "no_free_lunch_table1", "mine_table1")
+    assert plan["pretrain"] == 5 * 3 + 3
+    done = project.snakemake("--dry-run", *there, "mine_table1")
+    assert (
+        len(re.findall(r"output: results/own/runs/digits/mnist_first/simclr/vgg11/seed\d/encoder.pt", done.stdout)) == 3
+    )
+    assert "results/demo" not in done.stdout
+    (elsewhere / "mine.yaml").rename(elsewhere / "config.yaml")
+    assert project.planned("-d", "elsewhere", "--", "no_free_lunch_table1", "mine_table1") == plan
+
+
+def test_another_workflow_takes_this_one_as_a_module(project):
+    """With a copy of config.yaml, or only what it changes."""
+    outer = project.folder / "outer"
+    outer.mkdir()
+    lines = [
+        "module phenoviews:",
+        '    snakefile: "../Snakefile"',
+        "    config: config",
+        "use rule * from phenoviews as pheno_*",
+    ]
+    for config in (
+        {"seeds": [1, 2]},
+        {**yaml.safe_load((project.folder / "config.yaml").read_text()), "seeds": [1, 2]},
+    ):
+        (outer / "config.yaml").write_text(yaml.safe_dump(config))
+        (outer / "Snakefile").write_text("\n".join(['configfile: "config.yaml"', *lines]))
+        plan = project.planned("-s", "outer/Snakefile", "-d", "outer", "--", "pheno_no_free_lunch_table1")
+        assert plan["pheno_pretrain"] == 5 * 2

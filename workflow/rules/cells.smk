@@ -52,6 +52,7 @@ rule screen:
         ENVIRONMENT
     params:
         screen=ask(Study.screen, "screen"),
+        brought=brought("screens", "screen"),
         code=code("screen.py", {SCREEN_READERS: kind_of("screens", "screen")}),
     script:
         "../scripts/screen.py"

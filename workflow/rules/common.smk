@@ -1,21 +1,25 @@
 # The study, validated before anything else, and what hands its answers to rules: their inputs, resources and parameters.
 # What these are is decided in phenoviews/study.
 
+import functools
 import re
 import sys
 from pathlib import Path
 from types import MappingProxyType
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
+# Beside this file also where another workflow takes this one as a module.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1]
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
-from phenoviews.study import Run, Study, chosen, paths, resources
+from phenoviews.study import Run, Study, chosen, listing, paths, resources
 from phenoviews.study.chosen import BACKBONES, CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS
 from phenoviews.study.chosen import OPERATIONS, OPTIMIZERS, READERS, SCHEDULES, SCREEN_READERS, SWEEPS
 from phenoviews.study.code import code_hash, registered
-from phenoviews.study.document import shipped
+from phenoviews.study.document import shipped, users
 from phenoviews.study.locks import clear_stale
 from phenoviews.study.metrics import measured
 from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
@@ -38,14 +42,65 @@ def user_errors(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
-# A panel names what the user's settings change in the shipped ones.
-study = user_errors(Study, config, shipped())
+# The shipped document is read from beside this file, wherever Snakemake is called. A panel names what the user's settings
+# change in it.
+SHIPPED = shipped()
+document, said = users(
+    config, SHIPPED, {} if workflow.modifier.skip_configfile else workflow.config_settings.overwrite_config
+)
+study = user_errors(Study, document, SHIPPED, said)
+
+
+def study_of(wildcards):
+    """The study at the scale of a job."""
+    return user_errors(study.at, getattr(wildcards, "scale", study.scale))
 
 
 def ask(function, *names):
     """A function of a rule's wildcards: what `function` says of the study and of the wildcards of these names, of which
     `run` stands for the five that name a run."""
-    return lambda wildcards: user_errors(function, study, *(wildcard_value(wildcards, name) for name in names))
+    return lambda wildcards: user_errors(
+        function, study_of(wildcards), *(wildcard_value(wildcards, name) for name in names)
+    )
+
+
+def stopping(function, *arguments):
+    """Call `function`; what the user can put right ends everything. A `WorkflowError` would not: where a rule's inputs
+    fail, Snakemake takes outputs that are there for files of the user's own."""
+    try:
+        return function(*arguments)
+    except UserError as error:
+        logger.error(f"phenoviews: error: {error}")
+        raise SystemExit(1) from None
+
+
+def there(function):
+    """`function`, a rule's input function that gives files of the user's, and the end where one of these is missing."""
+
+    def checked(wildcards):
+        files = function(wildcards)
+        for file in paths.users_own(files) if workflow.is_main_process else []:
+            stopping(listing.there, file)
+            stopping(listing.nameable, file)
+        return files
+
+    return checked
+
+
+def brought(section, wildcard):
+    """A parameter: what is in the user's folders, looked up once, by the process that plans."""
+
+    def listed(wildcards):
+        if workflow.is_main_process:
+            return stopping(listing.listing, paths.brought(study, section, getattr(wildcards, wildcard)))
+        return None
+
+    return listed
+
+
+def setting(*path):
+    """A function of a rule's wildcards: what the study says there."""
+    return lambda wildcards: functools.reduce(lambda entry, key: entry[key], path, study_of(wildcards).config)
 
 
 def wildcard_value(wildcards, name):
@@ -63,12 +118,12 @@ resource_scopes:
 
 
 CELLS = paths.names_of(study, "datasets", "cells", "treatments")
-FROZEN = paths.names_of(study, "methods", "frozen")
-TRAINED = f"(?!{FROZEN}/)[^/]+"
+FROZEN = "|".join(paths.names_of(study.at(scale), "methods", "frozen") for scale in study.at_work)
+TRAINED = f"(?!({FROZEN})/)[^/]+"
 
 
 wildcard_constraints:
-    scale=re.escape(study.scale),
+    scale="|".join(map(re.escape, study.at_work)),
     source="[^/]+",
     file="[^/]+",
     screen="[^/]+",
@@ -124,17 +179,25 @@ FINE_TUNED_WITH = {
 # -------------------------------------------------------------------------------------------------------------- files
 ENVIRONMENT = "../../envs/phenoviews.yaml"
 
-downloads = ask(paths.raw_data, "dataset")
+raw_data = ask(paths.raw_data, "dataset")
+
+
+def downloads(wildcards) -> list[str]:
+    """Of what a dataset is made of the user's is no input: `brought` sees more of it."""
+    files = raw_data(wildcards)
+    return [file for file in files if file not in paths.users_own(files)]
+
+
 declared_file = ask(paths.declared_file, "source", "file")
 simulated = ask(paths.simulated, "source", "file")
-screen_files = ask(paths.screen_files, "screen")
-pictures_of = ask(paths.pictures, "screen", "plate")
-locations = ask(paths.locations, "screen")
-cell_inputs = ask(paths.cell_files, "dataset")
+screen_files = there(ask(paths.screen_files, "screen"))
+pictures_of = there(ask(paths.pictures, "screen", "plate"))
+locations = there(ask(paths.locations, "screen"))
+cell_inputs = there(ask(paths.cell_files, "dataset"))
 embeddings_of = ask(paths.embeddings, "run")
 networks_of = ask(paths.networks, "run")
-weights_of = ask(paths.weights, "run")
-lpips_weights = ask(paths.lpips_weights)
+weights_of = there(ask(paths.weights, "run"))
+lpips_weights = there(ask(paths.lpips_weights))
 
 
 # ----------------------------------------------------------------------------------------------------------- measures
@@ -142,51 +205,55 @@ evaluated_of = ask(Study.evaluated, "dataset")
 measure_settings = ask(Study.measure_settings, "measure")
 probe_settings = ask(Study.probe_settings, "run")
 control_of = ask(Study.control, "dataset")
-STRUCTURE_SETTINGS = ("reg", "coral_reg", "coral_source_reg", "across_wells", "seed")
+
+
+def structure_settings(wildcards) -> dict:
+    profiles = study_of(wildcards).config["measures"]["profiles"]
+    return {key: profiles[key] for key in ("reg", "coral_reg", "coral_source_reg", "across_wells", "seed")}
 
 
 # ----------------------------------------------------------------------------------------------------------- training
 def resolved(wildcards, stage) -> dict:
     """What a stage uses of the resolved run; nothing else makes its rule run again."""
-    return user_errors(stage.of, user_errors(study.resolve, run_of(wildcards))).to_dict()
+    return user_errors(stage.of, user_errors(study_of(wildcards).resolve, run_of(wildcards))).to_dict()
 
 
 def encoder(wildcards) -> dict:
     """What an encoder that is measured is made from."""
-    trained = user_errors(study.is_trained, run_of(wildcards))
+    trained = user_errors(study_of(wildcards).is_trained, run_of(wildcards))
     return resolved(wildcards, Embedding if trained else FrozenEmbedding)
 
 
 def checkpoint_of(wildcards) -> str:
     trainer = code("phenoviews.training.loop:Trainer", TRAINED_WITH)
-    decisive = user_errors(Pretraining.of, user_errors(study.resolve, run_of(wildcards))).decisive()
-    return user_errors(paths.checkpoint, study, run_of(wildcards), decisive, trainer(wildcards))
+    decisive = user_errors(Pretraining.of, user_errors(study_of(wildcards).resolve, run_of(wildcards))).decisive()
+    return user_errors(paths.checkpoint, study_of(wildcards), run_of(wildcards), decisive, trainer(wildcards))
 
 
 def fine_tuning_of(wildcards) -> dict:
-    return user_errors(study.fine_tuning, run_of(wildcards)).to_dict()
+    return user_errors(study_of(wildcards).fine_tuning, run_of(wildcards)).to_dict()
 
 
 def fine_tuning_checkpoint(wildcards) -> str:
     tuner = code("phenoviews.training.fine_tuning:FineTuner", FINE_TUNED_WITH)
     decisive = [encoder(wildcards), fine_tuning_of(wildcards)]
-    return user_errors(paths.checkpoint, study, run_of(wildcards), decisive, tuner(wildcards))
+    return user_errors(paths.checkpoint, study_of(wildcards), run_of(wildcards), decisive, tuner(wildcards))
 
 
 def minutes(wildcards, attempt) -> int:
     """A retry resumes where the first try ended, and has more time."""
-    return user_errors(study.load, run_of(wildcards)).minutes * attempt
+    return user_errors(study_of(wildcards).load, run_of(wildcards)).minutes * attempt
 
 
 def memory(wildcards, attempt) -> int:
     """MB; a retry has more."""
-    run = run_of(wildcards)
-    return (user_errors(study.load, run).mem_mb if user_errors(study.is_trained, run) else 16000) * attempt
+    there, run = study_of(wildcards), run_of(wildcards)
+    return (user_errors(there.load, run).mem_mb if user_errors(there.is_trained, run) else 16000) * attempt
 
 
 # ------------------------------------------------------------------------------------------------------------- panels
 def panel_file(panel, suffix) -> str:
-    return paths.panel_file(study, panel, suffix)
+    return paths.panel_file(study.of(panel), panel, suffix)
 
 
 def panel_files(papers) -> list[str]:
@@ -194,14 +261,23 @@ def panel_files(papers) -> list[str]:
     not depend on the pictures, so that drawing one anew makes no table again."""
     panels = [panel for panel in study.panels.values() if panel.paper in papers]
     datasets = [run.dataset for panel in panels for run in study.runs(panel)]
-    return paths.first_look(study, panels) + paths.plate_pictures(study, datasets)
+    looks = [file for panel in panels for file in paths.first_look(study.of(panel), [panel])]
+    return looks + paths.plate_pictures(study, datasets)
+
+
+def sweep_files(panel) -> dict[str, list[str]]:
+    """What the sweeps of a panel are measured from."""
+    sources = sweep_sources(panel, study.places(panel))
+    return paths.sweep_sources(study.of(panel), {name: [place.run for place in of] for name, of in sources.items()})
 
 
 def in_report(panel, form) -> dict:
     """Where a panel stands in `snakemake --report`."""
     return {
         # A panel of the user's need not have one.
-        "caption": f"../report/{panel.name}.rst" if Path(f"workflow/report/{panel.name}.rst").exists() else None,
+        "caption": (
+            f"../report/{panel.name}.rst" if (ROOT / "workflow" / "report" / f"{panel.name}.rst").exists() else None
+        ),
         "category": panel.paper.replace("_", " ").capitalize(),
         "subcategory": panel.item,
         "labels": {"panel": panel.item, "form": form},
@@ -216,7 +292,7 @@ def number_files(panel) -> dict[str, str]:
         "csv": report(panel_file(panel, "csv"), **in_report(panel, "CSV")),
         "md": panel_file(panel, "md"),
         "tex": panel_file(panel, "tex"),
-        "claims": panel_file(panel, "claims.csv"),
+        **({"claims": panel_file(panel, "claims.csv")} if study.is_shipped(panel) or printed(panel)["claims"] else {}),
     }
 
 

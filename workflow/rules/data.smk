@@ -35,6 +35,7 @@ rule data:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         dataset=ask(Study.data, "dataset"),
+        brought=brought("datasets", "dataset"),
         code=code("prepare.py", {READERS: kind_of("datasets", "dataset")}),
     script:
         "../scripts/prepare.py"

@@ -16,7 +16,8 @@ rule clusters:
         runtime=30,
         mem_mb=4000,
     params:
-        **study.config["measures"]["clusters"],
+        n_init=setting("measures", "clusters", "n_init"),
+        seed=setting("measures", "clusters", "seed"),
         metrics=measured("clusters"),
         code=code("clusters.py"),
     script:
@@ -88,7 +89,7 @@ rule measure_encoder:
         measure="|".join(registered(ENCODED)),
     conda:
         ENVIRONMENT
-    threads: study.config["resources"]["threads"]
+    threads: setting("resources", "threads")
     resources:
         gpu=1,
         runtime=lambda wildcards, attempt: 120 * attempt,
@@ -124,7 +125,7 @@ rule probe:
         f"{RUN}/logs/probe.log",
     conda:
         ENVIRONMENT
-    threads: study.config["resources"]["threads"]
+    threads: setting("resources", "threads")
     resources:
         gpu=1,
         runtime=lambda wildcards, attempt: 120 * attempt,
@@ -152,7 +153,7 @@ rule fine_tune:
         f"{RUN}/logs/fine_tuning.log",
     conda:
         ENVIRONMENT
-    threads: study.config["resources"]["threads"]
+    threads: setting("resources", "threads")
     resources:
         gpu=1,
         runtime=lambda wildcards, attempt: 240 * attempt,
@@ -181,7 +182,8 @@ rule tsne:
         runtime=60,
         mem_mb=4000,
     params:
-        **study.config["measures"]["tsne"],
+        points=setting("measures", "tsne", "points"),
+        seed=setting("measures", "tsne", "seed"),
         code=code("tsne.py"),
     script:
         "../scripts/tsne.py"
@@ -206,7 +208,7 @@ rule score:
         runtime=60,
         mem_mb=16000,
     params:
-        settings=study.config["measures"]["profiles"],
+        settings=setting("measures", "profiles"),
         metrics=measured("scores"),
         code=code("score.py"),
     script:
@@ -227,14 +229,14 @@ rule score_epochs:
         method=TRAINED,
     conda:
         ENVIRONMENT
-    threads: study.config["resources"]["threads"]
+    threads: setting("resources", "threads")
     resources:
         gpu=1,
         runtime=lambda wildcards, attempt: 240 * attempt,
         mem_mb=memory,
     params:
         run=encoder,
-        settings=study.config["measures"]["profiles"],
+        settings=setting("measures", "profiles"),
         metrics=measured("scores_by_epoch"),
         code=code("score_epochs.py", {METHODS: method_of, BACKBONES: backbone_of, OPERATIONS: evaluation_operations}),
     script:
@@ -257,7 +259,7 @@ rule structure:
     params:
         control=control_of,
         metrics=measured("structure"),
-        settings={key: study.config["measures"]["profiles"][key] for key in STRUCTURE_SETTINGS},
+        settings=structure_settings,
         code=code("structure.py"),
     script:
         "../scripts/structure.py"
@@ -279,7 +281,7 @@ rule properties:
         runtime=60,
         mem_mb=8000,
     params:
-        settings=study.config["measures"]["properties"],
+        settings=lambda wildcards: study_of(wildcards).config["measures"]["properties"],
         metrics=measured("properties"),
         code=code("properties.py"),
     script:
@@ -305,7 +307,7 @@ rule lpips:
     params:
         dataset=ask(Study.network_input, "dataset"),
         sets=ask(Study.sets, "transform"),
-        pair=study.config["measures"]["lpips"]["pair"],
+        pair=setting("measures", "lpips", "pair"),
         metrics=measured("lpips"),
         code=code("perceptual.py", {OPERATIONS: transform_operations}),
     script:

@@ -8,9 +8,9 @@ for panel in study.panels.values():
             name:
                 f"{panel.name}_sweeps"
             input:
-                **paths.sweep_sources(study, sweep_sources(panel, study.places(panel))),
+                **sweep_files(panel),
             output:
-                **paths.sweeps(study, panel),
+                **paths.sweeps(study.of(panel), panel),
             log:
                 panel_file(panel, "sweeps.log"),
             conda:
@@ -20,7 +20,7 @@ for panel in study.panels.values():
                 mem_mb=8000,
             params:
                 given=user_errors(study.sweeps, panel),
-                settings=study.config["measures"]["sweeps"],
+                settings=study.of(panel).config["measures"]["sweeps"],
                 code=code("sweeps.py", {SWEEPS: lambda wildcards, panel=panel: panel.measures_of_sweeps}),
             script:
                 "../scripts/sweeps.py"
@@ -31,8 +31,8 @@ for panel in study.panels.values():
             name:
                 panel.name
             input:
-                **paths.measures(study, panel, study.runs(panel)),
-                **paths.sweeps(study, panel),
+                **paths.measures(study.of(panel), panel, study.runs(panel)),
+                **paths.sweeps(study.of(panel), panel),
             output:
                 **number_files(panel),
             log:
@@ -53,9 +53,9 @@ for panel in study.panels.values():
             name:
                 panel.name
             input:
-                **paths.measures(study, panel, study.runs(panel)),
-                **paths.sweeps(study, panel),
-                **paths.figure_files(study, panel, study.runs(panel)),
+                **paths.measures(study.of(panel), panel, study.runs(panel)),
+                **paths.sweeps(study.of(panel), panel),
+                **paths.figure_files(study.of(panel), panel, study.runs(panel)),
             output:
                 **number_files(panel),
                 png=report(panel_file(panel, "png"), **in_report(panel, "PNG")),

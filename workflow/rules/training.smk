@@ -21,7 +21,7 @@ rule pretrain:
         method=TRAINED,
     conda:
         ENVIRONMENT
-    threads: study.config["resources"]["threads"]
+    threads: setting("resources", "threads")
     resources:
         gpu=1,
         runtime=minutes,
@@ -50,7 +50,7 @@ rule embed:
         method=TRAINED,
     conda:
         ENVIRONMENT
-    threads: study.config["resources"]["threads"]
+    threads: setting("resources", "threads")
     resources:
         gpu=1,
         runtime=30,
@@ -76,7 +76,7 @@ rule embed_frozen:
         method=FROZEN,
     conda:
         ENVIRONMENT
-    threads: study.config["resources"]["threads"]
+    threads: setting("resources", "threads")
     resources:
         gpu=1,
         runtime=60,

@@ -5,6 +5,8 @@ from pathlib import Path
 from phenoviews.data.download import fetch
 from phenoviews.errors import reported
 from phenoviews.study import Study
+from phenoviews.study.document import shipped, users
+from phenoviews.study.resources import located
 
 with reported(snakemake.log[0]):
     if snakemake.input:  # what a simulation has made, as if from a server
@@ -12,6 +14,7 @@ with reported(snakemake.log[0]):
         mirrors, record = [made.parent.as_uri()], f"{made}.sha256"
     else:
         # Mirrors are no parameter of the rule: bytes with the right checksum are the same from anywhere.
-        source = Study(snakemake.config).source(snakemake.wildcards.source)
-        mirrors, record = source["mirrors"], source.get("checksums")
+        document, said = users(snakemake.config, shipped(), {})
+        source = Study(document, shipped(), said).source(snakemake.wildcards.source)
+        mirrors, record = source["mirrors"], located(source["checksums"]) if "checksums" in source else None
     fetch(mirrors, snakemake.params.file, Path(snakemake.output[0]), record)

@@ -17,7 +17,7 @@ def write(
     published: Sequence[Mapping[str, str]],
     claimed: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Write `files` (csv, md, tex, claims) of a panel.
+    """Write `files` (csv, md, tex, and claims where the panel is of a paper) of a panel.
 
     Args:
         panel: its declaration.
@@ -25,7 +25,8 @@ def write(
         published, claimed: the values that the paper printed and the claims on them, as `study.resources` has them.
     """
     verdicts = claims.evaluate(claimed, found, panel["scale"]["stand_ins"], panel["drawn"], panel["tests"])
-    claims.write(verdicts, panel, files["claims"])
+    if files.get("claims"):
+        claims.write(verdicts, panel, files["claims"])
     table.write(
         table.long(records.without_draws(found, panel), panel, records.published(published)),
         panel,

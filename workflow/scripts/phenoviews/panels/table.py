@@ -15,6 +15,8 @@ A panel declares its layout (`Study.declaration` makes it of config.yaml):
     labels: {mnist_first: First set, ...}                        the printed form of names; default: the name
     scale: {name: demo, note: what a reader has to know of it, stand_ins: {mnist: digits, imagenet: untrained}}
 
+A panel of the user's own, which nothing is published of, has `own: true` in its scale.
+
 The runs may be several grids (trained encoders, pretrained ones): a table has the rows and the columns that occur among
 its runs, and leaves blank where a row and a column have no run in common. Every other dimension has one value, which
 the caption names. `stand_ins` tells which name of a dataset, transform, method or backbone is used in the place of a
@@ -313,7 +315,8 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
                 line.append((_known(cell, metric), mark(cell["published_note"])))
         body.append(([name(key, value) for key, value in zip(rows, row, strict=True)], line))
 
-    ours = "reproduced" if panel["scale"]["name"] == "paper" else panel["scale"]["name"]
+    scale = panel["scale"]
+    ours = "" if scale.get("own") else "reproduced" if scale["name"] == "paper" else scale["name"]
     fixed_at = [f"{_heading(panel, key)}: {name(key, value)}" for key, value in fixed.items() if value != ""]
     if panel["average"]:
         over = " and ".join(_heading(panel, key) for key in panel["average"])
@@ -367,7 +370,7 @@ def markdown(view: Layout) -> str:
     def cell(text: str, mark: str) -> str:
         return plain_markdown(text.replace("\n", " ")) + (f"<sup>{mark}</sup>" if mark else "")
 
-    head = view.stub + [f"{title}, {sub}" for title, subs in view.heads for sub in subs]
+    head = view.stub + [", ".join(filter(None, (title, sub))) for title, subs in view.heads for sub in subs]
     rule = ["---"] * len(view.stub) + ["---:"] * (len(head) - len(view.stub))
     lines = [f"**{plain_markdown(view.note)}** " * bool(view.note) + plain_markdown(view.caption), ""]
     lines += [markdown_row(map(plain_markdown, head)), markdown_row(rule)]

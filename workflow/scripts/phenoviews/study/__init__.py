@@ -8,6 +8,9 @@ settings), `plan` (panels → runs, and what these ask for), `checks`, `notes` (
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from phenoviews.study import notes, plan
@@ -18,35 +21,77 @@ from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import Run
 from phenoviews.study.schema import complete, schema
 
-__all__ = ["Panel", "Run", "Study", "merge"]
+__all__ = ["OWN", "Panel", "Run", "Study", "merge"]
+
+# The scale of panels that are not shipped, unless the user asks for another: nothing is reduced, nothing stands in.
+OWN = "own"
 
 
 class Study(Resolver):
     """A validated config document at its scale. Raises `UserError` for anything in it that cannot be.
 
     `shipped`: the document as the project ships it, of which `config` is a changed copy; every panel then names the
-    changes.
+    changes. `said`: the user's part of `config`, which no scale overrides. Where it asks for no
+    scale, neither by its name nor by settings for it, panels that are not shipped are at the scale `own`, which is a
+    study of its own; what is asked of `self` about a panel is answered by the study that it belongs to (`of`). Both
+    have the same data, which lie in folders without a scale.
     """
 
-    def __init__(self, config: dict[str, Any], shipped: dict[str, Any] | None = None):
-        document = validated(config)
+    def __init__(
+        self,
+        config: dict[str, Any],
+        shipped: dict[str, Any] | None = None,
+        said: Mapping[str, Any] = MappingProxyType({}),
+    ):
+        document = validated(config, said)
         super().__init__(complete(document, schema()))
+        self._made_of = config, shipped, said
         # Compared at the scale, since a change under `scales` is a change too.
-        self.changes = list(changes(at_scale(shipped, self.scale), document)) if shipped else []
+        below = complete(at_scale(shipped, self.scale), schema()) if shipped else self.config
+        self.changes = list(changes(below, self.config))
+        # Whether the scale is one of those that the project ships, with something that it changes.
+        self.reduced = bool((shipped or config)["scales"].get(self.scale))
         self.panels = {
             panel.name: panel
             for paper, items in self.config["panels"].items()
             for panel in (Panel(paper, item, declared) for item, declared in items.items())
         }
-        check(self, self.panels)
+        self._shipped = {
+            f"{paper}_{item}" for paper, items in (shipped or config).get("panels", {}).items() for item in items
+        }
+        asked = "scale" in said or self.scale in said.get("scales", {})
+        self._has_own = bool(said) and not asked and OWN in config["scales"]
+        check(self, {name: panel for name, panel in self.panels.items() if self.of(panel) is self})
+
+    @functools.cached_property
+    def _own(self) -> Study:
+        config, shipped, said = self._made_of
+        return Study({**config, "scale": OWN}, shipped, {**said, "scale": OWN})
+
+    def is_shipped(self, panel: Panel) -> bool:
+        """Whether it is of a paper; a user's own has nothing that is published beside it."""
+        return panel.name in self._shipped
+
+    def of(self, panel: Panel) -> Study:
+        """The study at whose scale a panel is."""
+        return self._own if self._has_own and not self.is_shipped(panel) else self
+
+    def at(self, scale: str) -> Study:
+        """The study at one of its `at_work` scales."""
+        return self._own if self._has_own and scale == OWN else self
+
+    @property
+    def at_work(self) -> list[str]:
+        """The scales of its panels."""
+        return [self.scale, OWN] if self._has_own else [self.scale]
 
     def places(self, panel: Panel) -> list[plan.Place]:
         """See `plan.places`."""
-        return plan.places(self, panel)
+        return plan.places(self.of(panel), panel)
 
     def runs(self, panel: Panel) -> list[Run]:
         """See `plan.runs`."""
-        return plan.runs(self, panel)
+        return plan.runs(self.of(panel), panel)
 
     def load(self, run: Run) -> plan.Load:
         """See `plan.load`."""
@@ -54,7 +99,7 @@ class Study(Resolver):
 
     def declaration(self, panel: Panel) -> dict[str, Any]:
         """See `notes.declaration`."""
-        return notes.declaration(self, panel, self.changes)
+        return notes.declaration(self.of(panel), panel, self._context(panel))
 
     def sweeps(self, panel: Panel) -> dict[str, Any]:
         """See `notes.sweeps`."""
@@ -62,4 +107,8 @@ class Study(Resolver):
 
     def note(self, panel: Panel) -> str:
         """See `notes.note`."""
-        return notes.note(self, panel, self.changes)
+        return notes.note(self.of(panel), panel, self._context(panel))
+
+    def _context(self, panel: Panel) -> notes.Context:
+        there = self.of(panel)
+        return notes.Context(there.changes, there.reduced, self.is_shipped(panel))

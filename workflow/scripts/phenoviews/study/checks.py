@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from phenoviews.errors import UserError
 from phenoviews.study import names
+from phenoviews.study.document import papers
 from phenoviews.study.panel import Panel, check_panel
 from phenoviews.study.plan import runs
 from phenoviews.study.resolve import Resolver, check_colour
@@ -28,8 +29,8 @@ def check(study: Resolver, panels: Mapping[str, Panel]) -> None:
         section = next((section for section in AXES.values() if base in study.config[section]), "datasets")
         study.base(section, name), study.base(section, other)
     for paper in study.config["panel_seeds"]:
-        if study.config["panels"] and paper not in study.config["panels"]:  # config.yaml alone has none
-            raise UserError(f"config: panel_seeds: no panels of '{paper}'{nearest(paper, study.config['panels'])}")
+        if paper not in (known := {*study.config["panels"], *papers()}):
+            raise UserError(f"config: panel_seeds: no panels of '{paper}'{nearest(paper, known)}")
     for panel in panels.values():
         _check_panel(study, panel)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from phenoviews.errors import UserError
@@ -15,11 +15,18 @@ from phenoviews.study.resolve import RGB, Resolver
 from phenoviews.study.run import AXES
 
 
-def declaration(study: Resolver, panel: Panel, changes: Sequence[str]) -> dict[str, Any]:
-    """What a panel's script needs besides the measures: its grid, its metrics, every label, the scale's note.
+@dataclass(frozen=True)
+class Context:
+    """Of a panel: the settings that are not the shipped ones (`document.changes`); whether its scale is one that the
+    project ships and that reduces something; whether the panel is shipped, of a paper."""
 
-    `changes`: as for `note`.
-    """
+    changes: Sequence[str]
+    reduced: bool
+    shipped: bool
+
+
+def declaration(study: Resolver, panel: Panel, context: Context) -> dict[str, Any]:
+    """What a panel's script needs besides the measures: its grid, its metrics, every label, the scale's note."""
     shown = places(study, panel)
     grid = {axis: list(dict.fromkeys(getattr(place.run, axis) for place in shown)) for axis in AXES}
     # Of the sweeps those that are shown, so that another one draws no panel anew.
@@ -36,8 +43,9 @@ def declaration(study: Resolver, panel: Panel, changes: Sequence[str]) -> dict[s
         "labels": {name: label(study, AXES[axis], name, panel) for axis in AXES for name in grid[axis]},
         "scale": {
             "name": study.scale,
-            "note": note(study, panel, changes),
+            "note": note(study, panel, context),
             "stand_ins": study.config["stand_ins"],
+            **({} if context.shipped or context.reduced else {"own": True}),
         },
     }
 
@@ -82,14 +90,14 @@ def label(study: Resolver, section: str, name: str, panel: Panel | None = None) 
     return "+".join([entry.get("label", base) if isinstance(entry, dict) else base, *overrides])
 
 
-def note(study: Resolver, panel: Panel, changes: Sequence[str]) -> str:
-    """What keeps a panel's numbers from being the paper's experiment: the scale, and settings that are not the shipped
-    ones. Empty where there is nothing of the kind.
-
-    `changes`: the settings, as from `document.changes`.
-    """
-    changed = f"Settings that are not the paper's: {', '.join(changes)}." if changes else ""
-    if study.scale == "paper":
+def note(study: Resolver, panel: Panel, context: Context) -> str:
+    """What keeps a panel's numbers from being the paper's experiment, or a user's from being what the shipped settings
+    give: the scale, and settings that are not its. Empty where there is nothing of the kind."""
+    whose = (
+        f"the {study.scale} scale's" if context.reduced else "the paper's" if context.shipped else "the shipped ones"
+    )
+    changed = f"Settings that are not {whose}: {', '.join(context.changes)}." if context.changes else ""
+    if not context.reduced:
         return changed
     stand_ins: dict[str, str] = study.config["stand_ins"]
     declared = dict.fromkeys(name for grid in grids(panel) for axis in AXES for name in listed(grid[axis]))
@@ -98,7 +106,8 @@ def note(study: Resolver, panel: Panel, changes: Sequence[str]) -> str:
     seeds = len({run.seed for run in runs(study, panel)})
     differences = [*replaced, "reduced training", f"{seeds} seed{'s' * (seeds > 1)}"]
     scale = f"{study.scale.capitalize()} scale ({', '.join(differences)})"
-    return f"{scale}: not comparable with the published values. {changed}".strip()
+    compared = ": not comparable with the published values." if context.shipped else "."
+    return f"{scale}{compared} {changed}".strip()
 
 
 def _source(study: Resolver, name: str) -> str:

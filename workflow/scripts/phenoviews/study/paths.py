@@ -8,12 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from phenoviews.study.panel import Panel
-from phenoviews.study.plan import Place
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import Run
 
@@ -77,6 +76,15 @@ def users_path(file: str | Path) -> str:
     return str(Path(file).expanduser())
 
 
+def users_own(files: Any) -> Iterator[str]:
+    """Of what an input function gives, a file, or lists or mappings of files, those that no rule makes."""
+    if isinstance(files, str):
+        yield from [] if files.startswith("results/") else [files]
+    else:
+        for one in files.values() if isinstance(files, dict) else files:
+            yield from users_own(one)
+
+
 # ----------------------------------------------------------------------------------------------------------------- data
 def raw_data(study: Resolver, dataset: str) -> list[str]:
     """The files that a dataset is made of: its downloads, or what the user brings.
@@ -89,6 +97,19 @@ def raw_data(study: Resolver, dataset: str) -> list[str]:
     if "path" in entry:
         return [users_path(entry["path"])]
     return [DOWNLOAD.format(source=dataset, file=file["name"]) for file in entry.get("files", {}).values()]
+
+
+def brought(study: Resolver, section: str, name: str) -> list[str]:
+    """The files and folders of a user's that a dataset or a screen is made of, of which everything below counts."""
+    if section == "datasets":
+        return list(users_own(raw_data(study, name)))
+    entry = study.entry(section, name)
+    if entry["kind"] == "bbbc021":
+        return []
+    # A table of files stands for the folder that it is in, and for those that its paths are replaced by.
+    folders = [Path(entry["path"]).parent, *entry.get("replace", {}).values()]
+    named = folders if entry["kind"] == "loaddata" else [entry["path"]]
+    return list(dict.fromkeys(map(users_path, [*named, *(entry[key] for key in ["platemap"] if key in entry)])))
 
 
 def declared_file(study: Resolver, source: str, file: str) -> Mapping[str, Any]:
@@ -208,12 +229,9 @@ def measures(study: Resolver, panel: Panel, runs: Iterable[Run]) -> dict[str, li
     }
 
 
-def sweep_sources(study: Resolver, sources: Mapping[str, Sequence[Place]]) -> dict[str, list[str]]:
-    """The files that a panel's sweeps are measured from, as `plan.sweep_sources` names them."""
-    return {
-        name: [run_file(study, MEASURE, place.run, measure=name) for place in places]
-        for name, places in sources.items()
-    }
+def sweep_sources(study: Resolver, sources: Mapping[str, Sequence[Run]]) -> dict[str, list[str]]:
+    """The files that a panel's sweeps are measured from: of each measure those of these runs."""
+    return {name: [run_file(study, MEASURE, run, measure=name) for run in runs] for name, runs in sources.items()}
 
 
 def sweeps(study: Resolver, panel: Panel) -> dict[str, str]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from phenoviews.errors import UserError
-from phenoviews.study import names
+from phenoviews.study import listing, names, paths
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.resolved import Pretraining
 from phenoviews.study.run import AXES, Run
+
+UNKNOWN = 10000  # images, where nothing says how many there are
 
 HELD_MB = 4 * 2**30 / 1e6  # of a split in host memory, at most: `phenoviews.data.pool.HOST`, whose module needs torch
 
@@ -125,7 +128,7 @@ def load(study: Resolver, run: Run) -> Load:
     """What a training asks for, from its size."""
     resolved, plan = study.resolve(run), study.config["resources"]
     training = Pretraining.of(resolved).training
-    count = images(study, run.dataset)
+    count = max(images(study, run.dataset), 1)
     steps = training.epochs * max(training.min_iters_per_epoch, count // training.batch_size, 1)
     sets = len(resolved.transform.sets)
     # Two views; forward and backward are three forwards, a momentum encoder's is a fourth.
@@ -144,11 +147,22 @@ def load(study: Resolver, run: Run) -> Load:
 
 
 def images(study: Resolver, dataset: str) -> int:
-    """About how many images a dataset trains with."""
+    """About how many images a dataset trains with: as it declares, or as its files say.
+
+    Those that are made are counted where they lie, so that a job that needs them has no folder of the user's to walk
+    over; before that the folder is counted, and of cells there is only a guess.
+    """
     entry = study.entry("datasets", dataset)
-    if entry["kind"] != "cells":
+    if "images" in entry:
         return int(entry["images"])
-    return int((entry["cells"] or 10000) * (1 - entry["test_fraction"] - entry["val_fraction"]))
+    shares = 1 - entry.get("test_fraction", 0) - entry["val_fraction"]
+    if entry.get("cells"):
+        return int(entry["cells"] * shares)
+    made = listing.rows(Path(paths.IMAGES.format(dataset=dataset)))
+    if made is not None:
+        return int(made * shares)
+    found = listing.training_images(paths.users_path(entry["path"]), shares) if "path" in entry else None
+    return int(UNKNOWN * shares) if found is None else found
 
 
 def _gmacs(study: Resolver, run: Run) -> float:

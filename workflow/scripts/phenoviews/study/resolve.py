@@ -196,8 +196,8 @@ class Resolver:
         return [] if isinstance(declared, int) else list(declared)
 
     def frozen_input(self, name: str, made_for: Mapping[str, Any]) -> dict[str, Any]:
-        """How a dataset is shown to a frozen encoder: as what it was made for. What was made for RGB sees one channel as
-        a grey image, and of other numbers of channels each with the mean over its three colours."""
+        """How a dataset is shown to a frozen encoder: as what it was made for. What was made for RGB sees one
+        channel as a grey image, and of other numbers of channels each with the mean over its three colours."""
         found = self.network_input(name) | {key: made_for[key] for key in INPUT if key in made_for}
         check_colour(f"method of '{name}'", found)
         channels = self.channels(name)

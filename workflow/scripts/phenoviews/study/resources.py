@@ -38,6 +38,12 @@ def claims(panel: Panel, folder: Path = RESOURCES) -> list[dict[str, Any]]:
     return found
 
 
+def located(file: str) -> Path:
+    """A file that the study names: where Snakemake is called, or else beside the Snakefile, as the shipped ones."""
+    here = Path(file).expanduser()
+    return here if here.exists() or not (ROOT / here).exists() else ROOT / here
+
+
 def classes(file: str) -> list[str]:
     """The names of classes in a file: words, `#` begins a comment.
 
@@ -45,7 +51,7 @@ def classes(file: str) -> list[str]:
         UserError: no such file, fewer than two names, a name twice.
     """
     try:
-        lines = Path(file).expanduser().read_text(encoding="utf-8").splitlines()
+        lines = located(file).read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise UserError(
             f"{file}: cannot be read ({error.strerror}); correct the key `classes` of the data set"

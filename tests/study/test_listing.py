@@ -1,0 +1,117 @@
+"""What a folder of the user's holds: every change is another listing, and how many images there are is counted."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from phenoviews.errors import UserError
+from phenoviews.study import Run, Study, listing, merge
+from phenoviews.study.document import shipped
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(5):
+            (tmp_path / "pictures" / name / f"{number}.png").write_text(f"{name} {number}")
+    return tmp_path / "pictures"
+
+
+@pytest.fixture(autouse=True)
+def another_process():
+    """Each process looks once; here every look is one of its own."""
+    yield
+    listing._listing.cache_clear()
+    listing._training_images.cache_clear()
+
+
+def listed(*paths):
+    listing._listing.cache_clear()
+    return listing.listing(map(str, paths))
+
+
+CHANGES = {
+    "added": lambda folder: (folder / "cat" / "new.png").write_text("new"),
+    "taken away": lambda folder: (folder / "cat" / "0.png").unlink(),
+    "another name": lambda folder: (folder / "cat" / "0.png").rename(folder / "cat" / "9.png"),
+    "another class": lambda folder: (folder / "cat" / "0.png").rename(folder / "dog" / "9.png"),
+    "another class's name": lambda folder: (folder / "cat").rename(folder / "bird"),
+    "another size at the same time": lambda folder: same_time(folder / "cat" / "0.png", "longer than before"),
+    "an older file of the same size": lambda folder: os.utime(folder / "cat" / "0.png", (1, 1)),
+    "in a folder below": lambda folder: (
+        (folder / "cat" / "plate" / "well").mkdir(parents=True)
+        or (folder / "cat" / "plate" / "well" / "0.png").write_text("deep")
+    ),
+}
+
+
+def same_time(file, text):
+    before = file.stat()
+    file.write_text(text)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+def test_every_change_is_another_listing(folder, change):
+    before = listed(folder)
+    assert listed(folder) == before
+    change(folder)
+    assert listed(folder) != before
+
+
+def test_what_is_no_data_changes_nothing(folder):
+    before = listed(folder)
+    (folder / ".DS_Store").write_text("seen")
+    (folder / "cat" / ".thumbs").mkdir()
+    assert listed(folder) == before
+
+
+def test_a_file_and_several_paths(folder, tmp_path):
+    file = tmp_path / "platemap.csv"
+    file.write_text("well,compound\n")
+    before = listed(folder, file)
+    same_time(file, "well;compound;more\n")
+    assert listed(folder, file) != before
+
+
+def test_links_are_followed_and_a_circle_ends(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "circle").symlink_to(folder)
+    (folder / "broken").symlink_to(tmp_path / "nothing")
+    before = listed(folder)
+    (tmp_path / "elsewhere" / "0.png").write_text("there")
+    assert listed(folder) != before
+
+
+def test_a_path_that_is_gone_is_named_with_what_is_left_of_it(folder):
+    with pytest.raises(UserError, match=rf"{folder}/catt/0: is not there \(of its folders there is {folder}\)"):
+        listed(folder / "catt" / "0")
+
+
+def test_the_users_images_are_counted_for_the_plan(folder, tmp_path, monkeypatch):
+    """In the folder, in its part for training, in an .npz, and then where they were made; or as the entry says."""
+    monkeypatch.chdir(tmp_path)
+
+    def steps(path=folder, **more):
+        entry = {"kind": "folder", "path": str(path), "size": 32, "mean": "own", "std": "own", "recipe": "mnist"}
+        recipe = {"mnist": {"training": {"epochs": 1, "batch_size": 2}}}
+        own = {"scale": "paper", "datasets": {"mine": {**entry, **more}}, "recipes": recipe}
+        listing._training_images.cache_clear()
+        return Study(merge(shipped(), own)).load(Run("mine", "plain", "simclr", "vgg11", 5)).steps
+
+    assert steps() == 10 * 0.8 / 2
+    assert steps(test_fraction=0.4) == 10 * 0.6 / 2
+    assert steps(images=500_000) == 500_000 / 2
+    np.savez(tmp_path / "some.npz", images=np.zeros((40, 4, 4), np.uint8), labels=np.zeros(40))
+    assert steps(tmp_path / "some.npz") == 40 * 0.8 / 2
+    (folder / "cat").rename(tmp_path / "cat")
+    (tmp_path / "cat").rename(folder / "train")
+    assert steps() == 5 // 2
+    (tmp_path / "results/data/mine").mkdir(parents=True)
+    np.save(tmp_path / "results/data/mine/images.npy", np.zeros((100, 2, 2, 3), np.uint8))
+    assert steps() == 100 * 0.8 / 2

@@ -1,0 +1,180 @@
+"""What the user says counts, at every scale and however it is said; and nothing else is changed by it."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from phenoviews.errors import UserError
+from phenoviews.study import Run, Study, merge
+from phenoviews.study.document import ROOT, shipped, users
+
+SHIPPED = shipped()
+RUNS = {"dataset": "mnist", "transform": "mnist_first", "method": "simclr", "backbone": "vgg11"}
+PANEL = {"title": "Mine", "runs": RUNS, "metrics": ["ami"], "clusters": 10, "rows": ["method"], "columns": ["metric"]}
+MINE = {"panels": {"mine": {"table1": PANEL}}}
+
+
+def study(said, scale=None):
+    """The study as Snakemake makes it of a file of the user's."""
+    said = merge(said, {"scale": scale} if scale else {})
+    document, said = users(merge(SHIPPED, said), SHIPPED, said)
+    return Study(document, SHIPPED, said)
+
+
+def trained(study, panel):
+    """One run of a panel, resolved."""
+    there = study.of(study.panels[panel])
+    return there.resolve(there.on_disk(study.runs(study.panels[panel])[0]))
+
+
+@pytest.mark.parametrize("scale", [None, "demo", "paper"])
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"recipes": {"mnist": {"training": {"epochs": 50}}}}, lambda run: run.training.epochs == 50),
+        # What is shipped, and what the demo has another value for.
+        ({"recipes": {"mnist": {"training": {"epochs": 250}}}}, lambda run: run.training.epochs == 250),
+        ({"backbones": {"vgg11": {"width": 1.0}}}, lambda run: run.backbone.width == 1),
+        (
+            {"recipes": {"mnist": {"methods": {"byol": {"training": {"lr": 0.01}}}}}},
+            lambda run: run.training.lr == 0.01,
+        ),
+        ({"stand_ins": {"mnist": "cifar10"}}, lambda run: run.dataset.name == "cifar10"),
+        ({"scales": {"demo": {"seeds": [7]}, "paper": {"seeds": [7]}}}, lambda run: run.seed == 7),
+    ],
+)
+def test_the_users_settings_win_at_every_scale(said, found, scale):
+    said = merge(said, {"panels": {"no_free_lunch": {"table1": {"runs": {"method": "byol"}}}}})
+    assert found(trained(study(said, scale), "no_free_lunch_table1"))
+
+
+@pytest.mark.parametrize("scale", [None, "demo", "paper"])
+def test_seeds_of_the_users_are_the_seeds(scale):
+    mine = study({"seeds": [5, 6, 7, 8, 9], **MINE}, scale)
+    for panel in ("no_free_lunch_table1", "mine_table1"):
+        assert {run.seed for run in mine.runs(mine.panels[panel])} == {5, 6, 7, 8, 9}
+
+
+def test_what_is_said_under_a_scale_wins_there_over_what_is_said_of_all():
+    said = {"seeds": [1, 2], "scales": {"demo": {"seeds": [1]}}}
+    assert study(said).config["seeds"] == [1]
+    assert study(said, "paper").config["seeds"] == [1, 2]
+
+
+def test_a_panel_that_is_not_shipped_is_not_the_demo():
+    """No stand-ins, all seeds, the whole network, at a scale of its own, without a word of published values."""
+    mine = study(MINE)
+    panel = mine.panels["mine_table1"]
+    run = trained(mine, "mine_table1")
+    assert (mine.of(panel).scale, run.scale) == ("own", "own")
+    assert (run.dataset.name, run.backbone.width, run.training.epochs) == ("mnist", 1, 250)
+    assert len(mine.runs(panel)) == len(SHIPPED["seeds"])
+    assert mine.note(panel) == ""
+    assert mine.declaration(panel)["scale"] == {"name": "own", "note": "", "stand_ins": {}, "own": True}
+    # The papers' are as they would be without it.
+    plain = study({})
+    for name, other in plain.panels.items():
+        assert mine.declaration(mine.panels[name]) == plain.declaration(other)
+    assert mine.at_work == ["demo", "own"]
+    assert plain.at_work[0] == "demo"
+
+
+def test_a_scale_that_is_asked_for_is_that_of_every_panel():
+    for scale in ("demo", "paper", "own"):
+        mine = study(MINE, scale)
+        assert {mine.of(panel).scale for panel in mine.panels.values()} == {scale} == set(mine.at_work)
+    demo = study(MINE, "demo")
+    assert trained(demo, "mine_table1").dataset.name == "digits"
+    note = demo.note(demo.panels["mine_table1"])
+    assert note == "Demo scale (digits in place of MNIST, reduced training, 1 seed)."
+
+
+def test_a_scale_of_ones_own_is_laid_over_what_is_said_of_all():
+    said = {**MINE, "scale": "quick", "scales": {"quick": {"seeds": [3]}}, "seeds": [1, 2]}
+    mine = study(said)
+    assert {run.seed for run in mine.runs(mine.panels["mine_table1"])} == {3}
+    assert trained(mine, "mine_table1").training.epochs == 250
+
+
+def test_settings_are_named_for_what_they_differ_from():
+    said = {**MINE, "recipes": {"mnist": {"training": {"epochs": 2}}}}
+    said_of = {
+        ("no_free_lunch_table1", None): "the demo scale's",
+        ("no_free_lunch_table1", "paper"): "the paper's",
+        ("mine_table1", None): "the shipped ones",
+        ("mine_table1", "paper"): "the shipped ones",
+    }
+    for (panel, scale), whose in said_of.items():
+        mine = study(said, scale)
+        assert f"Settings that are not {whose}: recipes.mnist.training.epochs: 2." in mine.note(mine.panels[panel])
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        # A key that the shipped document lacks, in an entry that it has.
+        (
+            {"recipes": {"cifar": {"methods": {"vicreg": {"training": {"lr": 0.03}}}}}},
+            ["recipes.cifar.methods.vicreg.training.lr: 0.03"],
+        ),
+        ({"backbones": {"resnet18": {"width": 0.5}}}, ["backbones.resnet18.width: 0.5"]),
+        (
+            {
+                "recipes": {
+                    "cells": {
+                        "fine_tuning": {
+                            "transform": "plain",
+                            "training": {"epochs": 1, "batch_size": 2, "optimizer": "sgd", "lr": 0.1},
+                        }
+                    }
+                }
+            },
+            None,
+        ),
+        ({"panel_seeds": {"no_free_lunch": 2}}, ["panel_seeds.no_free_lunch: 2"]),
+        ({"stand_ins": {"mnist": "digits"}}, ["stand_ins.mnist: digits"]),
+        # What it fills in itself.
+        ({"backbones": {"resnet18": {"width": 1.0}}}, []),
+        ({"recipes": {"cifar": {"training": {"precision": "auto"}}}}, []),
+        # The user's own.
+        (
+            {
+                "methods": {"mine": {"kind": "simclr", "temperature": 1, "projector": {"out": 8}}},
+                "recipes": {"cifar": {"methods": {"mine": {"training": {"lr": 0.1}}}}},
+            },
+            [],
+        ),
+        ({**MINE, "panel_seeds": {"mine": 1}}, []),
+    ],
+)
+def test_every_leaf_that_is_not_shipped_is_a_change(said, named):
+    found = study(said, "paper").changes
+    assert found == named if named is not None else all("recipes.cells.fine_tuning" in leaf for leaf in found) and found
+
+
+def test_two_scales_at_work_have_the_same_data():
+    """Of a dataset and of a screen there is one folder."""
+    mine = study(MINE)
+    demo, own = mine, mine.of(mine.panels["mine_table1"])
+    assert own is not demo
+    for name in own.config["datasets"]:
+        drawn = f"{name}+split_seed=5" if own.entry("datasets", name).get("split_seed") == "run" else name
+        assert demo.data(drawn) == own.data(drawn)
+    assert demo.config["screens"] == own.config["screens"]
+
+
+def test_settings_for_a_scale_ask_for_it():
+    """Nothing that the user says is lost."""
+    mine = study({**MINE, "scales": {"demo": {"seeds": [7]}}})
+    assert mine.at_work == ["demo"]
+    assert trained(mine, "mine_table1").seed == 7
+
+
+def test_a_study_without_the_papers_panels():
+    """A configuration may have panels of its own alone, or none; a misspelt paper is told all the same."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    assert Study({**config, "scale": "paper"}).load(Run("mnist", "mnist_first", "simclr", "vgg11", 5)).steps > 0
+    assert set(Study({**config, **MINE}).panels) == {"mine_table1"}
+    with pytest.raises(UserError, match="panel_seeds: no panels of 'singel_cell'; did you mean single_cell"):
+        Study({**config, "panel_seeds": {"singel_cell": 1}})

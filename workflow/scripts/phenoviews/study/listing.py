@@ -1,0 +1,114 @@
+"""What is in the folders that the user brings: names, sizes and times, so that changed data are seen; and how many.
+
+One walk over a folder for each, by the process that plans; no job looks again.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import os
+import re
+import struct
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from phenoviews.errors import UserError
+
+
+def listing(paths: Iterable[str]) -> str:
+    """A hash of the names, sizes and times (ns) of all files at and below some paths.
+
+    Symbolic links are followed, names that begin with a dot are left out.
+
+    Raises:
+        UserError: a path that is not there.
+    """
+    return hashlib.sha256("".join(map(_listing, paths)).encode()).hexdigest()[:20]
+
+
+@functools.cache
+def _listing(path: str) -> str:
+    there(path)
+    seen = hashlib.sha256()
+    for line in _lines(path, "", frozenset()) if os.path.isdir(path) else [_line("", os.stat(path))]:
+        seen.update(line.encode(errors="surrogateescape"))
+    return seen.hexdigest()
+
+
+def rows(array: Path) -> int | None:
+    """How many rows a `.npy` file has; None where there is none, or none that can be read."""
+    try:
+        with array.open("rb") as stream:
+            return _rows(stream)
+    except (OSError, ValueError, SyntaxError):
+        return None
+
+
+def training_images(path: str, shares: float) -> int | None:
+    """About how many images to train with a folder of class folders has, or an `.npz`; None where neither is there.
+
+    `shares`: the fraction of them that is not held out, where no folder of theirs says what they are for.
+    """
+    if os.path.isdir(path):
+        return _training_images(path, shares)
+    try:
+        with zipfile.ZipFile(path) as pack, pack.open("images.npy") as stream:
+            return int(shares * _rows(stream))
+    except (OSError, ValueError, SyntaxError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+@functools.cache
+def _training_images(path: str, shares: float) -> int:
+    with os.scandir(path) as found:
+        training = [entry.path for entry in found if entry.is_dir() and entry.name.lower().startswith("train")]
+    counted = sum(
+        len([name for name in names if not name.startswith(".")])
+        for folder in training or [path]
+        for _, _, names in os.walk(folder, followlinks=True)
+    )
+    return counted if training else int(shares * counted)
+
+
+def _rows(stream: IO[bytes]) -> int:
+    """The length of an array's first axis, from the header of NumPy's format."""
+    head = stream.read(8)
+    if head[:6] != b"\x93NUMPY":
+        raise ValueError("no NumPy array")
+    (size,) = struct.unpack("<H", stream.read(2)) if head[6] == 1 else struct.unpack("<I", stream.read(4))
+    return int(ast.literal_eval(stream.read(size).decode("latin1"))["shape"][0])
+
+
+def there(path: str) -> None:
+    """Raise a `UserError` that names a path of the user's which is not there."""
+    if not Path(path).exists():
+        above = next((str(folder) for folder in Path(path).absolute().parents if folder.exists()), "/")
+        raise UserError(f"{path}: is not there (of its folders there is {above}); correct the path, or mount the disk")
+
+
+def nameable(path: str) -> None:
+    """Raise a `UserError` for a path that Snakemake cannot take for an input: it reads `{name}` as a wildcard."""
+    if found := re.search(r"\{\s*\w[^{}]*\}", path):
+        raise UserError(f"{path}: '{found[0]}' in a path is a wildcard to Snakemake; rename it, or make a link to it")
+
+
+def _lines(folder: str, name: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+    """A line for each file. `above`: the folders that lead here, so that a link to one of them is not followed."""
+    here = os.stat(folder)
+    if (here.st_dev, here.st_ino) in above:
+        return
+    with os.scandir(folder) as found:
+        entries = sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_dir():
+            yield from _lines(entry.path, f"{name}{entry.name}/", above | {(here.st_dev, here.st_ino)})
+        elif entry.is_file():
+            yield _line(name + entry.name, entry.stat())
+
+
+def _line(name: str, of: os.stat_result) -> str:
+    return f"{name}\0{of.st_size}\0{of.st_mtime_ns}\n"
