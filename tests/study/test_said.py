@@ -87,7 +87,7 @@ def test_a_scale_that_is_asked_for_is_that_of_every_panel():
     demo = study(MINE, "demo")
     assert trained(demo, "mine_table1").dataset.name == "digits"
     note = demo.note(demo.panels["mine_table1"])
-    assert note == "Demo scale (digits in place of MNIST, reduced training, 1 seed)."
+    assert note == "Demo scale (digits in place of MNIST, reduced training, 2 seeds)."
 
 
 def test_a_scale_of_ones_own_is_laid_over_what_is_said_of_all():

@@ -101,7 +101,9 @@ def validated(config: dict[str, Any], said: Mapping[str, Any] = MappingProxyType
 def at_scale(config: dict[str, Any], scale: str, said: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """The document with what one of its scales lays over it, and over that what the user said: of all scales, and then
     of this one."""
-    patches = [config["scales"].get(scale, {})]
+    patch = config["scales"].get(scale, {})
+    # How many seeds a scale gives a paper's panels is of its own seeds.
+    patches = [{key: value for key, value in patch.items() if key != "panel_seeds" or "seeds" not in said}]
     patches += [without_scales(said), said.get("scales", {}).get(scale, {})] if said else []
     return functools.reduce(merge, patches, config)
 
