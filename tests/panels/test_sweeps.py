@@ -16,7 +16,13 @@ from phenoviews.panels.verdicts import CANNOT, CONTRADICTED, NOISE, REPRODUCED, 
 from phenoviews.study.metrics import METRICS, SOURCES, measured
 
 SETTINGS = {
-    **{"class_metric": "accuracy", "superclass_metric": "superclass_accuracy", "unit": "mean", "margin": 2.0},
+    **{
+        "class_metric": "accuracy",
+        "superclass_metric": "superclass_accuracy",
+        "unit": "mean",
+        "margin": 2.0,
+        "level": 0.05,
+    },
     **{"at_least": [2, 1], "draws": 39, "permutations": 199, "seed": 0},
 }
 CLASSES, VALUES, SEEDS = 30, 10, 5

@@ -18,13 +18,13 @@ FLAT, UNDETERMINED = "flat", "undetermined"
 Labels = npt.NDArray[np.str_]
 
 
-def published(x: Floats, y: Floats) -> Labels:
-    """As the paper sorts, by the line through the means over seeds: a slope with p < `LEVEL`, and its sign; or random.
+def published(x: Floats, y: Floats, level: float = LEVEL) -> Labels:
+    """As the paper sorts, by the line through the means over seeds: a slope with p < level, and its sign; or random.
 
-    The level is ours. (classes,), for (values,) and (seeds, values, classes).
+    The default is ours. (classes,), for (values,) and (seeds, values, classes).
     """
     found = slopes(x, mean_curves(y)[None])
-    shown = np.where(found.p < LEVEL, np.sign(found.change), 0)
+    shown = np.where(found.p < level, np.sign(found.change), 0)
     return np.select([shown > 0, shown < 0], [ASCENDING, DESCENDING], RANDOM)
 
 

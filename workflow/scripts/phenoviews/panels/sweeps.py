@@ -130,15 +130,16 @@ def _agreement(linear: Sweep, fine_tuned: Sweep, settings: Settings) -> Iterator
     """Whether classes behave alike under linear evaluation and when all is fine-tuned."""
     one, other = (sweep.classes(settings["class_metric"]) for sweep in (linear, fine_tuned))
     classes, margin, rng = len(one.classes), settings["margin"], linear.generator(settings)
-    same, kappa = agreement(published(one.x, one.y), published(other.x, other.y))
+    sort = partial(published, level=settings["level"])
+    same, kappa = agreement(sort(one.x, one.y), sort(other.x, other.y))
     honest, _ = agreement(shown(one.x, net(one.y), margin), shown(other.x, net(other.y), margin))
     draws = [
-        agreement(published(one.x, resampled(one.y, rng)), published(other.x, resampled(other.y, rng)))[0]
+        agreement(sort(one.x, resampled(one.y, rng)), sort(other.x, resampled(other.y, rng)))[0]
         for _ in range(settings["draws"])
     ]
     yield from _with_draws(_count("behaviour_match", round(same * classes), classes), 100 * np.array(draws))
     yield _number("behaviour_kappa", kappa, "all classes behave alike")
-    yield {"metric": "behaviour_ceiling", "value": 100 * ceiling(one.x, one.y, published)[0]}
+    yield {"metric": "behaviour_ceiling", "value": 100 * ceiling(one.x, one.y, sort)[0]}
     yield _count("behaviour_match_honest", round(honest * classes), classes)
 
 
@@ -163,7 +164,7 @@ def _association(sweeps: Sequence[Sweep], properties: pd.DataFrame, settings: Se
     """Whether a property of the classes goes with how they behave."""
     found = [sweep.classes(settings["class_metric"]) for sweep in sweeps]
     classes, draws = found[0].classes, settings["permutations"]
-    behaviours = np.stack([published(of.x, of.y) for of in found])
+    behaviours = np.stack([published(of.x, of.y, settings["level"]) for of in found])
     above = superclasses_of(properties, classes)
     for name in PROPERTIES:
         try:

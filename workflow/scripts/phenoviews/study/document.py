@@ -65,7 +65,9 @@ def users(config: Mapping[str, Any], shipped: Mapping[str, Any], explicit: Mappi
 
 def _panels(shipped: Mapping[str, Any]) -> dict[str, Any]:
     """Of the shipped document what config/panels/ has: the panels, and what the scales make of them."""
-    at_scales = {name: {"panels": patch["panels"]} for name, patch in shipped.get("scales", {}).items() if "panels" in patch}
+    at_scales = {
+        name: {"panels": patch["panels"]} for name, patch in shipped.get("scales", {}).items() if "panels" in patch
+    }
     return {"panels": shipped["panels"], "scales": at_scales}
 
 

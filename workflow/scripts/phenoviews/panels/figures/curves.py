@@ -86,7 +86,10 @@ def figure(
         axes = fig.subplots(len(rows), len(columns), squeeze=False, sharex="col", sharey="row")
         for line, (row, title) in zip(axes, rows.items(), strict=True):
             for ax, column in zip(line, columns, strict=True):
-                _plot(ax, plots[row, column], named)
+                if plots[row, column].empty:  # not swept there
+                    ax.set_axis_off()
+                else:
+                    _plot(ax, plots[row, column], named)
             line[0].set_ylabel(f"{title}\nAccuracy (%)" if title else "Accuracy (%)")
         for ax, setting in zip(axes[-1], columns.values(), strict=True):
             ax.set_xlabel(textwrap.fill(setting, 30))
