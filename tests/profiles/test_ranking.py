@@ -128,8 +128,8 @@ def test_every_moa_of_a_set_is_a_group():
     meta = meta.assign(Metadata_Control=False)
     groups = structure(meta, x).groups
     moas = groups[(groups["postprocessing"] == "none") & (groups["task"] == "moas")].set_index("Metadata_MoA")
-    # a1 finds a2 first of a2 and c1, and b1 last of b1 and c1: a2 shares A, so it is not wrong for B. a2 finds a1 first of
-    # a1, b1 and c1; b1 finds a1 last of a1, a2 and c1.
+    # a1 finds a2 first of a2 and c1, and b1 last of b1 and c1: a2 shares A, so it is not wrong for B. a2 finds a1 first
+    # of a1, b1 and c1; b1 finds a1 last of a1, a2 and c1.
     assert moas["map"].to_dict() == {"A": 1.0, "B": pytest.approx((1 / 2 + 1 / 3) / 2)}
 
 
