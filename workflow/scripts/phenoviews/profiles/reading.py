@@ -6,7 +6,7 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,9 +88,10 @@ def read(
     chosen = [name for name in present if name in wanted]
     meta, x, flags = _loaded(files, {COLUMNS[key]: name for key, name in named.items()}, chosen, where)
     controls = [control] if isinstance(control, str) else list(control or [])
-    notes: list[str] = []
+    notes = _of_columns(present, named, elsewhere)
     if platemap:
-        meta, rows, notes = _joined(meta, mapped, Path(platemap), where)
+        meta, rows, more = _joined(meta, mapped, Path(platemap), where)
+        notes += more
         x = x[rows] if len(rows) < len(x) else x
     meta, merged = _unified(meta, controls, as_spelled)
     meta, more = _treated(meta, controls, where)
@@ -115,6 +116,22 @@ def read(
         )
     check(meta, x, chosen, where, finite=not missing)
     return Table(meta, x, chosen, [*merged, *more, *notes])
+
+
+def _of_columns(present: Sequence[str], named: Mapping[str, str], elsewhere: Collection[str]) -> list[str]:
+    """What is to be said of the columns that tell what a row is: two of nearly one name, a plate without a well."""
+    notes = []
+    for key, column in named.items():
+        if others := [name for name in present if name != column and folded(name) == folded(column)]:
+            notes.append(f"{column!r} is read for the {key}, and {', '.join(map(repr, others))} is not")
+    places = [key for key in ("plate", "well") if key in named or key in elsewhere]
+    if len(places) == 1:
+        lacks = "well" if places == ["plate"] else "plate"
+        notes.append(
+            f"there is a column for the {places[0]} and none for the {lacks}: every row is a profile of its own, as "
+            f"if of a well; name it with --{lacks} if there is one"
+        )
+    return notes
 
 
 # --- files ---

@@ -50,6 +50,7 @@ def score(
     """
     batches = "Metadata_Batch" in meta
     scored = (meta[CONTROL] | (meta["Metadata_MoA"] != "")).to_numpy()
+    left_out = meta[~scored]
     meta, x = meta[scored].reset_index(drop=True), np.asarray(x, dtype=np.float64)
     x = x if scored.all() else x[scored]
     control, batch = meta[CONTROL].to_numpy(), meta["Metadata_Batch"].to_numpy() if batches else None
@@ -77,8 +78,11 @@ def score(
             tables += [answers.assign(postprocessing=name, score=key) for key, answers in predicted.items()]
     for name, why in undefined.items():
         found[name] = {key: {"percent": None, "undefined": why, "interval": None} for key in SCORES}
-    if unknown := int((~scored).sum()):
-        notes.insert(0, f"{unknown} rows of compounds without a MoA are left out")
+    if len(left_out):
+        notes.insert(0, f"{len(left_out)} rows of compounds without a MoA are left out")
+        if (in_part := left_out["Metadata_Compound"].isin(table["Metadata_Compound"])).any():
+            first = left_out.loc[in_part, "Metadata_Compound"].iloc[0]
+            notes[0] += f"; {in_part.sum()} of them are of compounds that have one in other rows (first: {first})"
     result = {
         "counts": _counts(meta, table, x),
         "postprocessing": found,
