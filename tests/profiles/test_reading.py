@@ -306,6 +306,9 @@ def test_a_plate_map_says_what_the_wells_are(table, tmp_path):
     sheet["plate"] = sheet["plate"].str.lower()
     sheet = save(sheet.sample(frac=1, random_state=0), tmp_path / "map.csv", sep=";")
     same(read(profiles, platemap=sheet), expected)
+    nanomolar = table[[*keys, *treated]].rename(columns={"Metadata_Concentration": "conc (nM)"})
+    nanomolar["conc (nM)"] = [f"{1000 * dose:g}" for dose in nanomolar["conc (nM)"]]
+    same(read(profiles, platemap=save(nanomolar, tmp_path / "nm.tsv", sep="\t", encoding="cp1252")), expected)
     one = table[table["Metadata_Plate"] == "B0_P0"]
     by_well = save(one[["Metadata_Well", *treated]], tmp_path / "wells.csv")
     part = save(one.drop(columns=treated), tmp_path / "one.csv")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from phenoviews import doses, sheets
 from phenoviews.errors import UserError
 from phenoviews.profiles.columns import COLUMNS, candidates, demand, numbers_of_rows, resolve
 from phenoviews.profiles.tables import CONTROL, MOA_SEPARATOR, check
@@ -363,19 +364,25 @@ def _concentrations(text: pd.Series, control: np.ndarray, where: str) -> tuple[p
 
 
 def _platemap(path: Path, columns: Mapping[str, str], keys: Sequence[str]) -> pd.DataFrame:
-    """A plate map as text, under the names of `COLUMNS`, and wells in one spelling."""
-    names, _ = _header(path)
-    named = {}
+    """A plate map as text, under the names of `COLUMNS`; doses have the unit of their column's name, if it has one."""
+    given = sheets.read(path, columns.get("well", "well"))
+    names = list(map(str, given))
+    found = {}
     for key in keys:
-        wanted = {folded(columns.get(key, COLUMNS[key])), folded(COLUMNS[key]), folded(key)}
+        wanted = {folded(name) for name in (columns.get(key, key), COLUMNS[key], key)}
         fits = [name for name in names if folded(name) in wanted]
+        if key == "concentration":
+            fits = fits or [name for name in names if doses.is_concentration(name)]
         if len(fits) > 1:
             raise UserError(f"{path}: {len(fits)} columns for the {key}: {', '.join(fits)}; keep one")
         if fits:
-            named[COLUMNS[key]] = fits[0]
-    if "Metadata_Well" not in named:
+            found[COLUMNS[key]] = given[fits[0]].astype(object)
+            if key == "concentration" and (unit := doses.unit_of_header(fits[0])):
+                bare = found[COLUMNS[key]].str.fullmatch(r"[\d.,eE+-]+")
+                found[COLUMNS[key]] = found[COLUMNS[key]].where(~bare, found[COLUMNS[key]] + " " + unit)
+    if "Metadata_Well" not in found:
         raise UserError(f"{path}: no column for the well; it has {', '.join(names[:12])}")
-    return _loaded([path], named, [], str(path))[0]
+    return pd.DataFrame(found)
 
 
 def _joined(
