@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import unicodedata
 
 import numpy as np
@@ -305,6 +306,9 @@ def test_a_plate_map_says_what_the_wells_are(table, tmp_path):
     sheet["plate"] = sheet["plate"].str.lower()
     sheet = save(sheet.sample(frac=1, random_state=0), tmp_path / "map.csv", sep=";")
     same(read(profiles, platemap=sheet), expected)
+    nanomolar = table[[*keys, *treated]].rename(columns={"Metadata_Concentration": "conc (nM)"})
+    nanomolar["conc (nM)"] = [f"{1000 * dose:g}" for dose in nanomolar["conc (nM)"]]
+    same(read(profiles, platemap=save(nanomolar, tmp_path / "nm.tsv", sep="\t", encoding="cp1252")), expected)
     one = table[table["Metadata_Plate"] == "B0_P0"]
     by_well = save(one[["Metadata_Well", *treated]], tmp_path / "wells.csv")
     part = save(one.drop(columns=treated), tmp_path / "one.csv")
@@ -328,3 +332,14 @@ def test_what_a_plate_map_lacks_or_contradicts(table, tmp_path):
         read(profiles, platemap=save(twice, tmp_path / "m.csv"))
     with pytest.raises(UserError, match="lists none of the wells"):
         read(profiles, platemap=save(sheet.assign(Metadata_Plate="X"), tmp_path / "m.csv"))
+
+
+def test_columns_that_could_be_meant_are_named(table, tmp_path):
+    two = table.assign(metadata_moa="other")
+    found = read(save(two, tmp_path / "p.csv"))
+    assert found.meta["Metadata_MoA"].tolist() == table["Metadata_MoA"].tolist()
+    assert found.notes == ["'Metadata_MoA' is read for the moa, and 'metadata_moa' is not"]
+    found = read(save(table.drop(columns="Metadata_Well"), tmp_path / "q.csv"))
+    assert found.notes[0].startswith("there is a column for the plate and none for the well: every row is a profile")
+    quoted = save(table, tmp_path / "r.csv", quoting=csv.QUOTE_ALL)
+    same(read(quoted), read(save(table, tmp_path / "s.csv")))

@@ -74,6 +74,13 @@ def test_unannotated_treatments_are_left_out_everywhere():
     assert result["postprocessing"] == alone["postprocessing"]
     assert predictions.equals(expected)
     assert result["notes"] == ["4 rows of compounds without a MoA are left out"]
+    in_part = meta["Metadata_MoA"].where(
+        (meta["Metadata_Compound"] != "compound3") | (meta["Metadata_Well"] != "W12"), ""
+    )
+    assert score(meta.assign(Metadata_MoA=in_part), x)[0]["notes"] == [
+        "2 rows of compounds without a MoA are left out; 2 of them are of compounds that have one in other rows "
+        "(first: compound3)"
+    ]
 
 
 def test_one_batch_is_said():

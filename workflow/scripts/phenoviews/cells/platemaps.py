@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from phenoviews.cells import doses
-from phenoviews.cells.tables import column, has, read
+from phenoviews import doses
 from phenoviews.cells.wells import PLACE
 from phenoviews.errors import UserError
+from phenoviews.sheets import column, has, read
 from phenoviews.spelling import folded
 
 # What a well may be told, and what stands for it where it is not told.

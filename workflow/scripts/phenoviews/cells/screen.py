@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phenoviews import spelling
-from phenoviews.cells import doses, patterns, platemaps, wells
+from phenoviews import doses, spelling
+from phenoviews.cells import patterns, platemaps, wells
 from phenoviews.cells.paths import moved
 from phenoviews.cells.source import PLANES
-from phenoviews.cells.tables import column, has, numbers, read
 from phenoviews.cells.wells import PLACE
 from phenoviews.errors import UserError
+from phenoviews.sheets import column, has, numbers, read
 
 # The columns of a table in LoadData's manner, unless the screen's `columns` names others: the first that there is.
 COLUMNS = {

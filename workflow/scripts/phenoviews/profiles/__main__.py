@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 
 from phenoviews.errors import reported
-from phenoviews.files import write_json, write_text
+from phenoviews.files import atomic, write_json, write_text
 from phenoviews.profiles import tables
 from phenoviews.profiles.columns import COLUMNS
 from phenoviews.profiles.neighbours import confusion
 from phenoviews.profiles.postprocess import POSTPROCESSINGS
+from phenoviews.profiles.preparing import METHODS, SELECTIONS, normalised, selected
 from phenoviews.profiles.ranking import FIRST, SHARES
 from phenoviews.profiles.reading import read
-from phenoviews.profiles.score import SCORES, score
+from phenoviews.profiles.score import SCORES, all_profiles, score
 from phenoviews.profiles.structure import Structure, structure
 from phenoviews.study.metrics import METRICS
 
@@ -25,29 +26,47 @@ EPILOG = """\
 The table
   One row per cell, site or well (rows with the same plate and well are averaged; treatments are the medians of their
   wells), or one row per treatment (a table without plate and well). Columns named Metadata_… tell what a row is; case
-  does not matter, and every name can be set. Features are all other columns, or those that match --features; they are
-  taken as they are, so bring them to one scale first (embeddings are, CellProfiler's are not).
+  does not matter, and every name can be set. Features are all other columns, or those that --features names. What
+  numbers or describes the rows (ImageNumber, Location, an index …) is no feature and is left out with a note. Features
+  are taken as they are: embeddings have one scale, CellProfiler's have not, so --normalize them.
 
     Metadata_Plate  Metadata_Well  Metadata_Compound  Metadata_Concentration  Metadata_MoA   Metadata_Batch  f0    …
     Week1_22123     B02            DMSO               0                                      Week1           0.12  …
     Week1_22123     D05            taxol              0.3                     Microtubule …  Week1           0.74  …
 
+  A MoA may be a set, `a|b`. Spellings of a name that differ by case, accents, blanks or hyphens are one, with a note.
+
 The scores
   NSC   treatments whose nearest neighbour (cosine) among other compounds has their mechanism of action (MoA)
-  NSCB  the same among other compounds and other batches; MoAs seen in one batch only are left out
+  NSCB  the same among other compounds and other batches; MoAs seen in one batch only are left out. Where treatments
+        have wells in several batches it is of one profile for each treatment in each batch
   drop  NSC - NSCB, in points: how much of NSC was the batch
   Each under no post-processing, whitening by the negative control, and TVN (whitening, then CORAL by batch). In
   brackets: a 95% bootstrap interval over treatments. Ties between MoAs and zero profiles count as wrong, and are said.
+  The regularisers are the paper's, 1. Its code adds 1 to a batch's covariance whatever --coral-reg is: to have that at
+  another one, give --coral-source-reg 1.
 
-Examples (in the repository, with PYTHONPATH=workflow/scripts)
-  Well profiles with our column names:
-    python -m phenoviews.profiles profiles.parquet
-  CellProfiler features under other names, some of them only:
-    python -m phenoviews.profiles profiles.csv.gz --batch Metadata_Week --moa Metadata_target --features 'Cells_*'
-  One batch only, so NSC alone:
-    python -m phenoviews.profiles profiles.csv --no-batch
-  Also what each treatment was taken for, the confusions by MoA, and mean average precision and batch effects:
-    python -m phenoviews.profiles profiles.csv --predictions predictions.csv --confusion confusion.csv --more
+Two worked examples (in the repository, after `export PYTHONPATH=workflow/scripts`)
+
+1 Embeddings of wells, with our column names, by the paper's method; what each treatment was taken for in a file:
+    python -m phenoviews.profiles embeddings.parquet --predictions predictions.csv
+
+    96 rows in 96 wells, 48 of them controls; 24 treatments, 12 compounds, 4 MoAs, 3 batches; 6 features
+
+               NSC                               NSCB                              Drop
+    none       23/24 = 95.8% [87.5, 100.0]       22/24 = 91.7% [79.2, 100.0]       4.2 [0.0, 12.5]
+    …
+  So 23 of 24 treatments are nearest to one of their MoA, and 22 where those of their own batch do not count.
+
+2 CellProfiler's features of two plates, whose compounds are in a plate map (plate, well, compound, concentration, moa,
+  batch), normalised to the controls of each plate by MAD, selected by pycytominer, with all that --more tells:
+    python -m phenoviews.profiles plate1.csv plate2.csv.gz --platemap platemap.csv --control DMSO --normalize mad \\
+      --select --more --precision precision.csv --profiles profiles
+
+    note: 2 column(s) number or describe the rows, and are no features: 'ImageNumber', 'Cells_Location_Center_X'; …
+    note: variance_threshold: 1 of 13 features dropped (first: Cells_Constant)
+  precision.csv has the mean average precision of each treatment, compound and MoA, with p and q; profiles/ the profiles
+  of wells and treatments as they were scored: wells_none.parquet, wells_whitening.parquet, wells_tvn.parquet, …
 """
 
 
@@ -64,10 +83,18 @@ def main(arguments: list[str] | None = None) -> None:
             batches=not options.no_batch,
             platemap=options.platemap,
             as_spelled=options.as_spelled,
+            missing=options.select is not None,
         )
         (meta, x, names, notes), rows = table, len(table.meta)
         del table  # so that the rows go as soon as there are wells
+        if "drop_na_columns" in (operations := _operations(options.select)):
+            x, names, notes = _noted(selected(x, names, ["drop_na_columns"]), notes)
         meta, x = tables.wells(meta, x, options.across_cells)
+        if options.normalize:
+            x, names, notes = _noted(normalised(meta, x, names, options.normalize), notes)
+        if operations:
+            x, names, notes = _noted(selected(x, names, operations), notes)
+        tables.check_finite(x, names)
         settings = {
             "reg": options.reg,
             "coral_reg": options.coral_reg,
@@ -77,17 +104,35 @@ def main(arguments: list[str] | None = None) -> None:
         result, predictions = score(meta, x, names, **settings, interval_by=options.interval, seed=options.seed)
         result["notes"] = [*notes, *result["notes"]]
         print("\n".join(_report(result, rows, tables.has_wells(meta))))
-        if options.more:
+        if options.more or options.precision:
             more = structure(meta, x, **settings, seed=options.seed, bar=True)
-            print("\n".join(_more(more)))
+            print("\n".join(_more(more) if options.more else []))
             result |= {"precision": tables.plain(more.precision), "variance_shares": tables.plain(more.shares)}
             result |= {"among_first": tables.plain(more.first), "groups": tables.plain(more.groups)}
         if options.json:
             write_json(options.json, {"tables": [str(path) for path in options.tables], **result})
         if options.predictions:
             write_text(options.predictions, predictions.to_csv(index=False))
+        if options.precision:
+            write_text(options.precision, more.groups.to_csv(index=False))
+        if options.profiles:
+            for name, profiles in all_profiles(meta, x, names, **settings).items():
+                with atomic(options.profiles / f"{name}.parquet") as partial:
+                    profiles.to_parquet(partial, index=False)
         if options.confusion:
             write_text(options.confusion, _confusions(predictions).to_csv(index=False))
+
+
+def _operations(select: list[str] | None) -> list[str]:
+    """Of --select: nothing, the usual ones where none is named, or those that are, in their order."""
+    if select is None:
+        return []
+    return [name for name in SELECTIONS if name in (select or SELECTIONS[:4])]
+
+
+def _noted(found: tuple[np.ndarray, list[str], list[str]], notes: list[str]) -> tuple[np.ndarray, list[str], list[str]]:
+    x, names, more = found
+    return x, names, [*notes, *more]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -122,6 +167,18 @@ def parser() -> argparse.ArgumentParser:
                        help="names or shell patterns of the feature columns; quote them")  # fmt: skip
     group.add_argument("--as-spelled", action="store_true",
                        help="names that differ only by case, accents, blanks or hyphens are different")  # fmt: skip
+    group = made.add_argument_group("before they are compared")
+    group.add_argument(
+        "--normalize",
+        choices=METHODS,
+        help="each plate to its controls: mad, by median and median absolute deviation; standard, by mean and spread",
+    )
+    group.add_argument(
+        "--select",
+        nargs="*",
+        choices=SELECTIONS,
+        help="features, by pycytominer's operations (without a name: the first four, in this order)",
+    )
     group = made.add_argument_group("method (the defaults are the paper's)")
     group.add_argument("--reg", type=float, default=1.0, help="regulariser of whitening (default 1)")
     group.add_argument("--coral-reg", type=float, default=1.0, help="regulariser of CORAL (default 1)")
@@ -138,10 +195,25 @@ def parser() -> argparse.ArgumentParser:
                        help="what the bootstrap draws (default treatment)")  # fmt: skip
     group.add_argument("--seed", type=int, default=0, help="of the bootstrap and of the p-values (default 0)")
     group = made.add_argument_group("outputs")
-    group.add_argument("--more", action="store_true",
-                       help="also mean average precision (copairs), and what batch and plate explain")  # fmt: skip
+    group.add_argument(
+        "--more",
+        action="store_true",
+        help="also mean average precision, hits among the nearest, and what batch and plate explain",
+    )
     group.add_argument("--json", type=Path, metavar="FILE", help="all that is printed, as JSON")
     group.add_argument("--predictions", type=Path, metavar="FILE", help="csv, one row per treatment and score")
+    group.add_argument(
+        "--precision",
+        type=Path,
+        metavar="FILE",
+        help="csv, mean average precision of every treatment, compound and MoA, with p and q",
+    )
+    group.add_argument(
+        "--profiles",
+        type=Path,
+        metavar="FOLDER",
+        help="parquet, the profiles of wells and of treatments under each post-processing",
+    )
     group.add_argument("--confusion", type=Path, metavar="FILE", help="csv, treatments by true and predicted MoA")
     return made
 

@@ -208,6 +208,7 @@ def intervals(
     sums = {name: table.groupby(keys)["Correct"].agg(["sum", "size"]) for name, table in predictions.items()}
     units = sums["nsc"].index
     weights = np.random.default_rng(seed).multinomial(len(units), np.full(len(units), 1 / len(units)), size=draws)
+    weights = weights.astype(np.float64)  # whole numbers still, and the products are BLAS's
     drawn = {}
     for name, table in sums.items():
         table = table.reindex(units, fill_value=0)

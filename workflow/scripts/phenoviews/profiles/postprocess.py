@@ -131,8 +131,12 @@ def coral(
 
 def _times_power(x: np.ndarray, of: np.ndarray, reg: float, power: float, where: str) -> np.ndarray:
     """x M^power with M = (1/n) Σ yyᵀ + reg·I over the n rows y of `of`: M is reg·I but along the axes of `of`."""
-    _, scale, axes = np.linalg.svd(_triangle(of), full_matrices=False)
-    values = scale**2 / len(of)
+    if len(of) < x.shape[1]:
+        _, scale, axes = np.linalg.svd(of, full_matrices=False)
+        values = scale**2 / len(of)
+    else:
+        values, vectors = np.linalg.eigh(of.T @ of / len(of))
+        axes = vectors.T
     kept = values > EPS * max(of.shape) * values.max(initial=0)
     values, axes = values[kept], axes[kept]
     if reg == 0 and power < 0 and len(axes) < x.shape[1]:

@@ -6,13 +6,14 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from phenoviews import doses, sheets
 from phenoviews.errors import UserError
 from phenoviews.profiles.columns import COLUMNS, candidates, demand, numbers_of_rows, resolve
 from phenoviews.profiles.tables import CONTROL, MOA_SEPARATOR, check
@@ -88,9 +89,10 @@ def read(
     chosen = [name for name in present if name in wanted]
     meta, x, flags = _loaded(files, {COLUMNS[key]: name for key, name in named.items()}, chosen, where)
     controls = [control] if isinstance(control, str) else list(control or [])
-    notes: list[str] = []
+    notes = _of_columns(present, named, elsewhere)
     if platemap:
-        meta, rows, notes = _joined(meta, mapped, Path(platemap), where)
+        meta, rows, more = _joined(meta, mapped, Path(platemap), where)
+        notes += more
         x = x[rows] if len(rows) < len(x) else x
     meta, merged = _unified(meta, controls, as_spelled)
     meta, more = _treated(meta, controls, where)
@@ -115,6 +117,22 @@ def read(
         )
     check(meta, x, chosen, where, finite=not missing)
     return Table(meta, x, chosen, [*merged, *more, *notes])
+
+
+def _of_columns(present: Sequence[str], named: Mapping[str, str], elsewhere: Collection[str]) -> list[str]:
+    """What is to be said of the columns that tell what a row is: two of nearly one name, a plate without a well."""
+    notes = []
+    for key, column in named.items():
+        if others := [name for name in present if name != column and folded(name) == folded(column)]:
+            notes.append(f"{column!r} is read for the {key}, and {', '.join(map(repr, others))} is not")
+    places = [key for key in ("plate", "well") if key in named or key in elsewhere]
+    if len(places) == 1:
+        lacks = "well" if places == ["plate"] else "plate"
+        notes.append(
+            f"there is a column for the {places[0]} and none for the {lacks}: every row is a profile of its own, as "
+            f"if of a well; name it with --{lacks} if there is one"
+        )
+    return notes
 
 
 # --- files ---
@@ -346,19 +364,25 @@ def _concentrations(text: pd.Series, control: np.ndarray, where: str) -> tuple[p
 
 
 def _platemap(path: Path, columns: Mapping[str, str], keys: Sequence[str]) -> pd.DataFrame:
-    """A plate map as text, under the names of `COLUMNS`, and wells in one spelling."""
-    names, _ = _header(path)
-    named = {}
+    """A plate map as text, under the names of `COLUMNS`; doses have the unit of their column's name, if it has one."""
+    given = sheets.read(path, columns.get("well", "well"))
+    names = list(map(str, given))
+    found = {}
     for key in keys:
-        wanted = {folded(columns.get(key, COLUMNS[key])), folded(COLUMNS[key]), folded(key)}
+        wanted = {folded(name) for name in (columns.get(key, key), COLUMNS[key], key)}
         fits = [name for name in names if folded(name) in wanted]
+        if key == "concentration":
+            fits = fits or [name for name in names if doses.is_concentration(name)]
         if len(fits) > 1:
             raise UserError(f"{path}: {len(fits)} columns for the {key}: {', '.join(fits)}; keep one")
         if fits:
-            named[COLUMNS[key]] = fits[0]
-    if "Metadata_Well" not in named:
+            found[COLUMNS[key]] = given[fits[0]].astype(object)
+            if key == "concentration" and (unit := doses.unit_of_header(fits[0])):
+                bare = found[COLUMNS[key]].str.fullmatch(r"[\d.,eE+-]+")
+                found[COLUMNS[key]] = found[COLUMNS[key]].where(~bare, found[COLUMNS[key]] + " " + unit)
+    if "Metadata_Well" not in found:
         raise UserError(f"{path}: no column for the well; it has {', '.join(names[:12])}")
-    return _loaded([path], named, [], str(path))[0]
+    return pd.DataFrame(found)
 
 
 def _joined(

@@ -50,6 +50,7 @@ def score(
     """
     batches = "Metadata_Batch" in meta
     scored = (meta[CONTROL] | (meta["Metadata_MoA"] != "")).to_numpy()
+    left_out = meta[~scored]
     meta, x = meta[scored].reset_index(drop=True), np.asarray(x, dtype=np.float64)
     x = x if scored.all() else x[scored]
     control, batch = meta[CONTROL].to_numpy(), meta["Metadata_Batch"].to_numpy() if batches else None
@@ -77,8 +78,11 @@ def score(
             tables += [answers.assign(postprocessing=name, score=key) for key, answers in predicted.items()]
     for name, why in undefined.items():
         found[name] = {key: {"percent": None, "undefined": why, "interval": None} for key in SCORES}
-    if unknown := int((~scored).sum()):
-        notes.insert(0, f"{unknown} rows of compounds without a MoA are left out")
+    if len(left_out):
+        notes.insert(0, f"{len(left_out)} rows of compounds without a MoA are left out")
+        if (in_part := left_out["Metadata_Compound"].isin(table["Metadata_Compound"])).any():
+            first = left_out.loc[in_part, "Metadata_Compound"].iloc[0]
+            notes[0] += f"; {in_part.sum()} of them are of compounds that have one in other rows (first: {first})"
     result = {
         "counts": _counts(meta, table, x),
         "postprocessing": found,
@@ -91,6 +95,34 @@ def score(
     predictions = pd.concat(tables, ignore_index=True)
     first = ["postprocessing", "score"]
     return result, predictions[[*first, *predictions.columns.drop(first)]]
+
+
+def all_profiles(
+    meta: pd.DataFrame,
+    x: np.ndarray,
+    names: Sequence[str],
+    reg: float = 1.0,
+    coral_reg: float = 1.0,
+    coral_source_reg: float | None = None,
+    across_wells: str = "median",
+) -> dict[str, pd.DataFrame]:
+    """The profiles of wells and of treatments under every post-processing that these wells allow, as tables in the
+    community's convention: wells_none, treatments_none, wells_whitening … → Metadata columns and features (float32).
+    They are those that `score` scores, and of wells without a MoA as well."""
+    batch = meta["Metadata_Batch"].to_numpy() if "Metadata_Batch" in meta else None
+    found = {}
+    with threadpool_limits(1):
+        processed, _ = postprocessed(x, meta[CONTROL].to_numpy(), batch, reg, coral_reg, coral_source_reg)
+        for name in list(processed):
+            values = processed.pop(name)
+            columns = list(names) if name == "none" else [f"{name}_{number}" for number in range(values.shape[1])]
+            for of, (table, profiles) in {
+                "wells": (meta, values),
+                "treatments": treatments(meta, values, across_wells),
+            }.items():
+                features = pd.DataFrame(profiles.astype(np.float32), columns=columns)
+                found[f"{of}_{name}"] = pd.concat([table.reset_index(drop=True), features], axis=1)
+    return found
 
 
 def _numbers(predicted: dict[str, pd.DataFrame], by: str, draws: int, seed: int) -> dict[str, Any]:
@@ -133,6 +165,14 @@ def _notes(
         first = names[int(same.argmax())] if names is not None else f"number {same.argmax()}"
         notes.append(
             f"{same.sum()} of {x.shape[1]} features are constant (first: {first}); they tell nothing, and are kept"
+        )
+    spread = x[:: max(1, len(x) // 2000)].std(axis=0)
+    large = spread > 100 * np.median(spread[spread > 0] if spread.any() else [0.0])
+    if large.any():
+        first = names[int(spread.argmax())] if names is not None else f"number {spread.argmax()}"
+        notes.append(
+            f"{large.sum()} of {x.shape[1]} features vary more than 100 times as much as most (first: {first}) and "
+            "decide the neighbours; bring features to one scale (--normalize)"
         )
     if len(spanning):
         first = " ".join(map(str, spanning.iloc[0]))

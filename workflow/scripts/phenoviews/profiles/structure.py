@@ -64,7 +64,7 @@ def structure(
         shown.total = len(processed) * _queries(meta)
         for name in list(processed):
             values = processed.pop(name)
-            shown.set_description(name)
+            shown.set_description(name, refresh=False)
             told = precision(meta, values, across_wells, seed, shown.update)
             lines += [{"postprocessing": name, **line} for line in told[0]]
             groups.append(told[1].assign(postprocessing=name))
@@ -250,6 +250,7 @@ def eta_squared(x: np.ndarray, groups: np.ndarray) -> dict[str, float]:
     """share, chance, adjusted, groups and n of `variance_shares`, for x (n, d) in `groups` (n,)."""
     centred = x - x[0]
     centred = centred - centred.mean(axis=0)
+    centred /= np.abs(centred).max(initial=0) or 1  # so that the squares of tiny numbers are not 0
     codes, names = pd.factorize(groups)
     n, k = len(x), len(names)
     sizes = np.bincount(codes, minlength=k)

@@ -160,7 +160,7 @@ def averaged(x: np.ndarray, codes: np.ndarray, statistic: str, rows: np.ndarray 
             part = same[at : at + step]
             index = order[starts[part][:, None] + np.arange(size)]
             values = x[index if rows is None else rows[index]].astype(np.float64, copy=False)
-            found[part] = values[:, 0] if size == 1 else STATISTICS[statistic](values, axis=1)
+            found[part] = (np.mean if size < 3 else STATISTICS[statistic])(values, axis=1)
     return found
 
 

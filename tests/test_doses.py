@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenoviews.cells.doses import converted, is_concentration, may_be_concentration, unit_of_header
+from phenoviews.doses import converted, is_concentration, may_be_concentration, unit_of_header
 from phenoviews.errors import UserError
 
 

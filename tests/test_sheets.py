@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenoviews.cells.tables import column, numbers, read
 from phenoviews.errors import UserError
+from phenoviews.sheets import column, numbers, read
 
 ROWS = [["well", "compound", "µM"], ["B02", "DMSO, pure", "0"], ["B03", "Größe", "0.3"], ["NA", "1.0", ""]]
 FRAME = pd.DataFrame(ROWS[1:], columns=ROWS[0])
