@@ -207,6 +207,7 @@ rule score:
         mem_mb=16000,
     params:
         settings=study.config["measures"]["profiles"],
+        evaluated=evaluated_of,
         metrics=measured("scores"),
         code=code("score.py"),
     script:
@@ -235,6 +236,7 @@ rule score_epochs:
     params:
         run=encoder,
         settings=study.config["measures"]["profiles"],
+        evaluated=evaluated_of,
         metrics=measured("scores_by_epoch"),
         code=code("score_epochs.py", {METHODS: method_of, BACKBONES: backbone_of, OPERATIONS: evaluation_operations}),
     script:
