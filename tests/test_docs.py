@@ -183,4 +183,4 @@ def test_a_configuration_in_the_readme_is_a_study_with_panels_of_its_own(name: s
 
 
 def test_every_configuration_in_the_readme_has_a_name():
-    assert (ROOT / "README.md").read_text().count("```yaml") == len(examples()) == 3
+    assert (ROOT / "README.md").read_text().count("```yaml") == len(examples()) == 4

@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 
 from phenoviews.data import Images
 from phenoviews.data.readers import READERS, prepare
-from phenoviews.data.split import stratified
+from phenoviews.data.split import grouped, stratified
 from phenoviews.errors import UserError
 
 LABELS = np.random.default_rng(1).permutation(np.repeat([0, 1, 2], [100, 40, 11]))
@@ -89,3 +89,21 @@ def test_digits_follow_their_entry(tmp_path):
 def test_unknown_kind(tmp_path):
     with pytest.raises(UserError, match=f"unknown kind 'mnits'; the kinds are {', '.join(sorted(READERS))}$"):
         prepare({"kind": "mnits"}, {}, tmp_path / "images.npy", tmp_path / "index.parquet")
+
+
+def test_whole_groups_are_held_out():
+    groups = np.repeat([f"P{number}" for number in range(10)], 7)
+    split = grouped(groups, "plate", 0.2, 0.1, seed=3)
+    of_group = {name: set(split[groups == name]) for name in np.unique(groups)}
+    assert all(len(found) == 1 for found in of_group.values())
+    counts = [sum(found == {part} for found in of_group.values()) for part in ("train", "val", "test")]
+    assert counts == [7, 1, 2]
+    assert (grouped(groups, "plate", 0.2, 0.1, seed=3) == split).all()
+    assert any((grouped(groups, "plate", 0.2, 0.1, seed=seed) != split).any() for seed in range(3))
+    assert (grouped(np.array(["a", "b"]), "plate", 0.1, 0, seed=0) == "test").sum() == 1
+
+
+@pytest.mark.parametrize(("groups", "test", "val"), [(["a", "a"], 0.2, 0), (["a", "b"], 0.2, 0.1), (["a", "b"], 0, 0)])
+def test_too_few_groups_are_refused(groups, test, val):
+    with pytest.raises(UserError, match=r"split_by: batch: there are \d, too few"):
+        grouped(np.array(groups), "batch", test, val, seed=0)

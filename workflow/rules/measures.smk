@@ -209,6 +209,7 @@ rule score:
         mem_mb=16000,
     params:
         settings=setting("measures", "profiles"),
+        evaluated=evaluated_of,
         metrics=measured("scores"),
         code=code("score.py"),
     script:
@@ -237,6 +238,7 @@ rule score_epochs:
     params:
         run=encoder,
         settings=setting("measures", "profiles"),
+        evaluated=evaluated_of,
         metrics=measured("scores_by_epoch"),
         code=code("score_epochs.py", {METHODS: method_of, BACKBONES: backbone_of, OPERATIONS: evaluation_operations}),
     script:

@@ -10,7 +10,7 @@ from phenoviews.profiles import run
 
 with reported(snakemake.log[0]):
     settings, output = dict(snakemake.params.settings), snakemake.output
-    index = pd.read_parquet(snakemake.input.index)
+    index = run.evaluated(pd.read_parquet(snakemake.input.index), snakemake.params.evaluated)
     try:
         meta, x = run.profiles(index, embeddings.load(snakemake.input.embeddings), settings.pop("across_cells"))
         measured, predictions, about = run.scores(meta, x, settings)

@@ -14,7 +14,8 @@ from phenoviews.training.embed import snapshots
 
 with reported(snakemake.log[0]):
     settings, out = dict(snakemake.params.settings), Path(snakemake.output[0])
-    across_cells, index = settings.pop("across_cells"), pd.read_parquet(snakemake.input.index)
+    across_cells = settings.pop("across_cells")
+    index = run.evaluated(pd.read_parquet(snakemake.input.index), snakemake.params.evaluated)
     # Beside the output, where there is space for embeddings.
     with TemporaryDirectory(dir=out.parent) as folder:
         try:

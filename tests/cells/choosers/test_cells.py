@@ -106,3 +106,13 @@ def test_a_plate_without_controls_is_named(nuclei):
     bare = nuclei[~(nuclei["Metadata_Control"] & (nuclei["Metadata_Plate"] == "P2"))].reset_index(drop=True)
     with pytest.raises(UserError, match="plate P2 has no untreated cells"):
         subset(bare, ENTRY)
+
+
+def test_whole_plates_are_held_out(nuclei):
+    chosen = subset(nuclei, {**ENTRY, "cells": None, "split_by": "plate", "val_fraction": 0})
+    assert chosen.groupby("Metadata_Plate")["split"].nunique().eq(1).all()
+    assert set(chosen["split"]) == {"train", "test"}
+    for _, rows in chosen.groupby("split"):
+        assert set(rows["class"]) == {"DMSO", "taxol"}
+    with pytest.raises(UserError, match=r"datasets\.mine: split_by: plate: there are 2, too few"):
+        subset(nuclei, {**ENTRY, "cells": None, "split_by": "plate"})

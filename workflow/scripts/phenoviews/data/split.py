@@ -1,4 +1,4 @@
-"""Stratified splits that depend on the seed and on each class alone."""
+"""Splits that depend on the seed and on each class alone, or on whole groups such as plates."""
 
 from __future__ import annotations
 
@@ -38,4 +38,24 @@ def stratified(
         order = np.random.default_rng([seed, label]).permutation(rows)
         split[order[: counts["test"]]] = "test"
         split[order[counts["test"] : counts["test"] + counts["val"]]] = "val"
+    return split
+
+
+def grouped(groups: np.ndarray, what: str, test_fraction: float, val_fraction: float, seed: int) -> np.ndarray:
+    """ "train", "val" or "test" for each of the n `groups` (n,): all rows of a group are in one split.
+
+    The fractions are of groups, rounded to the nearest, at least one of each positive fraction and of train.
+    `UserError` where there are too few; `what` they are called in its message ("plate").
+    """
+    names = np.unique(groups)
+    counts = [max(1, int(len(names) * fraction + 0.5)) if fraction else 0 for fraction in (test_fraction, val_fraction)]
+    if not test_fraction or sum(counts) >= len(names):
+        raise UserError(
+            f"split_by: {what}: there are {len(names)}, too few for a split of whole ones with test_fraction "
+            f"{test_fraction} and val_fraction {val_fraction}; add some, or change the fractions"
+        )
+    order = np.random.default_rng(seed).permutation(names)
+    split = np.full(len(groups), "train", dtype=object)
+    split[np.isin(groups, order[: counts[0]])] = "test"
+    split[np.isin(groups, order[counts[0] : sum(counts)])] = "val"
     return split

@@ -27,6 +27,11 @@ ENDINGS = {"controls": "", "all": "_all"}  # of the names of shares
 WELLS = {"controls": "controls", "all": "wells"}
 
 
+def evaluated(index: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The rows of a dataset's index that are embedded and measured: those of a split, or of "all"."""
+    return index if split == "all" else index[index["split"] == split].reset_index(drop=True)
+
+
 def profiles(index: pd.DataFrame, embeddings: np.ndarray, across_cells: str) -> tuple[pd.DataFrame, np.ndarray]:
     """The well profiles of a dataset's cells.
 

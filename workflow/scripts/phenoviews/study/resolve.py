@@ -168,8 +168,10 @@ class Resolver:
         return {"name": name, **self.data(name), **of_screen, "diameter": screen["nuclei"]["diameter"]}
 
     def evaluated(self, name: str) -> str:
-        """The images that are embedded and measured: the `test` split; of treatments `all`, as paper B does it."""
-        return "all" if self.entry("datasets", name)["kind"] == "treatments" else "test"
+        """The images that are embedded and measured: the `test` split; of treatments `all`, as paper B does it, unless
+        plates or batches are held out."""
+        entry = self.entry("datasets", name)
+        return "all" if entry["kind"] == "treatments" and entry["split_by"] == "none" else "test"
 
     def network_input(self, name: str) -> dict[str, Any]:
         """How a dataset is shown to a network; `channels` only if they are not three."""

@@ -10,8 +10,11 @@ import pandas as pd
 
 from phenoviews import spelling
 from phenoviews.cells.wells import in_columns
-from phenoviews.data.split import stratified
+from phenoviews.data.split import grouped, stratified
 from phenoviews.errors import UserError
+
+# What `split_by` may keep whole besides wells, and its column.
+GROUPS = {"plate": "Metadata_Plate", "batch": "Metadata_Batch"}
 
 
 def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
@@ -21,9 +24,9 @@ def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
         nuclei: one row per cell whose crop lies inside its field, of all the entry's plates, with the `Metadata_*`
             columns of its field and x, y.
         dataset: name; plates; compound; highest_doses (how many, None for all); cells (of both classes together, drawn
-            at random; None for all); split_by (cell or well), test_fraction, val_fraction, split_seed; of its screen
-            control and control_columns, columns of the plate whose treated wells are positive controls and left out
-            (ambiguity A-35).
+            at random; None for all); split_by (cell, well, plate or batch), test_fraction, val_fraction, split_seed; of
+            its screen control and control_columns, columns of the plate whose treated wells are positive controls and
+            left out (ambiguity A-35).
 
     Returns:
         The chosen rows, in the order of `nuclei`, with split, label (0 untreated, 1 treated) and class (compound). The
@@ -61,22 +64,26 @@ def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
     chosen: pd.DataFrame = pd.concat([controls, treated]).sort_index()
     label = (~chosen["Metadata_Control"]).to_numpy(np.int64)
     wells = chosen["Metadata_Plate"] + "/" + chosen["Metadata_Well"]
-    chosen = chosen.assign(split=splits(label, wells, dataset), label=label, **{"class": chosen["Metadata_Compound"]})
+    groups = chosen[GROUPS[dataset["split_by"]]] if dataset["split_by"] in GROUPS else wells
+    chosen = chosen.assign(split=splits(label, groups, dataset), label=label, **{"class": chosen["Metadata_Compound"]})
     return chosen.reset_index(drop=True)
 
 
-def splits(label: np.ndarray, wells: pd.Series, dataset: Mapping[str, Any]) -> np.ndarray:
+def splits(label: np.ndarray, groups: pd.Series, dataset: Mapping[str, Any]) -> np.ndarray:
     """ "train", "val" or "test" of each cell: drawn by cell as in the paper, or by well, so that no well is in two
-    splits (ambiguity A-36)."""
+    splits (ambiguity A-36); or whole plates or batches, so that what is measured is of those that no training saw.
+    `groups`: the well, plate or batch of each cell."""
     fractions, seed = (dataset["test_fraction"], dataset["val_fraction"]), dataset["split_seed"]
     if fractions[0] == 1:
         return np.full(len(label), "test", dtype=object)
     try:
         if dataset["split_by"] == "cell":
             return stratified(label, ["untreated", "treated"], *fractions, seed)
-        of_well = pd.Series(label, index=wells.to_numpy()).groupby(level=0).first()
+        if dataset["split_by"] in GROUPS:
+            return grouped(groups.to_numpy(), dataset["split_by"], *fractions, seed)
+        of_well = pd.Series(label, index=groups.to_numpy()).groupby(level=0).first()
         drawn = stratified(of_well.to_numpy(), ["wells of untreated", "wells of treated"], *fractions, seed)
-        split: np.ndarray = wells.map(dict(zip(of_well.index, drawn, strict=True))).to_numpy(object)
+        split: np.ndarray = groups.map(dict(zip(of_well.index, drawn, strict=True))).to_numpy(object)
         return split
     except UserError as error:
         raise UserError(f"datasets.{dataset['name']}: {error}") from None

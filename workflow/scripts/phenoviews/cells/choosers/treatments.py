@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phenoviews.cells.choosers.cells import GROUPS
 from phenoviews.cells.wells import in_columns
-from phenoviews.data.split import stratified
+from phenoviews.data.split import grouped, stratified
 from phenoviews.errors import UserError
 from phenoviews.profiles.tables import CONTROL, TREATMENT, WELL
 
@@ -72,11 +73,13 @@ def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
     Args:
         nuclei: one row per cell whose crop lies inside its field, with the `Metadata_*` columns of its field and x, y.
         dataset: name; fraction of the annotated set that is trained on; sample, what is drawn: fields of every
-            treatment and week, or cells of every well (ambiguity B-6); val_fraction (B-5); split_seed; control_columns.
+            treatment and week, or cells of every well (ambiguity B-6); val_fraction (B-5); split_seed; control_columns;
+            split_by: none, or plate or batch, of which whole ones, `test_fraction` of all, are held out.
 
     Returns:
         The rows of the fraction and all controls, in their order, with split (train, val; test: controls that are
-        only evaluated), label and class (the MoA, or the name of the control).
+        only evaluated), label and class (the MoA, or the name of the control). Where plates or batches are held out,
+        test are all rows of theirs, and the others those of the fraction.
 
     Raises:
         UserError: no annotated treatment on these plates, or none without controls.
@@ -88,6 +91,13 @@ def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
         raise UserError(f"{name}: {error}") from None
     if not table[CONTROL].any():
         raise UserError(f"{name}: no untreated cells (`{dataset['control']}`) on its plates; add plates that have some")
+    held_out = np.zeros(len(table), dtype=bool)
+    if (by := dataset.get("split_by", "none")) != "none":
+        try:
+            split = grouped(table[GROUPS[by]].to_numpy(), by, dataset["test_fraction"], 0, dataset["split_seed"])
+        except UserError as error:
+            raise UserError(f"{name}: {error}") from None
+        held_out = split == "test"
     if dataset["sample"] == "fields":
         field = ["Metadata_Plate", "Metadata_Field"]
         fields = table.drop_duplicates(field)
@@ -98,9 +108,12 @@ def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
     names = np.where(table[CONTROL], table["Metadata_Compound"], table["Metadata_MoA"])
     classes, label = np.unique(names.astype(str), return_inverse=True)
     split = np.full(len(table), "test", dtype=object)
+    chosen = chosen & ~held_out
     split[chosen] = "train"
     if dataset["val_fraction"]:
-        held = stratified(label[chosen], list(classes), dataset["val_fraction"], 0, dataset["split_seed"]) == "test"
+        there, of = np.unique(label[chosen], return_inverse=True)
+        held = stratified(of, list(classes[there]), dataset["val_fraction"], 0, dataset["split_seed"]) == "test"
         split[np.flatnonzero(chosen)[held]] = "val"
     table = table.assign(split=split, label=label, **{"class": classes[label]})
-    return table[evaluated(table, chosen)].reset_index(drop=True)
+    kept = chosen | held_out if held_out.any() else evaluated(table, chosen)
+    return table[kept].reset_index(drop=True)
