@@ -50,7 +50,7 @@ def screen(stains: list[str]) -> dict:
 
 
 TREATMENTS = {"kind": "treatments", "plates": PLATES, "side": 48, "size": 48}
-CELLS = {"kind": "cells", "plates": PLATES, "compound": "nocodazole", "side": 48, "size": 48, "cells": 60}
+CELLS = {"kind": "cells", "plates": PLATES, "compound": "nocodazole", "side": 48, "size": 48, "cells": 40}
 RGB = {"kind": "resnet18", "stem": "standard", "width": 0.125, "init": "rgb.pt"}
 SHOWN = {"transform": "any_channels", "method": "simclr"}
 STUDY = {
@@ -66,18 +66,15 @@ STUDY = {
         "filled": RGB,
         "each": {**RGB, "channels": "each"},
     },
-    "scales": {
-        "demo": {
-            "recipes": {
-                "treatments": {"training": {"epochs": 1, "batch_size": 64, "snapshot_epochs": 0}},
-                "cells": {
-                    "training": {"epochs": 1, "batch_size": 16},
-                    "probe": {"epochs": 2, "milestones": [1]},
-                    "methods": {"moco": {"queue": 32}},
-                },
-            }
-        }
+    "recipes": {
+        "treatments": {"training": {"epochs": 1, "batch_size": 64, "snapshot_epochs": 0}},
+        "cells": {
+            "training": {"epochs": 1, "batch_size": 16},
+            "probe": {"epochs": 2, "milestones": [1]},
+            "methods": {"moco": {"queue": 32}},
+        },
     },
+    "seeds": [5],
     "panels": {
         "lab": {
             "scores": {
