@@ -7,6 +7,7 @@ In a process of its own, which a crash ends. Another instruction set is another 
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 import subprocess
 import sys
@@ -30,6 +31,8 @@ from phenoviews.training.loop import Trainer
 WIDTHS = (0.125, 0.25, 0.375)  # their narrowest convolutions have 8, 16 and 24 channels
 SIZES = (32, 48, 64, 96)
 BATCH = 2
+CHANNELS = (1, 2, 5, 12)  # at the first two sizes
+FIRST = ("vgg11", "resnet18", "convnext_tiny", "mobilenet_v2")  # each has a first convolution of its own
 
 
 def backbones() -> Iterator[dict]:
@@ -47,35 +50,47 @@ def backbones() -> Iterator[dict]:
                 known |= shapes
 
 
-def train_all(folder: Path, precision: str) -> None:
-    """Two steps and an embedding of each backbone at each size; what is about to run is printed before it runs."""
-    torch.set_num_threads(1)
+def combinations() -> Iterator[tuple[dict, int, int]]:
+    """Backbone, size of the images, their channels."""
     some = list(backbones())
     for size in SIZES:
-        images = Images.open(folder / str(size))
-        for backbone in some:
-            run = copy.deepcopy(RUN)
-            print(f"{backbone}, {size} px, {precision}", flush=True)
-            run["backbone"] = {"name": "one", **backbone}
-            run["dataset"]["size"] = size
-            run["transform"]["sets"] = SETS
-            run["method"] = SIMCLR
-            run["training"] |= {"epochs": 2, "batch_size": BATCH, "precision": precision}
-            trainer = Trainer(Pretraining.of(Resolved.from_dict(run)), images, torch.device("cpu"))
-            while trainer.step < trainer.steps:
-                assert trainer.advance().isfinite()
-            network = embedder(trainer.method.eval().encoder, nn.Identity(), "encoder")
-            embedded = features(network, pool(images, "train", trainer.device), evaluation_view(trainer.run.dataset))
-            assert embedded.isfinite().all()
+        yield from ((backbone, size, 3) for backbone in some)
+    for size, channels, kind in itertools.product(SIZES[:2], CHANNELS, FIRST):
+        backbone = {"kind": kind, "width": 0.125, "batch_norm": True, "init": "random"}
+        for stem in ("small", "standard") if kind == "resnet18" else ("standard",):
+            yield {**backbone, "stem": stem}, size, channels
+        if channels == CHANNELS[-2]:
+            yield {**backbone, "stem": "standard", "channels": "each"}, size, channels
+
+
+def train_all(folder: Path, precision: str) -> None:
+    """Two steps and an embedding of each combination; what is about to run is printed before it runs."""
+    torch.set_num_threads(1)
+    for backbone, size, channels in combinations():
+        images = Images.open(folder / f"{size}-{channels}")
+        run = copy.deepcopy(RUN)
+        print(f"{backbone}, {size} px, {channels} channels, {precision}", flush=True)
+        run["backbone"] = {"name": "one", **backbone}
+        run["dataset"] |= {"size": size, "mean": [0.5] * channels, "std": [0.5] * channels, "channels": channels}
+        run["transform"]["sets"] = SETS
+        run["method"] = SIMCLR
+        run["training"] |= {"epochs": 2, "batch_size": BATCH, "precision": precision}
+        trainer = Trainer(Pretraining.of(Resolved.from_dict(run)), images, torch.device("cpu"))
+        while trainer.step < trainer.steps:
+            assert trainer.advance().isfinite()
+        network = embedder(trainer.method.eval().encoder, nn.Identity(), "encoder")
+        embedded = features(network, pool(images, "train", trainer.device), evaluation_view(trainer.run.dataset))
+        assert embedded.isfinite().all()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_no_shape_ends_the_process(root: Path, tmp_path: Path, precision: str):
     index = pd.DataFrame({"split": "train", "label": 0, "class": "noise", "source": "noise"}, index=range(BATCH))
-    for size in SIZES:
-        pixels = np.random.default_rng(0).integers(256, size=(BATCH, size, size, 3), dtype=np.uint8)
-        (tmp_path / str(size)).mkdir()
-        write(tmp_path / str(size) / "images.npy", tmp_path / str(size) / "index.parquet", pixels, index)
+    for size, channels in itertools.product(SIZES, (3, *CHANNELS)):
+        pixels = np.random.default_rng(0).integers(256, size=(BATCH, size, size, channels), dtype=np.uint8)
+        folder = tmp_path / f"{size}-{channels}"
+        folder.mkdir()
+        write(folder / "images.npy", folder / "index.parquet", pixels, index)
     code = f"from tests.training.test_shapes import *; train_all(Path({str(tmp_path)!r}), {precision!r})"
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -86,4 +101,4 @@ def test_no_shape_ends_the_process(root: Path, tmp_path: Path, precision: str):
     )
     begun = done.stdout.splitlines()
     assert done.returncode == 0, f"ended with {done.returncode} at {begun[-1:]}\n{done.stderr}"
-    assert len(begun) >= len(SIZES) * len(WIDTHS) * 6
+    assert len(begun) >= len(SIZES) * len(WIDTHS) * 6 + 2 * len(CHANNELS) * len(FIRST)

@@ -40,6 +40,7 @@ SMALL = 64  # pixels: up to here `stem: auto` is the papers' stem for small imag
 # How a dataset is shown to a network: size in pixels; mean and std of values in [0, 1], or `own`.
 INPUT = ("size", "mean", "std")
 RGB = 3
+LEAST = {"vgg": 32, "convnext": 32}  # pixels; others make do with any size that the schema lets pass
 
 
 class Resolver:
@@ -252,6 +253,7 @@ class Resolver:
         sets = self.sets(run.transform, names.parse(run.method)[0], recipe)
         shown = [] if frozen else [view for one in sets for view in one["views"]]
         check_operations(f"run '{run.name}'", dataset.channels, [*shown, self._probe(recipe).transform])
+        check_size(f"run '{run.name}'", self.entry("backbones", run.backbone)["kind"], dataset.size)
         training = None if frozen else Training(**method["training"])
         if training and training.keep == "best_ami" and dataset.evaluated == "all":
             raise UserError(f"run '{run.name}': `keep: best_ami` needs a test split, and treatments have none")
@@ -346,6 +348,14 @@ def per_channel(where: str, value: Any, channels: int) -> Any:
     raise UserError(
         f"config: {where}: {len(value)} numbers for {channels} channels; give {channels}, one for all, or `own`"
     )
+
+
+def check_size(where: str, backbone: str, size: int) -> None:
+    """Refuse images that a network would halve to nothing."""
+    least = next((pixels for family, pixels in LEAST.items() if backbone.startswith(family)), 1)
+    if size < least:
+        raise UserError(f"config: {where}: images of {size} pixels are too small for {backbone}, which halves them "
+                        f"five times; set the data set's `size` to {least} or more, or take a ResNet")  # fmt: skip
 
 
 def check_operations(where: str, channels: int, pipelines: Iterable[Pipeline]) -> None:
