@@ -49,6 +49,9 @@ document, said = users(
     config, SHIPPED, {} if workflow.modifier.skip_configfile else workflow.config_settings.overwrite_config
 )
 study = user_errors(Study, document, SHIPPED, said)
+if workflow.is_main_process:
+    for line in study.unreached:
+        logger.warning(f"phenoviews: {line}")
 
 
 def study_of(wildcards):

@@ -228,7 +228,9 @@ def test_declared_channels_of_tiffs(tmp_path, count, how):
         np.testing.assert_array_equal(array, made[source])
     if count not in (1, 3):
         refused(tmp_path / "in", tmp_path / "again", "neither one grey nor one RGB image")
-        refused(tmp_path / "in", tmp_path / "again", f"{count} channels where `channels` .* says 6|: {count}`", channels=6)
+        refused(
+            tmp_path / "in", tmp_path / "again", f"{count} channels where `channels` .* says 6|: {count}`", channels=6
+        )
 
 
 def test_a_fourth_channel_is_never_taken_for_alpha(tmp_path):
