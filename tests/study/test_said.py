@@ -56,6 +56,16 @@ def test_seeds_of_the_users_are_the_seeds(scale):
         assert {run.seed for run in mine.runs(mine.panels[panel])} == {5, 6, 7, 8, 9}
 
 
+@pytest.mark.parametrize("seeds", [[7], [1, 2, 3]])
+def test_a_scale_takes_no_fewer_and_no_more_seeds_than_the_user_says(seeds):
+    """Of the demo's panels some take one of its seeds, and some two."""
+    demo = study({"seeds": seeds})
+    for item in ("table1", "figure3", "table4"):
+        assert {run.seed for run in demo.runs(demo.panels[f"no_free_lunch_{item}"])} == set(seeds)
+    few = study({"seeds": seeds, "panel_seeds": {"no_free_lunch": 1}})
+    assert {run.seed for run in few.runs(few.panels["no_free_lunch_table1"])} == set(seeds[:1])
+
+
 def test_what_is_said_under_a_scale_wins_there_over_what_is_said_of_all():
     said = {"seeds": [1, 2], "scales": {"demo": {"seeds": [1]}}}
     assert study(said).config["seeds"] == [1]
@@ -87,7 +97,7 @@ def test_a_scale_that_is_asked_for_is_that_of_every_panel():
     demo = study(MINE, "demo")
     assert trained(demo, "mine_table1").dataset.name == "digits"
     note = demo.note(demo.panels["mine_table1"])
-    assert note == "Demo scale (digits in place of MNIST, reduced training, 1 seed)."
+    assert note == "Demo scale (digits in place of MNIST, reduced training, 2 seeds)."
 
 
 def test_a_scale_of_ones_own_is_laid_over_what_is_said_of_all():

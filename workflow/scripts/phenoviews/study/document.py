@@ -111,7 +111,11 @@ def validated(config: dict[str, Any], said: Mapping[str, Any] = MappingProxyType
 def at_scale(config: dict[str, Any], scale: str, said: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """The document with what one of its scales lays over it, and over that what the user said: of all scales, and then
     of this one."""
-    patches = [config["scales"].get(scale, {})]
+    patch, seeds = (
+        config["scales"].get(scale, {}),
+        ("seeds" in said or "seeds" in said.get("scales", {}).get(scale, {})),
+    )
+    patches = [_uncounted(patch) if seeds else patch]
     users = {key: value for key, value in said.items() if key != "scales"}
     patches += [users, said.get("scales", {}).get(scale, {})] if said else []
     document: dict[str, Any] = functools.reduce(merge, patches, config)
@@ -122,6 +126,17 @@ def at_scale(config: dict[str, Any], scale: str, said: Mapping[str, Any] = Mappi
             for name in said["transforms"].keys() - own.keys():
                 settings.get("transforms", {}).pop(name, None)
     return document
+
+
+def _uncounted(patch: Mapping[str, Any]) -> dict[str, Any]:
+    """What a scale lays over the document, without how many seeds its panels take: of the user's they take all."""
+
+    def stripped(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: stripped(one) for key, one in value.items() if key != "seeds"}
+        return [stripped(one) for one in value] if isinstance(value, list) else value
+
+    return {key: stripped(value) if key == "panels" else value for key, value in patch.items() if key != "panel_seeds"}
 
 
 def unreached(said: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
