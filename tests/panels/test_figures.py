@@ -194,6 +194,21 @@ def test_the_declared_maps_are_drawn_from_their_files_and_values(clusters, tmp_p
     assert [text.get_text() for ax in figure.axes for text in ax.texts] == ["no map: collapsed"]
 
 
+@pytest.mark.parametrize("name", ["$5^{ and $6", "$", "a_b $x$"])
+def test_dollars_in_titles_and_names_are_drawn_as_they_are(clusters, images, name, tmp_path):
+    """And not read as formulas, which these are not."""
+    classes = [name, *DIGITS[1:]] if len(name) == 1 else [name] * 10
+    entry = {"images": images, "clusters": clusters, "classes": classes}
+    figures = [
+        tsne_figure(clusters, classes=classes),
+        nearest_plot.figure([{"title": name, **entry}], 1, nearest=3, class_word=name, note=name),
+    ]
+    for figure in figures:
+        save(figure, tmp_path / "figure.png", tmp_path / "figure.pdf")
+        assert any(name in text.get_text() for text in texts(figure))
+        assert not any(text.get_parse_math() for text in texts(figure))
+
+
 # ---------------------------------------------------------------------------------------------------------- nearest
 def test_one_panel_per_clustering_with_its_words(clusters, images):
     figure = nearest_figure(clusters, images)

@@ -21,7 +21,7 @@ EXPLICIT = {"seeds": [5], "datasets": {"mine": {"kind": "digits"}}}
 
 
 def test_what_is_explicit_is_the_users_also_where_it_says_what_is_shipped():
-    below = {"seeds": [5], "scale": "demo", "datasets": {"digits": {"size": 32}}, "panels": {"paper": {}}}
+    below = {"seeds": [5], "scale": "demo", "datasets": {"digits": {"size": 32}}, "panels": {"paper": {}}, "scales": {}}
     document = merge(below, EXPLICIT)
     assert users(document, below, EXPLICIT) == ({**document, "scales": {}}, EXPLICIT)
     assert users(EXPLICIT, below, EXPLICIT) == (document, EXPLICIT)

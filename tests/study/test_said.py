@@ -56,6 +56,16 @@ def test_seeds_of_the_users_are_the_seeds(scale):
         assert {run.seed for run in mine.runs(mine.panels[panel])} == {5, 6, 7, 8, 9}
 
 
+@pytest.mark.parametrize("seeds", [[7], [1, 2, 3]])
+def test_a_scale_takes_no_fewer_and_no_more_seeds_than_the_user_says(seeds):
+    """Of the demo's panels some take one of its seeds, and some two."""
+    demo = study({"seeds": seeds})
+    for item in ("table1", "figure3", "table4"):
+        assert {run.seed for run in demo.runs(demo.panels[f"no_free_lunch_{item}"])} == set(seeds)
+    few = study({"seeds": seeds, "panel_seeds": {"no_free_lunch": 1}})
+    assert {run.seed for run in few.runs(few.panels["no_free_lunch_table1"])} == set(seeds[:1])
+
+
 def test_what_is_said_under_a_scale_wins_there_over_what_is_said_of_all():
     said = {"seeds": [1, 2], "scales": {"demo": {"seeds": [1]}}}
     assert study(said).config["seeds"] == [1]
@@ -178,3 +188,130 @@ def test_a_study_without_the_papers_panels():
     assert set(Study({**config, **MINE}).panels) == {"mine_table1"}
     with pytest.raises(UserError, match="panel_seeds: no panels of 'singel_cell'; did you mean single_cell"):
         Study({**config, "panel_seeds": {"singel_cell": 1}})
+
+
+# ------------------------------------------------------------------------------------------------------------ readings
+def read(text):
+    return study(yaml.safe_load(text)).config
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("recipes: {mnist: {training: {lr: 1e-3}}}", "recipes.mnist.training.lr", 1e-3),  # text, to YAML 1.1
+        ("recipes: {mnist: {training: {epochs: '5'}}}", "recipes.mnist.training.epochs", 5),
+        ("recipes: {mnist: {training: {lr_scaling: 'true'}}}", "recipes.mnist.training.lr_scaling", True),
+        ("recipes: {mnist: {probe: {milestones: ['3', '4']}}}", "recipes.mnist.probe.milestones", [3, 4]),
+        ("recipes: {mnist: {probe: {milestones: '3'}}}", "recipes.mnist.probe.milestones", [3]),
+        ("seeds: 7", "seeds", [7]),
+        ("seeds: ['1', '2']", "seeds", [1, 2]),
+        ("datasets: {mnist: {mean: ['0.5', '0.4', '0.3']}}", "datasets.mnist.mean", [0.5, 0.4, 0.3]),
+        ("datasets: {cells_taxol: {cells: 'null'}}", "datasets.cells_taxol.cells", None),
+        ("screens: {simulated: {control: 7}}", "screens.simulated.control", "7"),
+        ("datasets: {cells_taxol: {compound: 2024-05-01}}", "datasets.cells_taxol.compound", "2024-05-01"),
+    ],
+)
+def test_what_is_meant_is_read(text, path, value):
+    """As --config gives it, all in text, and as people write YAML."""
+    found = read(text)
+    for key in path.split("."):
+        found = found[key]
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_numbers_are_read_in_what_a_recipe_says_of_a_method_too():
+    training = study(yaml.safe_load("recipes: {cifar: {methods: {simclr: {training: {lr: 1e-2}}}}}"))
+    assert training.pair("simclr", "cifar")["training"]["lr"] == 0.01
+
+
+def test_a_number_as_a_name_is_a_name():
+    assert study({"seeds": [5], "panels": {"mine": {2024: PANEL}}}).panels["mine_2024"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("recipes: {mnist: {training: {epochs: five}}}", "recipes.mnist.training.epochs: 'five' is not a whole number"),
+        ("recipes: {mnist: {training: {epochs: '2.5'}}}", "epochs: '2.5' is not a whole number"),
+        ("recipes: {mnist: {training: {lr: nan}}}", "lr: 'nan' is not a number"),
+        ("screens: {simulated: {control: no}}", "screens.simulated.control: False is not text.*; write it in quotes"),
+        ("datasets: {mnist: 5}", "datasets.mnist: 5 is not a mapping of keys to values"),
+        ("datasets: {my/data: {kind: digits}}", "datasets: the name 'my/data' cannot be that of a rule or a folder"),
+        ("panels: {my lab: {}}", "panels: the name 'my lab' cannot be that of a rule"),
+        (
+            "panels: {mine: {one: {title: x, runs: {dataset: mnist, transform: plain, method: moco, backbone: vgg11,"
+            " seeds: [1, 2]}}}}",
+            "runs.seeds: .*how many of the study's seeds, or `all`; which seeds there are says `seeds` at the top",
+        ),
+        (
+            "transforms: {cifar: {color_jitter: {hue: 0.3}}}",
+            r"transforms.cifar: a transform is a list of operations; .*override in its name, as in 'cifar\+color_jit",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line_of_plain_words(text, says):
+    with pytest.raises(UserError, match=says) as caught:
+        read(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_name_under_labels_is_refused():
+    panel = {**PANEL, "labels": {"mnist_frist": "First"}}
+    with pytest.raises(
+        UserError, match=r"panels.mine.one: labels: nothing in it is called 'mnist_frist'; did you mean mn"
+    ):
+        study({"panels": {"mine": {"one": panel}}})
+
+
+# ----------------------------------------------------------------------------------------------------------- unreached
+def test_what_something_more_special_overrides_is_told():
+    batch = study({"recipes": {"cifar": {"training": {"batch_size": 128, "epochs": 3}}}}).unreached
+    assert batch == [
+        "recipes.cifar.training.batch_size: 128 does not reach vicreg (256), dino (256), which have their own: set "
+        "recipes.cifar.methods.vicreg.training.batch_size"
+    ]
+    (of_method,) = study({"methods": {"moco": {"temperature": 0.5}}}).unreached
+    assert "methods.moco.temperature: 0.5 does not reach recipes.mnist (0.07), recipes.cells (0.07)" in of_method
+    of_both = {
+        "training": {"batch_size": 128},
+        "methods": {name: {"training": {"batch_size": 64}} for name in ("vicreg", "dino")},
+    }
+    assert study({"recipes": {"cifar": of_both}}).unreached == []
+    assert study({}).unreached == []
+
+
+def test_a_transform_of_the_users_is_theirs_for_every_method():
+    """The shipped recipe changes the shipped transform for VICReg."""
+    mine = [
+        {"random_resized_crop": {"scale": [0.5, 1.0]}},
+        {"color_jitter": {"hue": 0.1, "p": 0.5}},
+        {"random_horizontal_flip": {}},
+        {"normalize": {}},
+    ]
+    for change, crop in (({}, [0.5, 1.0]), ({"random_resized_crop": {"scale": [0.4, 1.0]}}, [0.4, 1.0])):
+        recipe = {"cifar": {"methods": {"vicreg": {"transforms": {"cifar": change}}}}} if change else {}
+        found = study({"transforms": {"cifar": mine}, "recipes": recipe}, "paper")
+        assert found.sets("cifar", "vicreg", "cifar")[0]["views"][0][0]["random_resized_crop"]["scale"] == crop
+
+
+@pytest.mark.parametrize(("key", "epochs"), [("warmup_epochs", 10), ("warmup_epochs", 2)])
+def test_a_warm_up_that_leaves_nothing_is_refused_in_the_plan(key, epochs):
+    mine = study({"recipes": {"cifar": {"training": {"epochs": epochs, key: 10}}}}, "paper")
+    with pytest.raises(
+        UserError, match=f"recipes.cifar.training.{key} is 10, which leaves nothing of epochs: {epochs}"
+    ):
+        mine.load(Run("cifar10", "cifar", "simclr", "resnet18", 5))
+
+
+def test_a_batch_of_more_images_than_there_are_is_refused_in_the_plan(tmp_path):
+    (tmp_path / "cat").mkdir()
+    for number in range(60):
+        (tmp_path / "cat" / f"{number}.png").touch()
+    entry = {"kind": "folder", "path": str(tmp_path), "size": 32, "mean": "own", "std": "own", "recipe": "cifar"}
+    mine = study({"datasets": {"mine": entry}, "recipes": {"cifar": {"training": {"batch_size": 32}}}}, "paper")
+    assert mine.load(Run("mine", "cifar", "simclr", "resnet18", 5)).steps == 1000
+    with pytest.raises(
+        UserError, match=r"recipes.cifar.methods.vicreg.training.batch_size is 256, but dataset 'mine' has about 48"
+    ):
+        mine.load(Run("mine", "cifar", "vicreg", "resnet18", 5))

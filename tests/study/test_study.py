@@ -305,6 +305,16 @@ def test_every_method_has_the_hyper_parameters_of_section_d1(paper):
     assert found == HYPER_PARAMETERS
 
 
+@pytest.mark.parametrize("dataset", ["cifar10", "mnist", "imagenet100", "treatments"])
+@pytest.mark.parametrize("backbone", ["vgg11", "resnet18", "resnet18+width=0.5"])
+def test_untrained_is_what_a_training_starts_from(paper, dataset, backbone):
+    """The same network, and the same pixels."""
+    start, trained = (
+        paper.resolve(run(paper, dataset, "plain", method, backbone)) for method in ("untrained", "simclr")
+    )
+    assert (start.dataset, start.backbone, start.seed) == (trained.dataset, trained.backbone, trained.seed)
+
+
 def test_lars_clips_for_all_methods_but_vibcreg(config):
     """solo-learn's settings, where `optimizer: lars` asks for them."""
     lars = Study(changed({**config, "scale": "paper"}, "recipes", "cifar", "training", "optimizer", "lars"))

@@ -112,24 +112,26 @@ def test_discarding_takes_half_written_ones_along(tmp_path: Path):
     assert sorted(p.name for p in tmp_path.iterdir()) == [".other.1a2b.part.pt", "other.pt"]
 
 
-def test_sigterm_is_noted_and_then_as_before():
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_noted_and_then_as_before(number: int):
+    before = signal.getsignal(number)
     with checkpoints.Termination() as termination:
         assert not termination.requested
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         assert termination.requested
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
 
 
-def test_sigterm_at_once():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_at_once(number: int):
     """Also one that came before."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     with checkpoints.Termination() as termination:
         termination.at_once()
-        with pytest.raises(SystemExit, match="143"):
-            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(SystemExit, match=str(128 + number)):
+            os.kill(os.getpid(), number)
     with checkpoints.Termination() as termination:
-        os.kill(os.getpid(), signal.SIGTERM)
-        with pytest.raises(SystemExit, match="143"):
+        os.kill(os.getpid(), number)
+        with pytest.raises(SystemExit, match=str(128 + number)):
             termination.at_once()
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before

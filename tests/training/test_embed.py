@@ -14,8 +14,9 @@ from phenoviews import methods, models
 from phenoviews.data import Images, embeddings, write
 from phenoviews.data.pool import Resident
 from phenoviews.errors import NotMeasured, UserError
-from phenoviews.study.resolved import Embedding, FrozenEmbedding
-from phenoviews.training.embed import embed, embed_frozen, evaluation_view, fetched
+from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining
+from phenoviews.training.embed import embed, embed_frozen, evaluation_view, fetched, load_frozen
+from phenoviews.training.loop import Trainer
 
 
 @pytest.fixture
@@ -117,6 +118,16 @@ def test_an_untrained_encoder_follows_from_the_seed(make_run: Callable, digits: 
     assert found[0].shape == (150, 64)
     np.testing.assert_array_equal(found[0], found[1])
     assert not np.allclose(found[0], found[2])
+
+
+def test_an_untrained_encoder_has_the_weights_that_its_training_starts_from(make_run: Callable, digits: Path):
+    run = make_run(seed=7)
+    images, device = Images.open(digits), torch.device("cpu")
+    started = Trainer(Pretraining.of(run), images, device).method.encoder.state_dict()
+    untrained = load_frozen(FrozenEmbedding.of(run), None, device)
+    assert sum(
+        torch.equal(one, two) for one, two in zip(started.values(), untrained.state_dict().values(), strict=True)
+    ) == len(started)
 
 
 def test_real_imagenet_weights_embed_real_cells(make_run: Callable, shared_data: Path, tmp_path: Path):

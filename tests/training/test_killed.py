@@ -106,15 +106,17 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(
     assert not list(tmp_path.glob("*state*"))
 
 
-def test_sigterm_finishes_the_step_saves_and_ends_with_143(
-    start: Callable, run: Pretraining, outputs: dict[str, Path], tmp_path: Path
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_lets_the_step_be_finished_and_saved(
+    start: Callable, run: Pretraining, outputs: dict[str, Path], tmp_path: Path, number: int, status: int
 ):
+    """SIGTERM as a scheduler sends it, SIGINT as Ctrl-C does."""
     # So that what is there afterwards is of the signal.
     run = replace(run, training=replace(run.training, checkpoint_minutes=60))
     process = start(run, lambda: (tmp_path / "log").exists() and "0/75" in (tmp_path / "log").read_text())
-    process.terminate()
+    os.kill(process.pid, number)
     process.join()
-    assert process.exitcode == 143
+    assert process.exitcode == status
     assert torch.load(tmp_path / "state.pt", weights_only=True)["state"]["trainer"]["step"] > 0
     assert not outputs["encoder"].parent.exists()
 

@@ -183,3 +183,30 @@ def test_another_workflow_takes_this_one_as_a_module(project):
         (outer / "Snakefile").write_text("\n".join(['configfile: "config.yaml"', *lines]))
         plan = project.planned("-s", "outer/Snakefile", "-d", "outer", "--", "pheno_no_free_lunch_table1")
         assert plan["pheno_pretrain"] == 5 * 2
+
+
+@pytest.mark.parametrize("group", ["data", "all", "no_free_lunch_table1"])
+def test_a_group_of_panels_that_is_called_like_a_rule_is_refused(project, group):
+    runs = {"dataset": "digits", "transform": "plain", "method": "simclr", "backbone": "vgg11"}
+    panel = {"title": "Mine", "runs": runs, "metrics": ["rankme"], "rows": ["method"], "columns": ["metric"]}
+    (project.folder / "mine.yaml").write_text(yaml.safe_dump({"panels": {group: {"table1": panel}}}))
+    done = project.snakemake("--dry-run", "--configfile", "mine.yaml", "--", f"{group}_table1")
+    assert done.returncode != 0
+    assert f"config: panels: '{group}' is the name of another rule" in done.stdout
+    assert "CreateRuleException" not in done.stdout
+
+
+def test_settings_on_the_command_line(project):
+    """Nested ones come in text; what something more special overrides is told."""
+    recipe = "recipes={cifar: {training: {epochs: 2, warmup_epochs: 1, lr: 1e-2}}}"
+    done = project.snakemake("--dry-run", "--config", recipe, "seeds=[3]", "--", "no_free_lunch_figure3")
+    assert done.returncode == 0, done.stdout
+    assert "/seed3/" in done.stdout
+    assert "/seed5/" not in done.stdout
+    assert "phenoviews: recipes.cifar.training.lr: 0.01 does not reach simclr (0.4)" in done.stdout
+    done = project.snakemake(
+        "--dry-run", "--config", "recipes={cifar: {training: {warmup_epochs: 9}}}", "--", "no_free_lunch_figure3"
+    )
+    assert done.returncode != 0
+    assert "recipes.cifar.training.warmup_epochs is 9, which leaves nothing of epochs: 6" in done.stdout
+    assert "Traceback" not in done.stdout

@@ -3,6 +3,7 @@
 
 import functools
 import re
+import shlex
 import sys
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +13,10 @@ from snakemake.logging import logger
 
 # Beside this file also where another workflow takes this one as a module.
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1]
+if set("{}") & set(str(ROOT)):
+    raise WorkflowError(
+        f"phenoviews: {ROOT}: Snakemake takes braces in this path for wildcards; move or rename the folder"
+    )
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
@@ -28,6 +33,10 @@ from phenoviews.study.paths import PROFILES, PROPERTIES, QC, RUN
 from phenoviews.study.paths import SCREEN, SIMULATION, SNAPSHOTS, TRUTH, TSNE, VIEWS, WEIGHTS
 from phenoviews.study.plan import sweep_sources
 from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining
+
+# Snakemake (9.27) hands the path of its Python to shells without quotes, where a blank would end it.
+if sys.executable != shlex.quote(sys.executable) and not sys.executable.startswith("'"):
+    sys.executable = shlex.quote(sys.executable)
 
 # Killed at any moment, the workflow goes on at the next call.
 if workflow.is_main_process and not workflow.dryrun:
@@ -49,6 +58,9 @@ document, said = users(
     config, SHIPPED, {} if workflow.modifier.skip_configfile else workflow.config_settings.overwrite_config
 )
 study = user_errors(Study, document, SHIPPED, said)
+if workflow.is_main_process:
+    for line in study.unreached:
+        logger.warning(f"phenoviews: {line}")
 
 
 def study_of(wildcards):
@@ -242,13 +254,13 @@ def fine_tuning_checkpoint(wildcards) -> str:
 
 def minutes(wildcards, attempt) -> int:
     """A retry resumes where the first try ended, and has more time."""
-    return user_errors(study_of(wildcards).load, run_of(wildcards)).minutes * attempt
+    return stopping(study_of(wildcards).load, run_of(wildcards)).minutes * attempt
 
 
 def memory(wildcards, attempt) -> int:
     """MB; a retry has more."""
     there, run = study_of(wildcards), run_of(wildcards)
-    return (user_errors(there.load, run).mem_mb if user_errors(there.is_trained, run) else 16000) * attempt
+    return (stopping(there.load, run).mem_mb if user_errors(there.is_trained, run) else 16000) * attempt
 
 
 # ------------------------------------------------------------------------------------------------------------- panels

@@ -1,5 +1,12 @@
 # measures → tables and figures, each beside the published value. Every panel is a rule of its own name.
 
+TARGETS = [*study.panels, *study.config["panels"]]
+for name in TARGETS:
+    if workflow.is_rule(workflow.modifier.modify_rulename(name)) or TARGETS.count(name) > 1:
+        raise WorkflowError(
+            f"config: panels: '{name}' is the name of another rule; call the group or the panel otherwise"
+        )
+
 for panel in study.panels.values():
     if panel.measures_of_sweeps:
 

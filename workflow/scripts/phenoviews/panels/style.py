@@ -35,6 +35,7 @@ WARNING = "#b2182b"
 
 _RC = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so the same letters everywhere
+    "text.parse_math": False,  # titles and names of classes are drawn as they are
     "font.size": 7,
     "axes.titlesize": 7.5,
     "axes.labelsize": 7,

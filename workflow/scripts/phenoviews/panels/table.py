@@ -519,7 +519,7 @@ def _tex_row(cells: Iterable[str]) -> str:
 
 
 def plain_markdown(text: str) -> str:
-    for character in "\\|*_<`":
+    for character in "\\|*_<`$":
         text = text.replace(character, "\\" + character)
     return text
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from phenoviews.study import notes, plan
 from phenoviews.study.checks import check
-from phenoviews.study.document import at_scale, changes, merge, validated
+from phenoviews.study.document import at_scale, changes, merge, unreached, validated
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import Run
@@ -49,6 +49,7 @@ class Study(Resolver):
         # Compared at the scale, since a change under `scales` is a change too.
         below = complete(at_scale(shipped, self.scale), schema()) if shipped else self.config
         self.changes = list(changes(below, self.config))
+        self.unreached = list(unreached(said, self.config))
         # Whether the scale is one of those that the project ships, with something that it changes.
         self.reduced = bool((shipped or config)["scales"].get(self.scale))
         self.panels = {

@@ -8,7 +8,7 @@ from phenoviews.errors import UserError
 from phenoviews.study import names
 from phenoviews.study.document import papers
 from phenoviews.study.panel import Panel, check_panel
-from phenoviews.study.plan import runs
+from phenoviews.study.plan import grids, listed, runs
 from phenoviews.study.resolve import Resolver, check_colour
 from phenoviews.study.run import AXES
 from phenoviews.study.schema import nearest
@@ -73,6 +73,15 @@ def _check_panel(study: Resolver, panel: Panel) -> None:
         its_runs = runs(study, panel)
         datasets = dict.fromkeys(run.dataset for run in its_runs)
         frozen = {run.method for run in its_runs if not study.is_trained(run)}
+        _check_labels(study, panel)
     except UserError as error:
-        raise UserError(f"config: panels.{panel.paper}.{panel.item}: {error}") from None
+        raise UserError(f"config: panels.{panel.paper}.{panel.item}: {str(error).removeprefix('config: ')}") from None
     check_panel(panel, {name: study.entry("datasets", name)["kind"] for name in datasets}, frozen)
+
+
+def _check_labels(study: Resolver, panel: Panel) -> None:
+    known = {name for section in AXES.values() for name in study.config[section]}
+    shown = {name for grid in grids(panel) for axis in AXES for name in listed(grid[axis])}
+    for name in panel.declared["labels"]:
+        if names.parse(name)[0] not in known:
+            raise UserError(f"labels: nothing in it is called '{name}'{nearest(name, shown)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -58,6 +58,7 @@ def users(config: Mapping[str, Any], shipped: Mapping[str, Any], explicit: Mappi
     or a workflow that takes this one as a module may have it; of such a copy the user's is what is not as shipped. What
     is `explicit` (from --configfile and --config) is the user's in any case, also where it says what is shipped.
     """
+    config, explicit = _named(config), _named(explicit)
     copied = shipped.keys() - {"panels"} <= config.keys()
     document = merge(_panels(shipped) if copied else shipped, config)
     return document, merge(difference(shipped, config) if copied else config, explicit)
@@ -69,6 +70,13 @@ def _panels(shipped: Mapping[str, Any]) -> dict[str, Any]:
         name: {"panels": patch["panels"]} for name, patch in shipped.get("scales", {}).items() if "panels" in patch
     }
     return {"panels": shipped["panels"], "scales": at_scales}
+
+
+def _named(value: Any) -> Any:
+    """A copy in which keys that YAML reads as numbers or dates are text."""
+    if isinstance(value, Mapping):
+        return {key if isinstance(key, bool) else str(key): _named(one) for key, one in value.items()}
+    return [_named(one) for one in value] if isinstance(value, list) else value
 
 
 def difference(below: Any, above: Any) -> Any:
@@ -91,7 +99,7 @@ def validated(config: dict[str, Any], said: Mapping[str, Any] = MappingProxyType
     its_own = config
     for scale, patch in config["scales"].items():
         # Without a patch it is the document, which is valid.
-        document = at_scale(config, scale, said) if patch else config
+        document = at_scale(config, scale, said) if patch or said else config
         try:
             validate(document)
         except UserError as error:
@@ -103,15 +111,88 @@ def validated(config: dict[str, Any], said: Mapping[str, Any] = MappingProxyType
 def at_scale(config: dict[str, Any], scale: str, said: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """The document with what one of its scales lays over it, and over that what the user said: of all scales, and then
     of this one."""
-    patch = config["scales"].get(scale, {})
-    # How many seeds a scale gives a paper's panels is of its own seeds.
-    patches = [{key: value for key, value in patch.items() if key != "panel_seeds" or "seeds" not in said}]
-    patches += [without_scales(said), said.get("scales", {}).get(scale, {})] if said else []
-    return functools.reduce(merge, patches, config)
+    patch, seeds = (
+        config["scales"].get(scale, {}),
+        ("seeds" in said or "seeds" in said.get("scales", {}).get(scale, {})),
+    )
+    patches = [_uncounted(patch) if seeds else patch]
+    users = {key: value for key, value in said.items() if key != "scales"}
+    patches += [users, said.get("scales", {}).get(scale, {})] if said else []
+    document: dict[str, Any] = functools.reduce(merge, patches, config)
+    # A transform of the user's is not changed by what a shipped recipe changes, for some methods, in the shipped one.
+    for recipe, entry in document.get("recipes", {}).items() if "transforms" in said else ():
+        for method, settings in entry.get("methods", {}).items():
+            own = said.get("recipes", {}).get(recipe, {}).get("methods", {}).get(method, {}).get("transforms", {})
+            for name in said["transforms"].keys() - own.keys():
+                settings.get("transforms", {}).pop(name, None)
+    return document
 
 
-def without_scales(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in said.items() if key != "scales"}
+def _uncounted(patch: Mapping[str, Any]) -> dict[str, Any]:
+    """What a scale lays over the document, without how many seeds its panels take: of the user's they take all."""
+
+    def stripped(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: stripped(one) for key, one in value.items() if key != "seeds"}
+        return [stripped(one) for one in value] if isinstance(value, list) else value
+
+    return {key: stripped(value) if key == "panels" else value for key, value in patch.items() if key != "panel_seeds"}
+
+
+def unreached(said: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
+    """What the user says that something more special overrides, in a line each: what a recipe says of a single method
+    where the user speaks of the recipe, or of the method everywhere."""
+
+    def special(recipe: str, method: str, path: Sequence[str]) -> Any:
+        """What the recipe says of the method there, if it is not the user who says it."""
+        users = said.get("recipes", {}).get(recipe, {}).get("methods", {}).get(method, {})
+        return ABSENT if _at(users, path) is not ABSENT else _at(config["recipes"][recipe]["methods"][method], path)
+
+    for recipe, entry in said.get("recipes", {}).items():
+        for key in entry.get("training", {}):
+            value = config["recipes"][recipe]["training"][key]
+            found = {
+                method: special(recipe, method, ("training", key)) for method in config["recipes"][recipe]["methods"]
+            }
+            others = {method: one for method, one in found.items() if one is not ABSENT and one != value}
+            if others:
+                named = ", ".join(f"{method} ({one})" for method, one in others.items())
+                yield (
+                    f"recipes.{recipe}.training.{key}: {value} does not reach {named}, which have their own: "
+                    f"set recipes.{recipe}.methods.{next(iter(others))}.training.{key}"
+                )
+    for method, entry in said.get("methods", {}).items():
+        for path in _leaves(entry):
+            value = _at(config["methods"][method], path)
+            found = {
+                recipe: special(recipe, method, path)
+                for recipe, settings in config["recipes"].items()
+                if method in settings["methods"]
+            }
+            others = {recipe: one for recipe, one in found.items() if one is not ABSENT and one != value}
+            if others:
+                named = ", ".join(f"recipes.{recipe} ({one})" for recipe, one in others.items())
+                leaf = ".".join((method, *path))
+                yield (
+                    f"methods.{leaf}: {value} does not reach {named}, which have their own: set "
+                    f"recipes.{next(iter(others))}.methods.{leaf}"
+                )
+
+
+def _at(entry: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        if not isinstance(entry, Mapping) or key not in entry:
+            return ABSENT
+        entry = entry[key]
+    return entry
+
+
+def _leaves(entry: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(entry, Mapping):
+        for key, value in entry.items():
+            yield from _leaves(value, (*path, key))
+    else:
+        yield path
 
 
 def merge(below: Any, above: Any) -> Any:

@@ -12,7 +12,7 @@ from phenoviews.errors import UserError
 from phenoviews.study import listing, names, paths
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
-from phenoviews.study.resolved import Pretraining
+from phenoviews.study.resolved import Pretraining, Training
 from phenoviews.study.run import AXES, Run
 
 UNKNOWN = 10000  # images, where nothing says how many there are
@@ -128,7 +128,8 @@ def load(study: Resolver, run: Run) -> Load:
     """What a training asks for, from its size."""
     resolved, plan = study.resolve(run), study.config["resources"]
     training = Pretraining.of(resolved).training
-    count = max(images(study, run.dataset), 1)
+    count = images(study, run.dataset)
+    _check(study, run, training, count)
     steps = training.epochs * max(training.min_iters_per_epoch, count // training.batch_size, 1)
     sets = len(resolved.transform.sets)
     # Two views; forward and backward are three forwards, a momentum encoder's is a fourth.
@@ -144,6 +145,27 @@ def load(study: Resolver, run: Run) -> Load:
         minutes=int(20 + 1.5 * seconds / 60),  # half as much again, and the start-up and the probe
         mem_mb=int(6000 + min(3 * data_mb, 2 * HELD_MB)),
     )
+
+
+def _check(study: Resolver, run: Run, training: Training, count: int) -> None:
+    """Refuse what would end the training at its start. `count`: about how many images there are."""
+    entry, method = study.entry("datasets", run.dataset), names.parse(run.method)[0]
+    own = study.config["recipes"][entry["recipe"]]["methods"].get(method, {}).get("training", {})
+
+    def where(key: str) -> str:
+        return f"recipes.{entry['recipe']}" + f".methods.{method}" * (key in own) + f".training.{key}"
+
+    if training.warmup_epochs and training.warmup_epochs >= training.epochs:
+        raise UserError(
+            f"training {run.name}: {where('warmup_epochs')} is {training.warmup_epochs}, which leaves nothing of "
+            f"epochs: {training.epochs}; set it lower, or to 0 for no warm-up"
+        )
+    # Some more than are counted, since how splits are rounded is the reader's.
+    if "path" in entry and training.batch_size > 1.05 * count + 10:
+        raise UserError(
+            f"training {run.name}: {where('batch_size')} is {training.batch_size}, but dataset '{run.dataset}' has "
+            f"about {count} images to train with; lower it, or add images"
+        )
 
 
 def images(study: Resolver, dataset: str) -> int:

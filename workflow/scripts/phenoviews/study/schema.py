@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import difflib
 import functools
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,14 +52,88 @@ def dotted(path: Iterable[Any]) -> str:
 def validate(value: Any, where: Sequence[Any] = (), against: dict[str, Any] | None = None) -> None:
     """Raise a `UserError` for the first thing in `value` that the schema does not allow.
 
+    What is another spelling of the same is read, in place: text where a number is wanted, as --config gives it and
+    YAML 1.1 takes 1e-3 for, a number where text is wanted, one thing in place of a list.
+
     `where`: keys that lead to `value`, for the message. `against`: a schema; that of the whole study by default.
     """
     validator = jsonschema.Draft202012Validator(against or schema())
-    errors = sorted(
-        validator.iter_errors(value), key=lambda error: (list(map(str, error.absolute_path)), error.validator)
-    )
+    errors = list(validator.iter_errors(value))
+    # Again, since a list that was made of one thing may hold text where a number is wanted.
+    while sum(_read(value, error) for error in errors):
+        errors = list(validator.iter_errors(value))
     if errors:
-        raise UserError(_line(errors[0], where))
+        first = min(errors, key=lambda error: (list(map(str, error.absolute_path)), error.validator))
+        raise UserError(_line(first, where))
+
+
+def _read(value: Any, error: jsonschema.ValidationError) -> bool:
+    """Whether what the error is about could be read, and has been, in `value`."""
+    if error.validator == "anyOf":
+        options: dict[Any, list[jsonschema.ValidationError]] = {}
+        for inner in error.context or ():
+            options.setdefault(inner.relative_schema_path[0], []).append(inner)
+        fitting = [inner for inner in options.values() if all(_reading(one) is not UNREADABLE for one in inner)]
+        return bool(fitting and sum(_read(value, one) for one in fitting[0]))
+    read, path = _reading(error), [*error.absolute_path]
+    if read is UNREADABLE or not path:
+        return False
+    functools.reduce(lambda place, key: place[key], path[:-1], value)[path[-1]] = read
+    return True
+
+
+UNREADABLE = object()
+
+# What YAML 1.1 and --config mean by a word.
+BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def _reading(error: jsonschema.ValidationError) -> Any:
+    """What the thing that an error is about says in the type that is wanted, or `UNREADABLE`."""
+    wanted: Any = error.validator_value
+    if error.validator != "type":
+        return UNREADABLE
+    for kind in wanted if isinstance(wanted, list) else [wanted]:
+        read = _as(kind, error.instance)
+        if read is not UNREADABLE:
+            return read
+    return UNREADABLE
+
+
+def _as(kind: str, value: Any) -> Any:
+    if kind == "string":
+        # No float, whose digits may not be those that were written, and no boolean, which may have been a word.
+        known = isinstance(value, int | datetime.date) and not isinstance(value, bool)
+        return str(value) if known else UNREADABLE
+    if kind == "array":
+        return UNREADABLE if isinstance(value, dict | list) or value is None else [value]
+    if not isinstance(value, str):
+        return UNREADABLE
+    if kind == "boolean":
+        return BOOLEANS.get(value.lower(), UNREADABLE)
+    if kind == "null":
+        return None if value.lower() in ("null", "~", "none") else UNREADABLE
+    if kind not in ("integer", "number"):
+        return UNREADABLE
+    try:
+        number = float(value)
+    except ValueError:
+        return UNREADABLE
+    if kind == "number":
+        return number if math.isfinite(number) else UNREADABLE
+    return int(number) if number.is_integer() else UNREADABLE
+
+
+# What a type is called.
+WORDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "array": "a list",
+    "object": "a mapping of keys to values",
+    "boolean": "true or false",
+    "null": "null",
+}
 
 
 def _line(error: jsonschema.ValidationError, where: Sequence[Any]) -> str:
@@ -65,9 +141,22 @@ def _line(error: jsonschema.ValidationError, where: Sequence[Any]) -> str:
     instance: Any = error.instance
     expected: Any = error.validator_value
     part_of_schema: Any = error.schema
+    if "propertyNames" in error.absolute_schema_path and error.validator == "pattern":
+        return (
+            f"config: {place}: the name '{instance}' cannot be that of a rule or a folder; use letters, digits, '_', "
+            "'-' and '.'"
+        )
+    if isinstance(part_of_schema, dict) and "says" in part_of_schema:
+        return f"config: {place}: {instance} is not {part_of_schema['says']}"
     if error.validator == "additionalProperties":
         valid = part_of_schema.get("properties", {})
         unknown = next(key for key in instance if key not in valid)
+        if "sum" in valid and unknown in schema()["$defs"]["operation"]["properties"]:
+            name = (*where, *error.absolute_path)[-1]
+            return (
+                f"config: {place}: a transform is a list of operations; give all of them, or ask for '{name}' with an "
+                f"override in its name, as in '{name}+{unknown}=off', or '{name}+{unknown}.p=0.5'"
+            )
         # An operation is a mapping of one key, so an unknown key there is an unknown operation.
         what = "operation" if "random_resized_crop" in valid else "key"
         return f"config: {place}: unknown {what} '{unknown}'{nearest(unknown, valid)}"
@@ -78,6 +167,10 @@ def _line(error: jsonschema.ValidationError, where: Sequence[Any]) -> str:
         return f"config: {place}: `{missing}` is missing; add it"
     if error.validator == "minItems":
         return f"config: {place}: {len(instance)} of them; it needs at least {expected}"
+    if error.validator == "type":
+        wanted = " or ".join(WORDS[kind] for kind in (expected if isinstance(expected, list) else [expected]))
+        quoted = "; write it in quotes" if "text" in wanted and isinstance(instance, bool | float) else ""
+        return f"config: {place}: {instance!r} is not {wanted}{quoted}"
     return f"config: {place}: {error.message}"
 
 

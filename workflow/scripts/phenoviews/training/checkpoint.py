@@ -89,8 +89,8 @@ def dismissed(path: Path, reason: str) -> None:
 
 
 class Termination:
-    """Within this context SIGTERM only makes `requested` true, so that the loop can finish its step and save; after
-    `at_once` it ends the process.
+    """Within this context SIGTERM and SIGINT (Ctrl-C) only make `requested` true, so that the loop can finish its step
+    and save; after `at_once` they end the process.
 
     The end of the process that started this one makes it true as well: nobody waits any more for the training of a
     Snakemake that was killed, and the next one starts it again.
@@ -98,25 +98,28 @@ class Termination:
 
     def __enter__(self) -> Self:
         self._signalled, self._at_once, self._parent = False, False, os.getppid()
-        self._before = signal.signal(signal.SIGTERM, self._request)
+        self.status = 128 + signal.SIGTERM
+        self._before = {number: signal.signal(number, self._request) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     @property
     def requested(self) -> bool:
         return self._signalled or os.getppid() != self._parent
 
     def at_once(self) -> None:
-        """From here on SIGTERM, also one that has come already, raises SystemExit 143 (128 + SIGTERM, as the shell
-        counts) wherever it meets the process, so that what is half written is removed; once, since a second one would
-        break off the removal."""
+        """From here on a signal, also one that has come already, raises SystemExit with `status` (128 + its number, as
+        the shell counts) wherever it meets the process, so that what is half written is removed; once, since a second
+        one would break off the removal."""
         self._at_once = True
         if self.requested:
-            raise SystemExit(143)
+            raise SystemExit(self.status)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         first, self._signalled = not self._signalled, True
+        self.status = 128 + number if first else self.status
         if self._at_once and first:
-            raise SystemExit(143)
+            raise SystemExit(self.status)

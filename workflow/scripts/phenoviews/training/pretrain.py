@@ -45,8 +45,9 @@ def pretrain(
             `embed` makes them: here, while it is on the device, since every measure needs them),
             `history` (csv, the `Row` of every epoch), `summary` (yaml: how it ended, the run, the versions, the device,
             the data).
-        checkpoint: kept up to date every `training.checkpoint_minutes`, after the last step, and on SIGTERM, which ends
-            the process with status 143 (SystemExit); a training of the same run goes on from it; removed at the end.
+        checkpoint: kept up to date every `training.checkpoint_minutes`, after the last step, and on SIGTERM and SIGINT,
+            which end the process with status 143 and 130 (SystemExit); a training of the same run goes on from it;
+            removed at the end.
         weights: the file to start from where `backbone.init` is not random.
         threads: of the CPU; default: torch's.
 

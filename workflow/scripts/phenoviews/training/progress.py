@@ -29,7 +29,7 @@ def all_steps(
         end_epoch: is called as an epoch ends, with its number and its last learning rate, and adds its row to
             `history`.
         save: writes a checkpoint: every `training.checkpoint_minutes`, after the last step, and before the process
-            ends on SIGTERM (SystemExit 143).
+            ends on SIGTERM or SIGINT (SystemExit 143, 130).
     """
     training = trainer.training
     # Reading the loss waits for the device: twice a second for a person, twice a minute for a log file.
@@ -58,5 +58,5 @@ def all_steps(
                 save()
                 saved = time.monotonic()
             if termination.requested:
-                raise SystemExit(143)  # 128 + SIGTERM, as the shell counts
+                raise SystemExit(termination.status)
     return outcome

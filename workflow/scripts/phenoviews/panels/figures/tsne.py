@@ -11,6 +11,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.markers import MarkerStyle
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath
 from scipy.optimize import linear_sum_assignment
 
 from phenoviews.panels.records import class_names, of_run, titles, why_none
@@ -104,7 +107,14 @@ def _draw_classes(ax: Axes, points: pd.DataFrame, classes: Sequence[str]) -> Non
     ax.scatter(dots["x"], dots["y"], s=_area(points), c=colours[~shown], alpha=0.5 if glyphs else 1, linewidths=0)
     for label, name in enumerate(classes):
         of = points[shown & (points["label"] == label).to_numpy()]
-        ax.scatter(of["x"], of["y"], s=18, c=colour(label), marker=f"${name}$", linewidths=0.25)
+        ax.scatter(of["x"], of["y"], s=18, c=colour(label), marker=_glyph(name), linewidths=0.25)
+
+
+def _glyph(character: str) -> MarkerStyle:
+    """A character as a marker, its middle on the point."""
+    path = TextPath((0, 0), character)
+    middle = path.get_extents().get_points().mean(axis=0)
+    return MarkerStyle(Path(path.vertices - middle, path.codes))
 
 
 def _legend(ax: Axes, title: str, names: Sequence[str]) -> None:
