@@ -25,7 +25,7 @@ include: "workflow/rules/common.smk"
 
 rule all:
     input:
-        panel_files(study.config["panels"]),
+        panel_files(study.config["panels"], on_demand=False),
     localrule: True
 
 

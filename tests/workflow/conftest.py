@@ -24,11 +24,12 @@ SIMCLR = {
     "method": "simclr+batch_size=128",
     "backbone": "resnet18_imagenet",
 }
+CLASSES = {"dataset": "cifar100", "transform": "cifar", "method": "simclr", "backbone": "resnet18"}
 TINY = {
     "seeds": [5],
     "backbones": {"vgg11": {"width": 0.125}},
     "screens": {"simulated": {"simulation": {"width": 256, "height": 224, "cells": 30}}},
-    "sweeps": {"hue": {"steps": 2}},
+    "sweeps": {"hue": {"steps": 2}, "jitter": {"steps": 2}},
     "datasets": {
         "photographs": {"train_per_class": 20, "test_per_class": 10},
         "simulated_nocodazole": {"cells": 80},
@@ -55,7 +56,8 @@ TINY = {
             "figure10": {"runs": {"dataset": ["cells_nocodazole"]}},
             "figure6": {"runs": {"backbone": ["resnet18"]}, "randomised": "resnet18"},
             "figure7": {"runs": {"backbone": ["vgg11"]}},
-            "figure8": {"runs": {"sweep": "hue"}},
+            **{name: {"runs": {"method": "simclr"}} for name in ("figure3", "figure4", "figure5", "figure8", "table5")},
+            "table3": {"runs": [{**CLASSES, "sweep": "hue"}, {**CLASSES, "transform": "plain", "method": "untrained"}]},
         },
         "single_cell": {
             "table1": {"runs": [SIMCLR]},

@@ -62,6 +62,11 @@ class Panel:
         return "plot" not in self.declared
 
     @property
+    def on_demand(self) -> bool:
+        """Whether it is made only when it is asked for by name."""
+        return bool(self.declared.get("on_demand"))
+
+    @property
     def has_numbers(self) -> bool:
         """Whether it has a table of its numbers, and verdicts on the paper's claims; a figure where it declares so."""
         return "metrics" in self.declared
