@@ -98,6 +98,12 @@ def moving() -> pd.DataFrame:
     return of_runs(trainings(np.random.default_rng(0)))
 
 
+def how(found: pd.DataFrame) -> dict:
+    """What a panel is told of these metrics."""
+    names = dict.fromkeys(found["metric"])
+    return {name: {key: getattr(METRICS[name], key) for key in ("by_seed", "drawn", "test")} for name in names}
+
+
 # ------------------------------------------------------------------------------------------------------------ measures
 def test_every_measure_of_sweeps_is_declared():
     """Whatever joins the registry has its sources and its metrics, and these are of sweeps."""
@@ -209,19 +215,16 @@ def test_written_sweeps_are_read_as_they_were(moving, tmp_path):
     found = records.of_sweeps(tmp_path / "sweeps.parquet")
     assert len(found) == len(rows)
     assert found["value"].tolist() == pytest.approx([row["value"] for row in rows], nan_ok=True)
-    shown = records.without_draws(found, {"drawn": ["opposed", "opposed_excess"]})
+    shown = records.without_draws(found, {"of_sweeps": how(found)})
     assert set(shown["seed"]) == {0}
     assert not shown.duplicated(["metric", "method", "swept"]).any()
 
 
 # ------------------------------------------------------------------------------------------------------------- verdicts
 def judged(found: pd.DataFrame, *holds: str, **more) -> str:
-    metrics = dict.fromkeys(found["metric"])
     claim = [{"id": "c", "says": "so", "holds": list(holds), **more}]
-    tests = {name: METRICS[name].test for name in metrics if METRICS[name].test}
-    drawn = [name for name in metrics if METRICS[name].drawn]
     frame = found.assign(source="", reason=found.get("reason", pd.Series("", found.index)).fillna(""))
-    result = claims.evaluate(claim, frame, drawn=drawn, tests=tests)
+    result = claims.evaluate(claim, frame, of_sweeps=how(found))
     assert claims.markdown(result, {"scale": {"name": "paper", "note": ""}})
     return result["verdict"].iloc[0]
 

@@ -148,7 +148,7 @@ def test_markdown_has_the_same_columns_in_every_row(records, panel, published):
 def test_markdown_and_latex_escape_what_they_would_read(records, panel, published):
     panel["labels"]["one"] = r"a_b & 50% of $x$ #1 {~^\} <i> |*`"
     view = layout(long(records, panel, published), panel)
-    assert r"| a\_b & 50% of $x$ #1 {~^\\} \<i> \|\*\` |" in markdown(view)
+    assert r"| a\_b & 50% of \$x\$ #1 {~^\\} \<i> \|\*\` |" in markdown(view)
     escaped = (
         r"a\_b \& 50\% of \$x\$ \#1 \{\textasciitilde{}\textasciicircum{}\textbackslash{}\} "
         r"\textless{}i\textgreater{} |*`"

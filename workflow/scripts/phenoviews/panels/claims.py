@@ -12,10 +12,10 @@ reports (a p, or how many classes it has shown to rise) by that test: what is on
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,7 @@ from phenoviews.study.metrics import HIGH, LOW
 # The outcomes per treatment, 1 for right and 0 for wrong, whose mean a score in percent is; drop is the difference.
 OUTCOMES = {"nsc": {"nsc_right": 1}, "nscb": {"nscb_right": 1}, "drop": {"nsc_right": 1, "nscb_right": -1}}
 TREATMENT = ["compound", "concentration", "moa"]
+MOST_REASONS = 3  # that one cell of a table tells; the CSV has all
 DASH = "\N{EM DASH}"
 OVER_TREATMENTS = (
     " Where there is one training, its outcomes for the treatments are compared: sign-flip tests over compounds and "
@@ -63,8 +64,7 @@ def evaluate(
     claims: Sequence[Mapping[str, Any]],
     records: pd.DataFrame,
     stand_ins: Mapping[str, str] = NOWHERE,
-    drawn: Collection[str] = (),
-    tests: Mapping[str, str] = NOWHERE,
+    of_sweeps: Mapping[str, Mapping[str, Any]] = NOWHERE,
 ) -> pd.DataFrame:
     """The verdict on each claim, with one line for each comparison that it is judged by and for each cell of that.
 
@@ -73,8 +73,7 @@ def evaluate(
         records: tidy, one row per value: seed, metric, value (NaN where there is none), reason, and dimensions, which
             are all columns but `comparisons.NO_DIMENSION`; "" or NaN in a dimension that a metric does not have.
         stand_ins: {a name in the claims: the name in the records}; names without an entry are the same in both.
-        drawn: the metrics that have no seed of their own; seed 0 is the number, the others its bootstrap draws.
-        tests: {metric that a test reports: the side on which it shows something, LOW or HIGH}.
+        of_sweeps: {metric of a sweep: by_seed, drawn and test, as `study.metrics` has them}.
 
     Returns:
         Of the claim: claim, says, verdict; over (what it is judged over: seeds, treatments, draws, tests); cells (how
@@ -88,9 +87,8 @@ def evaluate(
     Raises:
         UserError: a claim that cannot be read, or a term that meets several values of one seed.
     """
-    values = Values.of(records)
-    judge = Judge(frozenset(drawn), tests)
-    lines = [line for claim in read(claims, stand_ins) for line in _lines(claim, values, judge)]
+    judge = Judge.of(records, of_sweeps)
+    lines = [line for claim in read(claims, stand_ins) for line in _lines(claim, judge)]
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -148,6 +146,10 @@ def markdown(claims: pd.DataFrame, panel: Mapping[str, Any]) -> str:
             of["says"],
         ]
         reasons = list(dict.fromkeys(filter(None, judged["reason"])))
+        reasons = [
+            *reasons[:MOST_REASONS],
+            *([f"and {len(reasons) - MOST_REASONS} more"] * (len(reasons) > MOST_REASONS)),
+        ]
         if of["verdict"] in (CANNOT, FEW):
             cells[1] += f": {'; '.join(reasons)}" * bool(reasons)
         elif reasons:
@@ -159,10 +161,24 @@ def markdown(claims: pd.DataFrame, panel: Mapping[str, Any]) -> str:
 # -------------------------------------------------------------------------------------------------------- how it stands
 @dataclass(frozen=True)
 class Judge:
-    """What margins are judged by where seeds are not the units; as for `evaluate`."""
+    """What margins are judged by, and the values for that: those that have seeds, and those that are of all seeds."""
 
     drawn: frozenset[str]
     tests: Mapping[str, str]
+    by_seed: Values
+    of_all: Values
+
+    @classmethod
+    def of(cls, records: pd.DataFrame, of_sweeps: Mapping[str, Mapping[str, Any]]) -> Self:
+        """As for `evaluate`."""
+        drawn = frozenset(name for name, how in of_sweeps.items() if how["drawn"])
+        tests = {name: how["test"] for name, how in of_sweeps.items() if how["test"]}
+        seedless = records["metric"].isin([name for name, how in of_sweeps.items() if not how["by_seed"]])
+        return cls(drawn, tests, Values.of(records[~seedless]), Values.of(records[seedless]))
+
+    def values(self, claim: Claim, comparison: Comparison) -> Values:
+        """Those that a comparison is of."""
+        return selected(claim, self.by_seed if self.over(comparison) == "seeds" else self.of_all)
 
     def over(self, comparison: Comparison) -> str:
         """What a comparison is judged over."""
@@ -177,13 +193,14 @@ class Judge:
         return all(self.tests[metric] == side for _, metric, _ in term.parts)
 
 
-def _lines(claim: Claim, values: Values, judge: Judge) -> list[dict[str, Any]]:
+def _lines(claim: Claim, judge: Judge) -> list[dict[str, Any]]:
     """The lines of `evaluate` for one claim."""
-    values = selected(claim, values)
     judged: list[dict[str, Any]] = []
     cellwise: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
-    for comparison, cells in compare(claim, values):
+    for one in claim.comparisons:
+        values = judge.values(claim, one)
+        ((comparison, cells),) = compare(replace(claim, comparisons=(one,)), values)
         single = [(cell.name, [cell]) for cell in cells]
         averaged = claim.each and not claim.every
         groups = [(f"mean of {len(cells)} cell{'s' * (len(cells) > 1)}", cells)] if averaged else single
@@ -204,7 +221,7 @@ def _lines(claim: Claim, values: Values, judge: Judge) -> list[dict[str, Any]]:
     least = min(valued, key=lambda line: line["margin"], default={"margin": np.nan, "low": np.nan, "high": np.nan})
     verdict = str(verdicts.verdict(results))
     holds = all(line["margin"] > verdicts.SAME for line in judged)
-    if verdict in (UNDECIDED, REPRODUCED) and holds and _is_noise(claim, values):
+    if verdict in (UNDECIDED, REPRODUCED) and holds and _is_noise(claim, judge):
         verdict = NOISE
     over = {judge.over(comparison) for comparison in claim.comparisons}
     treatments = over == {"seeds"} and (~np.isnan(p) & (n == 1)).any()
@@ -222,10 +239,10 @@ def _lines(claim: Claim, values: Values, judge: Judge) -> list[dict[str, Any]]:
     return [{"result": "", **shared, **{key: line[key] for key in line if key != "by_test"}} for line in lines]
 
 
-def _is_noise(claim: Claim, values: Values) -> bool:
+def _is_noise(claim: Claim, judge: Judge) -> bool:
     """Whether noise alone would meet a claim in one of the cells that its `beyond` names."""
     smaller = [Comparison(f"{term.text} < {LEVEL}", Term(str(LEVEL), plus=LEVEL), term) for term in claim.beyond]
-    found = compare(replace(claim, comparisons=tuple(smaller)), values)
+    found = compare(replace(claim, comparisons=tuple(smaller)), selected(claim, judge.of_all))
     margins = [cell.margins[~np.isnan(cell.margins)] for _, cells in found for cell in cells]
     return any((of <= 0).any() for of in margins)
 

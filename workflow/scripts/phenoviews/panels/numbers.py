@@ -24,7 +24,7 @@ def write(
         found: its records: those of its metrics make the table, and claims are judged on all of them.
         published, claimed: the values that the paper printed and the claims on them, as `study.resources` has them.
     """
-    verdicts = claims.evaluate(claimed, found, panel["scale"]["stand_ins"], panel["drawn"], panel["tests"])
+    verdicts = claims.evaluate(claimed, found, panel["scale"]["stand_ins"], panel["of_sweeps"])
     if files.get("claims"):
         claims.write(verdicts, panel, files["claims"])
     table.write(

@@ -104,7 +104,8 @@ def write_sweeps(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def without_draws(records: pd.DataFrame, panel: Mapping[str, Any]) -> pd.DataFrame:
     """The records that tables and figures show: of a number that has no seed of its own not its bootstrap draws."""
-    return records[~records["metric"].isin(panel["drawn"]) | (records["seed"] == 0)].reset_index(drop=True)
+    drawn = [name for name, how in panel["of_sweeps"].items() if how["drawn"]]
+    return records[~records["metric"].isin(drawn) | (records["seed"] == 0)].reset_index(drop=True)
 
 
 def chosen(records: pd.DataFrame, where: Mapping[str, Sequence[Any]], panel: str) -> pd.DataFrame:

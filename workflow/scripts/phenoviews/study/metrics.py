@@ -86,9 +86,10 @@ class Metric:
     counts: str = ""  # what a percentage is of, where single ones matter: k of n is printed beside it
     dimensions: tuple[str, ...] = ()  # beside those of the run
     trained: bool = False  # only of encoders that are trained here
-    # Of a whole sweep: measured of a panel's trainings together. One that is `drawn` has no seed of its own; the seed 0
-    # is the number itself, and each further one a bootstrap draw over the seeds.
+    # Of a whole sweep: measured of a panel's trainings together, for each seed by itself (`by_seed`) or of all of them.
+    # The seed of the latter is 0; where they are `drawn`, each further one is a bootstrap draw over the seeds.
     of_sweep: bool = False
+    by_seed: bool = False
     drawn: bool = False
     # Where a number is the outcome of a test, the side on which it shows something: LOW of a p, HIGH of a count of what
     # was shown. Claims are judged by that.
@@ -150,9 +151,7 @@ METRICS: dict[str, Metric] = {
     "train_loss": Metric("probe", "Training loss", TEST, LOWER, digits=3, dimensions=("regime",)),
     "fine_tuned_top1": Metric("fine_tuning", "Top-1, fine-tuned", TEST, HIGHER, "%", 1, dimensions=PROBED),
     "fine_tuned_accuracy": Metric("fine_tuning", "Accuracy, fine-tuned", TEST, HIGHER, "%", 1, dimensions=OF_CLASS),
-    "fine_tuned_auroc": Metric(
-        "fine_tuning", "AUROC, fine-tuned", TEST, HIGHER, digits=3, dimensions=OF_CLASS
-    ),
+    "fine_tuned_auroc": Metric("fine_tuning", "AUROC, fine-tuned", TEST, HIGHER, digits=3, dimensions=OF_CLASS),
     "fine_tuned_f1": Metric("fine_tuning", "F1, fine-tuned", TEST, HIGHER, "%", 1, dimensions=OF_CLASS),
     "knn": Metric("knn", "kNN accuracy", TEST, HIGHER, "%", 1, dimensions=("neighbours", "split")),
     "rankme": Metric("rankme", "RankMe", ANY, HIGHER, digits=1),
@@ -237,15 +236,23 @@ METRICS: dict[str, Metric] = {
     "association_within": _of_sweep(
         "association", "p by permuting classes within superclasses", digits=3, dimensions=PROPERTY
     ),
-    "top1_mean": _of_sweep("spread", "Mean of top-1", "%", 2, dimensions=REGIME),
+    "top1_mean": _of_sweep("spread", "Mean of top-1", "%", 2, dimensions=REGIME, by_seed=True),
     "top1_std": _of_sweep("spread", "Std of top-1 over values", "points", 2, drawn=True),
     "top1_std_runs": _of_sweep("spread", "Std of top-1 over all trainings", "points", 2),
     "top1_within": _of_sweep("spread", "Values of top-1 differ by at most", "points", 2, test=LOW),
     "top1_beyond": _of_sweep("spread", "Values of top-1 differ by at least", "points", 2, test=HIGH),
-    "range_overall": _of_sweep("ranges", "Range of top-1, cross-fitted", "points", 1),
-    "range_classes": _of_sweep("ranges", "Range of the ten most affected classes, cross-fitted", "points", 1),
+    "range_overall": _of_sweep("ranges", "Range of top-1, cross-fitted", "points", 1, by_seed=True),
+    "range_classes": _of_sweep(
+        "ranges", "Range of the ten most affected classes, cross-fitted", "points", 1, by_seed=True
+    ),
     "class_gain": _of_sweep(
-        "ranges", "Change of a class from end to end", "points", 1, signed=True, dimensions=("class", "regime")
+        "ranges",
+        "Change of a class from end to end",
+        "points",
+        1,
+        signed=True,
+        dimensions=("class", "regime"),
+        by_seed=True,
     ),
     **{
         name: Metric("properties", label, TEST, NEITHER, digits=digits, dimensions=dimensions)
@@ -256,7 +263,7 @@ METRICS: dict[str, Metric] = {
             ("eigenvalue", "Eigenvalue of the covariance", 3, ("class", "component")),
         )
     },
-}  # fmt: skip
+}
 
 
 def measured(measure: str) -> list[str]:

@@ -113,8 +113,9 @@ class Panel:
         of_sweeps = [name for measure in self.measures_of_sweeps for name in measured(measure)]
         return {
             "metrics": [{"name": name, **asdict(METRICS[name])} for name in self.declared.get("metrics", ())],
-            "drawn": [name for name in of_sweeps if METRICS[name].drawn],
-            "tests": {name: METRICS[name].test for name in of_sweeps if METRICS[name].test},
+            "of_sweeps": {
+                name: {key: getattr(METRICS[name], key) for key in ("by_seed", "drawn", "test")} for name in of_sweeps
+            },
             "measures": self.measures,
             "dimensions": dimensions,
         }
