@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, features
 from tests.data.readers.test_folder import picture, pillow, png, refused, run, tiff, tree
 
 from phenoviews.data import pixels
@@ -268,6 +269,21 @@ def test_16_bits_are_never_cut(tmp_path, predictor, channels):
     (tmp_path / "a.ppm").write_bytes(header + array.astype(">u2").tobytes())
     with pytest.raises(pixels.Unreadable, match="do not go from 0 to 255"):
         pixels.read(tmp_path / "a.ppm")
+
+
+@pytest.mark.skipif(not features.check("libtiff"), reason="this Pillow was built without libtiff")
+def test_16_bit_colour_in_lzw_is_exact_or_refused(tmp_path):
+    """As ImageJ, Zen and Photoshop save it: the bytes of an 8-bit image of twice the width under other tags."""
+    array = picture(12, 10, 3, np.uint16)
+    Image.fromarray(array.view(np.uint8).reshape(12, 20, 3)).save(tmp_path / "a.tif", compression="tiff_lzw")
+    for name, value in {"ImageWidth": 10, "BitsPerSample": (16, 16, 16)}.items():
+        with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+            file.pages[0].tags[name].overwrite(value)
+    try:
+        np.testing.assert_array_equal(pixels.read(tmp_path / "a.tif"), array)
+    except pixels.Unreadable as error:
+        assert importlib.util.find_spec("imagecodecs") is None
+        assert "imagecodecs" in error.reason  # noqa: PT017
 
 
 def test_one_bit_tiff(tmp_path):
