@@ -15,6 +15,7 @@ import yaml
 from tests.workflow.conftest import ROOT, Project
 
 from phenoviews.cells.simulation import write_plate, write_tables
+from phenoviews.study import merge
 
 SIMULATION = {
     "width": 256,
@@ -32,8 +33,11 @@ SIMULATION = {
 CHANNELS = {"DAPI": "Hoechst", "Tubulin": "FITC", "Actin": "Phalloidin"}
 # As small as a configuration makes it.
 QUICK = {
-    "seeds": [5],
-    "recipes": {"cells": {"training": {"epochs": 1, "batch_size": 8}, "methods": {"moco": {"queue": 16}}}},
+    "backbones": {"vgg13": {"width": 0.125}, "resnet18": {"width": 0.125}},
+    "recipes": {
+        "cells": {"training": {"batch_size": 8}, "methods": {"moco": {"queue": 16}}},
+        "treatments": {"training": {"epochs": 2, "snapshot_epochs": 0}},
+    },
 }
 
 
@@ -81,7 +85,7 @@ def lab(screen, tmp_path):
 
 
 def configured(project: Project, config: dict) -> list[str]:
-    (project.folder / "lab.yaml").write_text(yaml.safe_dump({**config, "scales": {"demo": QUICK}}))
+    (project.folder / "lab.yaml").write_text(yaml.safe_dump(merge(config, QUICK)))
     return ["--configfile", "lab.yaml", "--"]
 
 
@@ -90,7 +94,7 @@ def test_the_readmes_configuration_gives_a_table_of_ones_own(lab):
     project, _, options = lab
     finished = project.snakemake(*options, "lab")
     assert finished.returncode == 0, finished.stdout
-    with (project.folder / "results/demo/panels/lab/table2.csv").open() as stream:
+    with (project.folder / "results/own/panels/lab/table2.csv").open() as stream:
         lines = list(csv.DictReader(stream))
     assert {(line["dataset"], line["transform"]) for line in lines} == {
         (drug, transform) for drug in ("drug_a", "drug_b") for transform in ("cell_first", "cell_second", "dual")
@@ -137,12 +141,13 @@ def test_treatments_of_ones_own_are_scored(lab):
     config = {
         "screens": readme_example()["screens"],
         "datasets": {"ours": {"kind": "treatments", "screen": "lab", "plates": ["plateA"], "side": 48, "size": 48}},
+        "seeds": [5],
         "recipes": {"treatments": {"training": {"batch_size": 16}}},
         "panels": {"lab": {"scores": table}},
     }
     finished = project.snakemake(*configured(project, config), "lab_scores")
     assert finished.returncode == 0, finished.stdout
-    found = pd.read_csv(project.folder / "results/demo/panels/lab/scores.csv").set_index(["postprocessing", "metric"])
+    found = pd.read_csv(project.folder / "results/own/panels/lab/scores.csv").set_index(["postprocessing", "metric"])
     assert (found.loc[("none", "nsc"), ["correct", "of"]] == [0, 4]).all()
     assert pd.isna(found.loc[("tvn", "nscb"), "mean"])
     assert "one batch" in found.loc[("tvn", "nscb"), "reason"]

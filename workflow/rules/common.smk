@@ -1,6 +1,7 @@
 # The study, validated before anything else, and what hands its answers to rules: their inputs, resources and parameters.
 # What these are is decided in phenoviews/study.
 
+import atexit
 import functools
 import re
 import shlex
@@ -252,9 +253,29 @@ def fine_tuning_checkpoint(wildcards) -> str:
     return user_errors(paths.checkpoint, study_of(wildcards), run_of(wildcards), decisive, tuner(wildcards))
 
 
+PLANNED = {}  # the loads of trainings that are to be made, by their runs
+
+
 def minutes(wildcards, attempt) -> int:
     """A retry resumes where the first try ended, and has more time."""
-    return stopping(study_of(wildcards).load, run_of(wildcards)).minutes * attempt
+    there, run = study_of(wildcards), run_of(wildcards)
+    PLANNED[there.scale, run] = stopping(there.load, run)
+    return PLANNED[there.scale, run].minutes * attempt
+
+
+def told():
+    """At the end of a dry run, what its trainings come to."""
+    if PLANNED and workflow.dryrun:
+        epochs = sum(load.epochs for load in PLANNED.values())
+        hours = sum(load.minutes for load in PLANNED.values()) / 60
+        print(
+            f"phenoviews: {len(PLANNED)} trainings, {epochs:,} epochs, {hours:,.1f} hours asked for on one GPU",
+            file=sys.stderr,
+        )
+
+
+if workflow.is_main_process:
+    atexit.register(told)
 
 
 def memory(wildcards, attempt) -> int:

@@ -116,8 +116,9 @@ def _seeds(study: Resolver, panel: Panel, grid: Mapping[str, Any]) -> list[int]:
 # ----------------------------------------------------------------------------------------------------------------- load
 @dataclass(frozen=True)
 class Load:
-    """What a training asks for: steps, PFLOP, minutes on one GPU and MB of host memory."""
+    """What a training asks for: epochs, steps, PFLOP, minutes on one GPU and MB of host memory."""
 
+    epochs: int
     steps: int
     pflop: float
     minutes: int
@@ -140,6 +141,7 @@ def load(study: Resolver, run: Run) -> Load:
     # larger is read as it is used, and written so, and the file's pages are the kernel's to give back.
     data_mb = count * 3 * resolved.dataset.size**2 / 1e6
     return Load(
+        epochs=training.epochs,
         steps=steps,
         pflop=flop / 1e15,
         minutes=int(20 + 1.5 * seconds / 60),  # half as much again, and the start-up and the probe

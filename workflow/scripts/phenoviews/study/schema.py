@@ -106,7 +106,7 @@ def _as(kind: str, value: Any) -> Any:
         known = isinstance(value, int | datetime.date) and not isinstance(value, bool)
         return str(value) if known else UNREADABLE
     if kind == "array":
-        return UNREADABLE if isinstance(value, dict | list) or value is None else [value]
+        return UNREADABLE if isinstance(value, dict | list | bool) or value is None else [value]
     if not isinstance(value, str):
         return UNREADABLE
     if kind == "boolean":
