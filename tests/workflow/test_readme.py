@@ -1,4 +1,4 @@
-"""The README's examples, as typed, in their short form: to the end, with no empty cell. That of a screen: `test_cells`."""
+"""The README's examples as typed, in their short form: to the end, with no empty cell. That of a screen: test_cells."""
 
 from __future__ import annotations
 

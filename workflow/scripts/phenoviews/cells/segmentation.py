@@ -51,7 +51,7 @@ def segment(dna: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
 
 
 def shrunk(dna: np.ndarray, diameter: float) -> tuple[np.ndarray, int]:
-    """The field in which nuclei are looked for, float32, and how many pixels of the whole one make a side of its own."""
+    """The field in which nuclei are looked for, float32, and how many pixels of the whole one a pixel of it is wide."""
     shrink = max(1, int(diameter / WORKING))
     height, width = dna.shape
     padded = np.pad(dna, ((0, -height % shrink), (0, -width % shrink)), mode="edge")
@@ -60,7 +60,7 @@ def shrunk(dna: np.ndarray, diameter: float) -> tuple[np.ndarray, int]:
 
 
 def cut(dna: np.ndarray, diameter: float, contrast: float) -> tuple[np.ndarray, np.ndarray]:
-    """What is bright in a field (H, W), cut into pieces 1 to n of nuclei or parts of them, int32; and the field smoothed.
+    """What is bright in a field (H, W), cut into pieces 1 to n, of nuclei or parts of them, int32; and it smoothed.
     `diameter`: of a typical nucleus here; `contrast`: see `segment`."""
     smooth = ndimage.gaussian_filter(dna, 0.03 * diameter)
     nothing = np.zeros(dna.shape, np.int32)
