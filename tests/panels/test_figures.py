@@ -15,6 +15,7 @@ from phenoviews.panels.claims import evaluate
 from phenoviews.panels.figures import curves as curves_plot
 from phenoviews.panels.figures import doses as doses_plot
 from phenoviews.panels.figures import nearest as nearest_plot
+from phenoviews.panels.figures import opposition as opposition_plot
 from phenoviews.panels.figures import tsne as tsne_plot
 from phenoviews.panels.records import published
 from phenoviews.panels.style import COLOURS, SMALL, WIDTH, save
@@ -584,3 +585,56 @@ def test_curves_need_a_sweep():
     panel, found = curves_panel()
     with pytest.raises(UserError, match="panel p_t: curves are drawn against a setting; name a `sweep`"):
         curves_plot.draw(panel, found.assign(swept="", at=NONE), {})
+
+
+def test_superclasses_are_drawn_as_classes_are():
+    panel, found = curves_panel()
+    found = found.rename(columns={"class": "superclass"})
+    found["metric"] = found["metric"].replace("accuracy", "superclass_accuracy")
+    drawn = curves_plot.draw_superclasses(panel, found, {})
+    expected = {COLOURS[0]: [[64.5, 54.5, 44.5]], COLOURS[1]: [[55.5, 65.5, 75.5]], "#000000": [[60.0] * 3]}
+    assert [lines_of(ax) for ax in drawn.axes] == [expected] * 2
+
+
+def test_what_is_not_swept_has_no_plot():
+    panel, found = curves_panel(methods=("moco", "byol"))
+    drawn = curves_plot.draw(panel, found[(found["method"] == "moco") | (found["swept"] == "hue")], {})
+    assert [ax.axison for ax in drawn.axes] == [True, True, True, False]
+
+
+# ---------------------------------------------------------------------------------------------------------- opposition
+def opposition_panel() -> tuple[dict, pd.DataFrame]:
+    """Two data sets; on the second one sweep of one method, which could not be counted."""
+    cells = [("d", "hue", "moco"), ("d", "hue", "byol"), ("d", "flip.p", "moco"), ("d", "flip.p", "byol")]
+    numbers = {"opposed": (90, 80, 95), "opposed_by_chance": (40, 30, 50), "opposed_without_class": (60, 55, 65)}
+    numbers["opposed_honest"] = (20, NONE, NONE)
+    lines = []
+    for dataset, swept, method in [*cells, ("e", "hue", "moco")]:
+        for metric, (value, low, high) in numbers.items():
+            there = dataset == "d"
+            line = record(
+                "one", 0, metric, value if there else NONE, "" if there else "one seed", method, dataset=dataset
+            )
+            lines.append({**line, "swept": swept, "at": NONE, "regime": "linear", "low": low, "high": high})
+    panel = declared(grid(["d", "e"], method=["moco", "byol"]), *numbers, plot="opposition")
+    panel["dimensions"]["swept"]["names"] = {"hue": "Largest shift of hue", "flip.p": "Probability of a flip"}
+    return panel, pd.DataFrame(lines)
+
+
+def test_published_counts_stand_before_what_noise_counts():
+    panel, found = opposition_panel()
+    drawn = opposition_plot.draw(panel, found, {})
+    first, second = drawn.axes
+    bars = [(round(bar.get_y(), 6), round(bar.get_y() + bar.get_height(), 6)) for bar in first.patches]
+    assert sorted(bars) == [(30, 50)] * 4 + [(55, 65)] * 4
+    dots = [line for line in first.lines if line.get_marker() == "o"]
+    assert [list(line.get_ydata()) for line in dots] == [[90]] * 4
+    assert [list(line.get_ydata()) for line in first.lines if line.get_marker() == "x"] == [[20]] * 4
+    assert [tick.get_text() for tick in first.get_xticklabels()] == ["Largest shift of\nhue", "Probability of a\nflip"]
+    assert "no numbers: one seed" in second.texts[0].get_text()
+
+
+def test_opposition_needs_a_sweep():
+    panel, found = opposition_panel()
+    with pytest.raises(UserError, match="name a `sweep`"):
+        opposition_plot.draw(panel, found.iloc[:0], {})
