@@ -228,6 +228,8 @@ def test_mnist_is_trained_as_in_section_d2(paper):
 TRAINED = {
     "cifar": {"optimizer": "sgd", "lr": 0.3, "weight_decay": 1e-4, "batch_size": 512, "epochs": 1000,
               "schedule": "cosine", "warmup_epochs": 10, "warmup_lr": 3e-5, "min_lr": 0},
+    "imagenet100": {"optimizer": "sgd", "lr": 0.3, "weight_decay": 1e-4, "batch_size": 128, "epochs": 400,
+                    "schedule": "cosine", "warmup_epochs": 10, "warmup_lr": 3e-5, "min_lr": 0},
     "mnist": {"optimizer": "adam", "lr": 1e-3, "weight_decay": 1e-4, "batch_size": 32, "epochs": 250,
               "schedule": "constant", "warmup_epochs": 0, "warmup_lr": 0, "min_lr": 0},
     "cells": {"optimizer": "adam", "lr": 1e-3, "weight_decay": 1e-4, "batch_size": 128, "epochs": 400,
@@ -246,10 +248,18 @@ OTHERWISE = {
     ("swav", "cifar"): {"lr": 0.6, "weight_decay": 1e-6, "min_lr": 6e-4},
     ("dino", "cifar"): {"batch_size": 256},
     ("deepcluster", "cifar"): {"lr": 0.6, "weight_decay": 1e-6, "min_lr": 6e-4, "warmup_epochs": 11, "warmup_lr": 0.0},
+    ("simclr", "imagenet100"): {"lr": 0.4, "weight_decay": 1e-5},
+    ("byol", "imagenet100"): {"lr": 0.45, "weight_decay": 1e-5},
     ("byol", "mnist"): {"lr": 0.01, "weight_decay": 1e-5},
     ("byol", "cells"): {"lr": 0.01, "weight_decay": 1e-5},
 }
-ON = {"cifar": "cifar10", "mnist": "mnist", "cells": "cells_nocodazole", "treatments": "treatments"}
+ON = {
+    "cifar": "cifar10",
+    "imagenet100": "imagenet100",
+    "mnist": "mnist",
+    "cells": "cells_nocodazole",
+    "treatments": "treatments",
+}
 
 
 def test_every_method_is_trained_as_the_recipe_says_unless_the_recipe_says_otherwise_of_it(paper):

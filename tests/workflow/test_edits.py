@@ -111,7 +111,7 @@ def test_the_code_that_a_rule_states_is_the_code_that_it_runs(study, recorded):
             )
             assert name.startswith("<") or name in code[module], f"{record['rule']} runs {module}.{name} unstated"
     # Those that need what a small study has not: a simulated plate's score, a projector's output, ImageNet's weights.
-    assert scripts - seen == {"detection.py", "embed.py", "weights.py"}
+    assert scripts - seen == {"detection.py", "embed.py", "weights.py", "properties.py", "sweeps.py"}
 
 
 # --------------------------------------------------------------------------------------------- what an edit runs again

@@ -12,6 +12,8 @@ from phenoviews.errors import UserError
 from phenoviews.files import atomic
 from phenoviews.values import table
 
+ABOVE = ("superclass_accuracy", "superclass_recognised")
+
 
 def write_predictions(path: str | Path, predictions: np.ndarray, classes: int) -> None:
     """Write the predicted classes of images as a .npy file, in one byte each, or two where there are more than 256
@@ -77,6 +79,8 @@ def probe_scores(
     for name in dict.fromkeys(superclasses or ()):
         members = np.flatnonzero([above == name for above in superclasses or ()])
         rows += _of_superclass(name, members, labels, predictions, by_class["accuracy"], images, split)
+    if superclasses is None:
+        rows += [{"metric": name, "value": np.nan, "reason": "the classes have no superclasses"} for name in ABOVE]
     return table(rows).assign(split=split)
 
 
@@ -98,7 +102,7 @@ def _of_superclass(
     if not images[members].all():
         return [
             {"metric": metric, "value": np.nan, "superclass": name, "reason": f"no {split} image is of a class in it"}
-            for metric in ("superclass_accuracy", "superclass_recognised")
+            for metric in ABOVE
         ]
     right = np.isin(predictions[of], members)
     counted = {"correct": right.sum(), "of": of.sum()}

@@ -17,7 +17,7 @@ from skimage.color import rgb2gray
 from skimage.feature import graycomatrix, graycoprops
 from threadpoolctl import threadpool_limits
 
-from phenoviews.errors import UserError
+from phenoviews.errors import NotMeasured, UserError
 from phenoviews.measures.clusters import check_finite
 from phenoviews.values import table
 
@@ -62,7 +62,8 @@ def properties(
         whose dimension component is 1 for the largest.
 
     Raises:
-        UserError: NaN or infinity; a class with too few images; images that are neither grey nor RGB.
+        UserError: NaN or infinity.
+        NotMeasured: a class with too few images; images that are neither grey nor RGB.
     """
     check_finite(features)
     rows = []
@@ -77,7 +78,7 @@ def properties(
             }
             eigenvalues = spectrum(points, leading)
         except UserError as error:
-            raise UserError(f"class '{name}': {error}") from None
+            raise NotMeasured(f"class '{name}': {error}") from None
         named = {"class": name, "superclass": superclasses[label] if superclasses else ""}
         rows += [{"metric": metric, "value": value, **named} for metric, value in numbers.items()]
         rows += [
