@@ -8,7 +8,7 @@ import pytest
 from copairs.map import average_precision, mean_average_precision
 from tests.profiles.conftest import screen, treated
 
-from phenoviews.profiles.ranking import among_first, expected, parts, precisions, ranked
+from phenoviews.profiles.ranking import Candidates, among_first, expected, parts, precisions, ranked
 from phenoviews.profiles.structure import structure
 from phenoviews.profiles.tables import treatments
 
@@ -58,12 +58,13 @@ def test_groups_have_the_precision_and_the_p_of_copairs(noisy, tmp_path):
 
 def one_query(cosines, wrong, right):
     wrong = np.array([wrong])
-    return lambda block: (np.array([cosines], dtype=float), wrong, [[("a", np.array(right, dtype=float))]])
+    of = Candidates(np.array([cosines], dtype=float), wrong, [[("a", np.array(right, dtype=float))]])
+    return lambda block: [of]
 
 
 def test_a_ranking_by_hand():
     # Right ones at ranks 1, 3 and 4; the last is as near as a wrong one, and comes after it.
-    found = ranked(
+    (found,) = ranked(
         [np.array([7])], one_query([0.9, 0.8, 0.5, 0.1, 0], [False, True, True, True, True], [0.9, 0.6, 0.5])
     )
     assert found.query.tolist() == [7]
@@ -77,24 +78,24 @@ def test_a_ranking_by_hand():
 
 def test_profiles_at_the_same_place_are_not_found():
     same = one_query([0.5] * 5, [True] * 5, [0.5, 0.5])
-    found = ranked([np.array([0])], same)
+    (found,) = ranked([np.array([0])], same)
     assert found.precision[0] == pytest.approx((1 / 6 + 2 / 7) / 2)
     assert found.hits[0].tolist() == [0, 0, 0, 2, 0, 0]
 
 
 def test_without_right_or_wrong_ones_there_is_no_precision():
-    found = ranked([np.array([0])], one_query([0.1, 0.2], [True, True], []))
+    (found,) = ranked([np.array([0])], one_query([0.1, 0.2], [True, True], []))
     assert np.isnan(found.precision[0])
     assert among_first(found)["top_10"] == 0
-    found = ranked([np.array([0])], one_query([0.1, 0.2], [False, False], [0.1]))
+    (found,) = ranked([np.array([0])], one_query([0.1, 0.2], [False, False], [0.1]))
     assert np.isnan(found.precision[0])
-    assert len(ranked([np.array([0])], one_query([0.1], [False], [])).query) == 0
+    assert len(ranked([np.array([0])], one_query([0.1], [False], []))[0].query) == 0
     assert precisions(found, pd.DataFrame({"g": ["x"]}), 0).empty
 
 
 def test_p_counts_rankings_that_are_as_good():
     """One right of two: half of all random rankings are perfect, so a perfect one is no finding."""
-    found = ranked([np.array([0])], one_query([0.9, 0.1], [False, True], [0.9]))
+    (found,) = ranked([np.array([0])], one_query([0.9, 0.1], [False, True], [0.9]))
     table = precisions(found, pd.DataFrame({"g": ["x"]}), 0)
     assert table["map"].item() == 1
     assert table["p"].item() == pytest.approx(0.5, abs=0.06)

@@ -9,7 +9,7 @@ from tests.profiles.conftest import screen
 
 from phenoviews.profiles.neighbours import nsc
 from phenoviews.profiles.score import score
-from phenoviews.profiles.tables import treatments
+from phenoviews.profiles.tables import check, treatments
 
 
 def percent(result, name, key):
@@ -220,6 +220,13 @@ def test_moas_of_several_are_sets():
     assert other["Correct"].tolist() == expected
     shared = one["Metadata_MoA"].isin(["moa1", "moa2"]).to_numpy()
     assert (other["Candidates_MoA"].to_numpy()[shared] > one["Candidates_MoA"].to_numpy()[shared]).all()
+    # However a set is written it is the same.
+    spaced = sets.assign(Metadata_MoA=sets["Metadata_MoA"].where(sets.index % 2 > 0, sets["Metadata_MoA"].replace(
+        {"moa1|moa9": "moa9 | moa1"})))  # fmt: skip
+    assert score(spaced, x)[0]["postprocessing"] == score(sets, x)[0]["postprocessing"]
+    check(spaced, x)
+    assert score(sets, x)[0]["counts"]["moas"] == 5
+    assert any("2 MoAs are sets of several (first: moa1|moa9)" in note for note in score(sets, x)[0]["notes"])
     # One of a set in a batch of its own does not leave the treatment out; all of them do.
     alone = meta.assign(Metadata_MoA=[f"{moa}|only" if moa and batch == "B0" else moa for moa, batch in
                                       zip(meta["Metadata_MoA"], meta["Metadata_Batch"], strict=True)])  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from phenoviews.errors import UserError
-from phenoviews.profiles.tables import MOA_SEPARATOR, TREATMENT
+from phenoviews.profiles.tables import TREATMENT, moas
 
 # Two cosines closer than this are the same: rounding over a thousand features stays well below.
 SAME = 1e-12
@@ -63,7 +63,7 @@ def nearest(meta: pd.DataFrame, x: np.ndarray, scores: Sequence[str] = ("nsc", "
     unit = x / np.where(zero[:, None], 1, largest)
     unit /= np.where(zero[:, None], 1, np.linalg.norm(unit, axis=1, keepdims=True))
     compound = pd.factorize(meta["Metadata_Compound"])[0]
-    moa, sharing = _moas(meta["Metadata_MoA"])
+    moa, sharing = _coded(meta["Metadata_MoA"])
     asked = {"nsc": np.ones(len(meta), dtype=bool)}
     batch = np.zeros(len(meta), dtype=int)
     if "nscb" in scores:
@@ -123,10 +123,10 @@ def _answers(
     )
 
 
-def _moas(names: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+def _coded(names: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """The code of each row's MoA, and which codes (codes, codes) are the same MoA: share one of a set."""
     codes, values = pd.factorize(names)
-    sets = [name.split(MOA_SEPARATOR) for name in values]
+    sets = [moas(name) for name in values]
     member = pd.get_dummies(pd.Series(sets).explode()).groupby(level=0).any().to_numpy(dtype=np.float32)
     return codes, member @ member.T > 0
 
@@ -137,14 +137,14 @@ def single_batch_moas(meta: pd.DataFrame) -> dict[str, str]:
     if "Metadata_Batch" not in meta:
         raise UserError("NSCB needs the batch of every treatment, and there is none")
     pairs = meta[["Metadata_MoA", "Metadata_Batch"]].drop_duplicates()
-    pairs = pairs.assign(Metadata_MoA=pairs["Metadata_MoA"].str.split(MOA_SEPARATOR, regex=False))
+    pairs = pairs.assign(Metadata_MoA=pairs["Metadata_MoA"].map(moas))
     batches = pairs.explode("Metadata_MoA").groupby("Metadata_MoA")["Metadata_Batch"].unique()
-    return {str(moa): found[0] for moa, found in batches.items() if len(found) == 1}
+    return {str(name): found[0] for name, found in batches.items() if len(found) == 1}
 
 
-def of_few_batches(moas: pd.Series, single: Mapping[str, str]) -> np.ndarray:
+def of_few_batches(names: pd.Series, single: Mapping[str, str]) -> np.ndarray:
     """(rows,) bool: whose MoAs are all among the `single_batch_moas`."""
-    return np.array([single.keys() >= set(name.split(MOA_SEPARATOR)) for name in moas], dtype=bool)
+    return np.array([single.keys() >= set(moas(name)) for name in names], dtype=bool)
 
 
 def counted(predictions: pd.DataFrame) -> dict[str, Any]:

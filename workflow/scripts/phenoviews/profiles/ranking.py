@@ -37,48 +37,64 @@ class Ranked(NamedTuple):
     hits: np.ndarray
 
 
-# For queries (b,): cosines with candidates (b, c); which of these are wrong (b, c); label and cosines of right ones.
-Candidates = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, Sequence[Sequence[tuple[Any, np.ndarray]]]]]
+class Candidates(NamedTuple):
+    """Of queries (b,) at one task. cosines: (b, c). wrong: (b, c) bool, which candidates are. right: for each query its
+    labels, each with the cosines of the candidates that are right (m,)."""
+
+    cosines: np.ndarray
+    wrong: np.ndarray
+    right: Sequence[Sequence[tuple[Any, np.ndarray]]]
 
 
 def ranked(
-    blocks: Iterable[np.ndarray], candidates: Candidates, done: Callable[[int], object] = lambda count: None
-) -> Ranked:
-    """Rank the candidates of every query.
+    blocks: Iterable[np.ndarray],
+    candidates: Callable[[np.ndarray], Sequence[Candidates]],
+    done: Callable[[int], object] = lambda count: None,
+) -> list[Ranked]:
+    """Rank the candidates of every query, at each of the tasks that `candidates` gives.
 
     Args:
         blocks: rows of queries, a part at a time.
-        candidates: for such a part (b,) the cosines (b, c) with c candidates, which of them are wrong (b, c) bool, and
-            for each query its labels, each with the cosines of the candidates that are right (m,).
+        candidates: for such a part (b,) what there is to rank at each task; tasks may share their cosines.
         done: is told how many queries have been ranked, as it goes.
     """
-    rows: list[tuple[int, Any, int, int, float]] = []
-    hits = []
+    tasks: list[list[tuple[int, Any, int, int, float, list[int]]]] = []
     for block in blocks:
-        cosines, wrong, right = candidates(block)
-        ordered = np.sort(np.where(wrong, cosines, -np.inf), axis=1)
-        negatives = wrong.sum(axis=1)
-        for at, query in enumerate(block):
-            for label, found in right[at]:
-                m, n = len(found), int(negatives[at]) + len(found)
-                if n == 0:
-                    continue
-                before = ordered.shape[1] - np.searchsorted(ordered[at], np.sort(found)[::-1], side="left")
-                rank = np.arange(1, m + 1) + np.minimum(before, negatives[at])
-                precision = float((np.arange(1, m + 1) / rank).mean()) if 0 < m < n else np.nan
-                rows.append((int(query), label, m, n, precision))
-                limits = [*FIRST, *(np.ceil(share * n) for share in SHARES)]
-                hits.append([(rank <= limit).sum() for limit in limits])
-        done(len(block))
-    queries, labels, positives, total, values = zip(*rows, strict=True) if rows else ((),) * 5
-    return Ranked(
-        np.array(queries, dtype=int),
-        np.array(labels, dtype=object),
-        np.array(positives, dtype=int),
-        np.array(total, dtype=int),
-        np.array(values, dtype=float),
-        np.array(hits, dtype=int).reshape(len(rows), len(FIRST) + len(SHARES)),
-    )
+        told = candidates(block)
+        tasks = tasks or [[] for _ in told]
+        for rows, of in zip(tasks, told, strict=True):
+            rows += _ranks(block, of)
+            done(len(block))
+    found = []
+    for rows in tasks:
+        queries, labels, positives, total, precision, hits = zip(*rows, strict=True) if rows else ((),) * 6
+        found.append(
+            Ranked(
+                np.array(queries, dtype=int),
+                np.array(labels, dtype=object),
+                np.array(positives, dtype=int),
+                np.array(total, dtype=int),
+                np.array(precision, dtype=float),
+                np.array(hits, dtype=int).reshape(len(rows), len(FIRST) + len(SHARES)),
+            )
+        )
+    return found
+
+
+def _ranks(block: np.ndarray, of: Candidates) -> Iterator[tuple[int, Any, int, int, float, list[int]]]:
+    """The rows of `Ranked` for a part of the queries."""
+    ordered = np.sort(np.where(of.wrong, of.cosines, -np.inf), axis=1)
+    negatives = of.wrong.sum(axis=1)
+    for at, query in enumerate(block):
+        for label, right in of.right[at]:
+            m, n = len(right), int(negatives[at]) + len(right)
+            if n == 0:
+                continue
+            before = ordered.shape[1] - np.searchsorted(ordered[at], np.sort(right)[::-1], side="left")
+            rank = np.arange(1, m + 1) + np.minimum(before, negatives[at])
+            precision = float((np.arange(1, m + 1) / rank).mean()) if 0 < m < n else np.nan
+            limits = [*FIRST, *(np.ceil(share * n) for share in SHARES)]
+            yield int(query), label, m, n, precision, [int((rank <= limit).sum()) for limit in limits]
 
 
 def parts(rows: np.ndarray, width: int) -> Iterator[np.ndarray]:

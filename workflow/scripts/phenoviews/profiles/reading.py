@@ -304,11 +304,6 @@ def _moas(names: pd.Series, as_spelled: bool) -> tuple[pd.Series, list[str]]:
         for name, several in parts.items()
     }
     names = names.map(joined)
-    if several := sorted({name for name in joined.values() if MOA_SEPARATOR in name}):
-        notes.append(
-            f"{len(several)} MoAs are sets of several (first: {several[0]}): two treatments have the same MoA if they "
-            "share one"
-        )
     return names, notes
 
 

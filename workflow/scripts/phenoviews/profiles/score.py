@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from phenoviews.profiles import neighbours
 from phenoviews.profiles.neighbours import nearest, single_batch_moas
 from phenoviews.profiles.postprocess import postprocessed
-from phenoviews.profiles.tables import CONTROL, TREATMENT, constant, spans_batches, treatments
+from phenoviews.profiles.tables import CONTROL, TREATMENT, constant, moas, spans_batches, treatments
 
 SCORES = ("nsc", "nscb", "drop")
 
@@ -145,7 +145,7 @@ def _counts(meta: pd.DataFrame, table: pd.DataFrame, x: np.ndarray) -> dict[str,
         "controls": int(meta[CONTROL].sum()),
         "treatments": len(table),
         "compounds": int(table["Metadata_Compound"].nunique()),
-        "moas": int(table["Metadata_MoA"].nunique()),
+        "moas": len({one for name in table["Metadata_MoA"].unique() for one in moas(name)}),
         "batches": int(meta["Metadata_Batch"].nunique()) if "Metadata_Batch" in meta else 0,
         "features": x.shape[1],
     }
@@ -173,6 +173,11 @@ def _notes(
         notes.append(
             f"{large.sum()} of {x.shape[1]} features vary more than 100 times as much as most (first: {first}) and "
             "decide the neighbours; bring features to one scale (--normalize)"
+        )
+    if sets := sorted(name for name in table["Metadata_MoA"].unique() if len(moas(name)) > 1):
+        notes.append(
+            f"{len(sets)} MoAs are sets of several (first: {sets[0]}): two treatments have the same MoA if they share "
+            "one of them"
         )
     if len(spanning):
         first = " ".join(map(str, spanning.iloc[0]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from phenoviews.profiles.postprocess import postprocessed
-from phenoviews.profiles.ranking import LEVEL, Ranked, among_first, parts, precisions, ranked
-from phenoviews.profiles.tables import CONTROL, MOA_SEPARATOR, TREATMENT, treatments
+from phenoviews.profiles.ranking import LEVEL, Candidates, Ranked, among_first, parts, precisions, ranked
+from phenoviews.profiles.tables import CONTROL, TREATMENT, moas, spans_batches, treatments
 
 TASKS = ("replicates", "moas", "moas_other_batch")
 
@@ -121,16 +121,25 @@ def precision(
     found: Ranked | str = _alike(unit) or _replicates(wells, unit, done)
     levels = {"treatment": TREATMENT, "compound": TREATMENT[:1]}
     lines.append(_line("replicates", found, wells, levels, seed, groups))
-    tasks = {"moas": False} | ({"moas_other_batch": True} if "Metadata_Batch" in meta else {})
-    for task, elsewhere in tasks.items():
-        table, profiles = treatments(meta, x, across_wells, by_batch=elsewhere)
+    for tasks in _together(meta):
+        table, profiles = treatments(meta, x, across_wells, by_batch="moas_other_batch" in tasks)
         unit, rows = _units(profiles)
         table = table.iloc[rows].reset_index(drop=True)
-        found = _alike(unit) or _same_moa(table, unit, elsewhere, done)
-        lines.append(_line(task, found, table, {"moa": []}, seed, groups))
-        if not isinstance(found, str) and len(found.query):
-            first.append({"task": task, "treatments": len(found.query), **among_first(found)})
+        why = _alike(unit)
+        ranks: Sequence[Ranked | str] = [why] * len(tasks) if why else _same_moa(table, unit, tasks, done)
+        for task, of in zip(tasks, ranks, strict=True):
+            lines.append(_line(task, of, table, {"moa": []}, seed, groups))
+            if not isinstance(of, str) and len(of.query):
+                first.append({"task": task, "treatments": len(of.query), **among_first(of)})
     return lines, pd.concat(groups, ignore_index=True), first
+
+
+def _together(meta: pd.DataFrame) -> list[list[str]]:
+    """The tasks of treatments; those that are of the same profiles are together, and rank the same cosines."""
+    if "Metadata_Batch" not in meta:
+        return [["moas"]]
+    tasks = ["moas", "moas_other_batch"]
+    return [[task] for task in tasks] if len(spans_batches(meta)) else [tasks]
 
 
 def _line(
@@ -191,34 +200,41 @@ def _replicates(meta: pd.DataFrame, unit: np.ndarray, done: Callable[[int], obje
     batch = pd.factorize(meta["Metadata_Batch"])[0] if "Metadata_Batch" in meta else np.zeros(len(meta), dtype=int)
     by_code = {of: treated[rows] for of, rows in pd.Series(code[treated]).groupby(code[treated]).indices.items()}
 
-    def candidates(block: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[list[tuple[Any, np.ndarray]]]]:
+    def candidates(block: np.ndarray) -> list[Candidates]:
         right = []
         for query in block:
             others = by_code[code[query]]
             right.append([("", unit[others[others != query]] @ unit[query])])
-        return unit[block] @ unit[controls].T, batch[block][:, None] == batch[controls], right
+        return [Candidates(unit[block] @ unit[controls].T, batch[block][:, None] == batch[controls], right)]
 
-    return ranked(parts(treated[np.argsort(code[treated], kind="stable")], len(controls)), candidates, done)
+    return ranked(parts(treated[np.argsort(code[treated], kind="stable")], len(controls)), candidates, done)[0]
 
 
-def _same_moa(meta: pd.DataFrame, unit: np.ndarray, elsewhere: bool, done: Callable[[int], object]) -> Ranked:
+def _same_moa(
+    meta: pd.DataFrame, unit: np.ndarray, tasks: Sequence[str], done: Callable[[int], object]
+) -> list[Ranked]:
     compound = pd.factorize(meta["Metadata_Compound"])[0]
-    batch = pd.factorize(meta["Metadata_Batch"])[0] if elsewhere else None
-    sets = [name.split(MOA_SEPARATOR) for name in meta["Metadata_MoA"]]
+    batch = pd.factorize(meta["Metadata_Batch"])[0] if "Metadata_Batch" in meta else compound
+    sets = [moas(name) for name in meta["Metadata_MoA"]]
     labels = sorted({label for each in sets for label in each})
     of = {label: np.array([label in each for each in sets]) for label in labels}
+    with_any = {each: np.logical_or.reduce([of[label] for label in each]) for each in set(sets)}
 
-    def candidates(block: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[list[tuple[Any, np.ndarray]]]]:
+    def candidates(block: np.ndarray) -> list[Candidates]:
         cosines = unit[block] @ unit.T
-        others = compound[block][:, None] != compound
-        if batch is not None:
-            others &= batch[block][:, None] != batch
-        right: list[list[tuple[Any, np.ndarray]]] = []
-        for at, query in enumerate(block):
-            right.append([(label, cosines[at, others[at] & of[label]]) for label in sets[query]])
-            for label in sets[query]:
-                others[at] &= ~of[label]
-        return cosines, others, right
+        found = []
+        for task in tasks:
+            others = compound[block][:, None] != compound
+            if task == "moas_other_batch":
+                others &= batch[block][:, None] != batch
+            right = [
+                [(label, cosines[at, others[at] & of[label]]) for label in sets[query]]
+                for at, query in enumerate(block)
+            ]
+            for at, query in enumerate(block):
+                others[at] &= ~with_any[sets[query]]
+            found.append(Candidates(cosines, others, right))
+        return found
 
     return ranked(parts(np.arange(len(meta)), len(meta)), candidates, done)
 

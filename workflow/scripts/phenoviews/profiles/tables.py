@@ -46,8 +46,9 @@ def check(
                     f"{where}: well {well} of plate {plate} has {several.max()} values of {column}; a well has one"
                 )
     known = meta[~meta[CONTROL] & (meta["Metadata_MoA"] != "")]
-    moas = known.groupby("Metadata_Compound")["Metadata_MoA"].unique()
-    twice = moas[moas.map(len) > 1]
+    sets = known.drop_duplicates(["Metadata_Compound", "Metadata_MoA"])
+    found = sets.assign(moas=sets["Metadata_MoA"].map(moas)).groupby("Metadata_Compound")
+    twice = found["Metadata_MoA"].unique()[found["moas"].nunique() > 1]
     if len(twice):
         raise UserError(
             f"{where}: compound {twice.index[0]!r} has {len(twice.iloc[0])} MoAs ({', '.join(sorted(twice.iloc[0]))}); "
@@ -75,6 +76,11 @@ def check_finite(x: np.ndarray, names: Sequence[str] | None = None, where: str =
 
 def _named(names: Sequence[str] | None, column: int) -> str:
     return names[column] if names is not None else f"number {column}"
+
+
+def moas(name: str) -> tuple[str, ...]:
+    """The MoAs of a set, `a|b`, sorted; of a single one, that one."""
+    return tuple(sorted({part.strip() for part in name.split(MOA_SEPARATOR)}))
 
 
 def has_wells(meta: pd.DataFrame) -> bool:
