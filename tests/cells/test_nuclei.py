@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -102,3 +103,12 @@ def test_provided_centres_take_the_place_of_detection(images):
     assert table["area"].isna().all()
     assert quality["count"].tolist() == [1, 2, 0]
     assert quality["empty"].tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(("diameter", "doubted"), [(40, False), (12, True), (90, True)])
+def test_a_diameter_that_does_not_suit_is_doubted(tmp_path, images, capsys, diameter, doubted):
+    files = {"nuclei": tmp_path / "a.parquet", "qc": tmp_path / "a.csv", "intensities": tmp_path / "a.json"}
+    ones = np.ones((2, *SHAPE), np.float32)
+    write(plate(images), ones, {**PARAMS, "diameter": diameter}, INTENSITY, CHANNELS, files, "P1")
+    said = f"plate P1: its nuclei are 4\\d pixels wide, where the screen's `nuclei: {{diameter: {diameter}}}`"
+    assert bool(re.search(said.replace("{", "\\{"), capsys.readouterr().err)) == doubted

@@ -90,6 +90,7 @@ def test_another_diameter_is_suggested(lab, capsys, diameter):
     [
         ({"path": "nowhere"}, "nowhere: no such folder"),
         ({"pattern": "{plate}/{well}_f{site}_{channel}.tif"}, "then '_f' is wanted and '_s1_w1.tif' is there"),
+        ({"nuclei": {"diameter": 1}}, "config: screens.lab.nuclei.diameter: 1 is less than the minimum of 4"),
         ({"controll": "x"}, "config: screens.lab: unknown key 'controll'; did you mean control"),
     ],
 )

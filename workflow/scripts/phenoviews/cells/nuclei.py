@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from phenoviews.cells.quality import flagged, focus
 from phenoviews.cells.segmentation import nuclei
 from phenoviews.errors import UserError
 from phenoviews.files import atomic, write_json
+
+UNLIKE = 1.6  # times the declared diameter, or its inverse: from here on it is doubted
 
 
 def examine(
@@ -92,6 +95,13 @@ def write(
         table, quality, intensities = examine(fields, function, params, intensity, channels, locations, total)
     except UserError as error:
         raise UserError(f"plate {plate}: {error}") from error
+    width = float(np.sqrt(4 / np.pi * table["area"].median()))
+    if not 1 / UNLIKE < width / params["diameter"] < UNLIKE and np.isfinite(width):
+        print(
+            f"phenoviews: plate {plate}: its nuclei are {width:.0f} pixels wide, where the screen's `nuclei: "
+            f"{{diameter: {params['diameter']:g}}}`; correct that, or look at the plate's picture",
+            file=sys.stderr,
+        )
     with atomic(files["qc"]) as partial:
         quality.to_csv(partial, index=False, float_format="%.4g")
     write_json(files["intensities"], intensities)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from phenoviews import spelling
 from phenoviews.errors import UserError
 from phenoviews.study import names
 from phenoviews.study.document import papers
@@ -52,6 +53,10 @@ def _check_screens(study: Resolver) -> None:
             raise UserError(f"config: screens.{name}: a dataset has this name too; rename one of them")
         if screen["kind"] == "bbbc021" and ("mirrors" in screen) == ("simulation" in screen):
             raise UserError(f"config: screens.{name}: needs either `mirrors` or `simulation`")
+        try:
+            spelling.unit(screen["unit"])
+        except UserError as error:
+            raise UserError(f"config: screens.{name}.unit: {error}") from None
 
 
 def _check_recipes(study: Resolver) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from phenoviews.errors import UserError
 from phenoviews.study import names
 from phenoviews.study.colours import colours
+from phenoviews.study.metrics import DIMENSIONS
 from phenoviews.study.panel import Panel
 from phenoviews.study.plan import Place, grids, listed, places, runs, sweep_sources
 from phenoviews.study.resolve import RGB, Resolver
@@ -39,7 +40,7 @@ def declaration(study: Resolver, panel: Panel, context: Context) -> dict[str, An
         "name": panel.name,
         "each": [{**asdict(place.run), **_number(place)} for place in shown],
         "runs": grid,
-        **panel.described(settings),
+        **_dosed(study, panel, grid["dataset"], panel.described(settings)),
         "labels": {name: label(study, AXES[axis], name, panel) for axis in AXES for name in grid[axis]},
         "scale": {
             "name": study.scale,
@@ -72,6 +73,21 @@ def _painted(study: Resolver, panel: Panel, datasets: Sequence[str]) -> dict[str
     if not given and (count := study.channels(datasets[0])) != RGB:
         given = tuple(f"channel {number}" for number in range(1, count + 1))
     return {"channels": colours(given)} if given else {}
+
+
+def _dosed(study: Resolver, panel: Panel, datasets: Sequence[str], described: dict[str, Any]) -> dict[str, Any]:
+    """`described` with the unit of its datasets' concentrations where that is not µM; where a panel tells doses they
+    must agree."""
+    units = {unit for each in datasets if (unit := study.unit(each))}
+    dimensions = described["dimensions"]
+    if units <= {DIMENSIONS["concentration"].unit}:
+        return described
+    if len(units) > 1 and ("concentration" in dimensions or panel.declared.get("plot") == "doses"):
+        raise UserError(f"config: panels.{panel.paper}.{panel.item}: its datasets have concentrations in "
+                        f"{' and '.join(sorted(units))}; show them in panels of their own")  # fmt: skip
+    (unit, *_) = sorted(units)
+    told = {name: {**one, "unit": unit} for name, one in dimensions.items() if name == "concentration"}
+    return {**described, "dimensions": {**dimensions, **told}, "dose_unit": unit}
 
 
 def _number(place: Place) -> dict[str, Any]:

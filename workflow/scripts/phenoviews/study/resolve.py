@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from phenoviews import spelling
 from phenoviews.errors import UserError
 from phenoviews.study import names, resources
 from phenoviews.study.document import merge
@@ -214,6 +215,11 @@ class Resolver:
         """What a dataset's screen calls its negative control; of several names the first, which then stands for all."""
         control: str | list[str] = self.entry("screens", self.entry("datasets", name)["screen"])["control"]
         return control if isinstance(control, str) else control[0]
+
+    def unit(self, name: str) -> str:
+        """The unit of the concentrations of a dataset's cells, "" of other data."""
+        entry = self.entry("datasets", name)
+        return spelling.unit(self.entry("screens", entry["screen"])["unit"])[0] if "screen" in entry else ""
 
     # ---------------------------------------------------------------------------------------------------------- runs
     @functools.cache  # noqa: B019

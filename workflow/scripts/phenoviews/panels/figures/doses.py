@@ -40,10 +40,10 @@ def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Se
         if run is None:
             raise UserError(f"panel {panel['name']}: randomised: '{name}' is not among its runs; name one of them")
         curves.append({"title": f"{named[run]},\nlabels shuffled", "records": curve(run, SHUFFLED), "shuffled": True})
-    return figure(curves, _counted(records), panel["scale"]["note"])
+    return figure(curves, _counted(records), panel["scale"]["note"], panel.get("dose_unit", "µM"))
 
 
-def figure(curves: Sequence[Mapping[str, Any]], counted: str, note: str = "") -> Figure:
+def figure(curves: Sequence[Mapping[str, Any]], counted: str, note: str = "", unit: str = "µM") -> Figure:
     """Draw the curves: mean over seeds, with the sample standard deviation as a bar.
 
     Args:
@@ -52,6 +52,7 @@ def figure(curves: Sequence[Mapping[str, Any]], counted: str, note: str = "") ->
             its reason.
         counted: how many cells and seeds the numbers are of.
         note: see `style.label_scale`.
+        unit: of the concentrations.
     """
     with style():
         fig = Figure(figsize=(WIDTH, 3.4), layout="constrained")
@@ -86,7 +87,7 @@ def figure(curves: Sequence[Mapping[str, Any]], counted: str, note: str = "") ->
         else:
             ax.set(xticks=[], yticks=[])
             ax.text(0.5, 0.5, "no numbers; the legend tells why", ha="center", transform=ax.transAxes)
-        ax.set_xlabel("\n".join(["Concentration (µM)", *textwrap.wrap(counted, 100)]))
+        ax.set_xlabel("\n".join([f"Concentration ({unit})", *textwrap.wrap(counted, 100)]))
         ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, handlelength=2.5)
         label_scale(fig, note)
         return fig
