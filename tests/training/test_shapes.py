@@ -31,7 +31,7 @@ from phenoviews.training.loop import Trainer
 WIDTHS = (0.125, 0.25, 0.375)  # their narrowest convolutions have 8, 16 and 24 channels
 SIZES = (32, 48, 64, 96)
 BATCH = 2
-CHANNELS = (1, 2, 5, 12)  # at the first two sizes
+CHANNELS = (1, 2, 5)  # at 48 pixels; tests/benchmarks/shapes.py sweeps them all
 FIRST = ("vgg11", "resnet18", "convnext_tiny", "mobilenet_v2")  # each has a first convolution of its own
 
 
@@ -55,11 +55,11 @@ def combinations() -> Iterator[tuple[dict, int, int]]:
     some = list(backbones())
     for size in SIZES:
         yield from ((backbone, size, 3) for backbone in some)
-    for size, channels, kind in itertools.product(SIZES[:2], CHANNELS, FIRST):
+    for size, channels, kind in itertools.product(SIZES[1:2], CHANNELS, FIRST):
         backbone = {"kind": kind, "width": 0.125, "batch_norm": True, "init": "random"}
         for stem in ("small", "standard") if kind == "resnet18" else ("standard",):
             yield {**backbone, "stem": stem}, size, channels
-        if channels == CHANNELS[-2]:
+        if channels == CHANNELS[-1]:
             yield {**backbone, "stem": "standard", "channels": "each"}, size, channels
 
 
@@ -101,4 +101,4 @@ def test_no_shape_ends_the_process(root: Path, tmp_path: Path, precision: str):
     )
     begun = done.stdout.splitlines()
     assert done.returncode == 0, f"ended with {done.returncode} at {begun[-1:]}\n{done.stderr}"
-    assert len(begun) >= len(SIZES) * len(WIDTHS) * 6 + 2 * len(CHANNELS) * len(FIRST)
+    assert len(begun) >= len(SIZES) * len(WIDTHS) * 6 + len(CHANNELS) * len(FIRST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from phenoviews import spelling
 from phenoviews.errors import UserError
@@ -10,8 +10,8 @@ from phenoviews.study import names
 from phenoviews.study.document import papers
 from phenoviews.study.panel import Panel, check_panel
 from phenoviews.study.plan import grids, listed, runs
-from phenoviews.study.resolve import Resolver, check_colour
-from phenoviews.study.run import AXES
+from phenoviews.study.resolve import RGB, Resolver, check_size
+from phenoviews.study.run import AXES, Run
 from phenoviews.study.schema import nearest
 
 
@@ -44,7 +44,8 @@ def _check_datasets(study: Resolver) -> None:
                     f"config: datasets.{name}.{key}: unknown {key} '{dataset[key]}'"
                     f"{nearest(dataset[key], study.config[section])}"
                 )
-        check_colour(f"datasets.{name}", dataset)
+        if "mean" in dataset:
+            study.network_input(name)
 
 
 def _check_screens(study: Resolver) -> None:
@@ -78,10 +79,22 @@ def _check_panel(study: Resolver, panel: Panel) -> None:
         its_runs = runs(study, panel)
         datasets = dict.fromkeys(run.dataset for run in its_runs)
         frozen = {run.method for run in its_runs if not study.is_trained(run)}
+        _check_views(study, its_runs)
         _check_labels(study, panel)
     except UserError as error:
         raise UserError(f"config: panels.{panel.paper}.{panel.item}: {str(error).removeprefix('config: ')}") from None
     check_panel(panel, {name: study.entry("datasets", name)["kind"] for name in datasets}, frozen)
+
+
+def _check_views(study: Resolver, its_runs: Collection[Run]) -> None:
+    """Here and not by the jobs alone: where one fails, Snakemake takes outputs that are there for the user's own."""
+    for run in its_runs:
+        if study.channels(run.dataset) not in (1, RGB):
+            study.resolve(study.on_disk(run))
+    pairs = {(run.dataset, run.backbone) for run in its_runs if study.is_trained(run)}
+    for dataset, backbone in sorted(pairs):
+        kind, size = study.entry("backbones", backbone)["kind"], study.entry("datasets", dataset)["size"]
+        check_size(f"'{dataset}' with '{backbone}'", kind, size)
 
 
 def _check_labels(study: Resolver, panel: Panel) -> None:

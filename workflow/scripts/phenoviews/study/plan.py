@@ -141,7 +141,7 @@ def load(study: Resolver, run: Run) -> Load:
     seconds = max(flop / (plan["sustained_tflops"] * 1e12), steps * sets * plan["step_ms"] / 1e3)
     # The training images, those evaluated, and their embeddings. Of either split no more than HELD_MB is held: what is
     # larger is read as it is used, and written so, and the file's pages are the kernel's to give back.
-    data_mb = count * 3 * resolved.dataset.size**2 / 1e6
+    data_mb = count * resolved.dataset.channels * resolved.dataset.size**2 / 1e6
     return Load(
         epochs=training.epochs,
         steps=steps,

@@ -47,7 +47,7 @@ class Part:
     def to_dict(self) -> dict[str, Any]:
         """Plain data in the order of the fields. Lists and mappings in it are shared, not copied."""
         values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
-        return {key: _plain(value) for key, (value, default) in values.items() if value is not default}
+        return {key: _plain(value) for key, (value, default) in values.items() if value != default}
 
 
 def _plain(value: Any) -> Any:
