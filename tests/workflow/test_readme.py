@@ -50,6 +50,7 @@ def test_own_images(tmp_path):
     config = example("mine")
     assert config["recipes"]["cifar"]["training"]["epochs"] == 2
     small = {
+        "resources": {"threads": 1},
         "backbones": {"resnet18": {"width": 0.125}},
         "datasets": {"mine": {"size": 32}},
         "recipes": {"cifar": {"training": {"batch_size": 64}}},
@@ -78,6 +79,7 @@ def test_the_sweep(tmp_path):
     config = example("sweep")
     assert config["recipes"]["mnist"]["training"]["epochs"] == 2
     small = {
+        "resources": {"threads": 1},
         "backbones": {"vgg11": {"width": 0.125}},
         "datasets": {"mnist": {"mirrors": [tmp_path.as_uri() + "/"], "files": files, "images": 400}},
         "sweeps": {"crop_of_digits": {"steps": 2}},
