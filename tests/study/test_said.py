@@ -62,8 +62,17 @@ def test_a_scale_takes_no_fewer_and_no_more_seeds_than_the_user_says(seeds):
     demo = study({"seeds": seeds})
     for item in ("table1", "figure3", "table4"):
         assert {run.seed for run in demo.runs(demo.panels[f"no_free_lunch_{item}"])} == set(seeds)
+    for scale in ("paper", "own"):  # where some take three
+        whole = study({"seeds": seeds, **MINE}, scale)
+        assert {run.seed for run in whole.runs(whole.panels["no_free_lunch_figure8"])} == set(seeds)
     few = study({"seeds": seeds, "panel_seeds": {"no_free_lunch": 1}})
     assert {run.seed for run in few.runs(few.panels["no_free_lunch_table1"])} == set(seeds[:1])
+
+
+def test_more_seeds_than_there_are_is_refused_where_the_user_asks_for_them():
+    panel = {**PANEL, "runs": {**RUNS, "seeds": 3}}
+    with pytest.raises(UserError, match=r"panels.mine.table1: its `seeds` asks for 3, and `seeds` has 2"):
+        study({"seeds": [5, 6], "panels": {"mine": {"table1": panel}}}, "paper")
 
 
 def test_what_is_said_under_a_scale_wins_there_over_what_is_said_of_all():

@@ -33,6 +33,7 @@ SIMULATION = {
 CHANNELS = {"DAPI": "Hoechst", "Tubulin": "FITC", "Actin": "Phalloidin"}
 # As small as a configuration makes it.
 QUICK = {
+    "resources": {"threads": 1},
     "backbones": {"vgg13": {"width": 0.125}, "resnet18": {"width": 0.125}},
     "recipes": {
         "cells": {"training": {"batch_size": 8}, "methods": {"moco": {"queue": 16}}},

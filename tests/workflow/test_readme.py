@@ -1,4 +1,4 @@
-"""The README's examples as typed, in their short form: to the end, with no empty cell. That of a screen: test_cells."""
+"""The README's examples, in their short form: to the end, with no empty cell. That of a screen: `test_cells`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def made(project: Project, config: dict, target: str) -> pd.DataFrame:
 
 
 def test_own_images(tmp_path):
-    """Of five classes of 80; smaller batches and a narrower network than typed, for the time of it."""
+    """Of five classes of 80; a smaller network, images and batches than typed, for the time of it."""
     project, draw = Project(tmp_path / "project"), np.random.default_rng(0)
     for number in range(5):
         (tmp_path / "my-images" / f"class {number}").mkdir(parents=True)
@@ -49,7 +49,12 @@ def test_own_images(tmp_path):
             Image.fromarray(wave.clip(0, 255).astype(np.uint8)).save(name)
     config = example("mine")
     assert config["recipes"]["cifar"]["training"]["epochs"] == 2
-    small = {"backbones": {"resnet18": {"width": 0.125}}, "recipes": {"cifar": {"training": {"batch_size": 64}}}}
+    small = {
+        "resources": {"threads": 1},
+        "backbones": {"resnet18": {"width": 0.125}},
+        "datasets": {"mine": {"size": 32}},
+        "recipes": {"cifar": {"training": {"batch_size": 64}}},
+    }
     table = made(project, merge(config, small), "mine_table1")
     assert set(zip(table["method"], table["metric"], strict=True)) == {
         (method, metric) for method in ("simclr", "vicreg") for metric in ("ami", "top1")
@@ -74,6 +79,7 @@ def test_the_sweep(tmp_path):
     config = example("sweep")
     assert config["recipes"]["mnist"]["training"]["epochs"] == 2
     small = {
+        "resources": {"threads": 1},
         "backbones": {"vgg11": {"width": 0.125}},
         "datasets": {"mnist": {"mirrors": [tmp_path.as_uri() + "/"], "files": files, "images": 400}},
         "sweeps": {"crop_of_digits": {"steps": 2}},
