@@ -66,7 +66,6 @@ def test_values_beyond_the_header_are_refused(tmp_path):
 
 
 def excel(file, **sheets):
-    pytest.importorskip("openpyxl")
     with pd.ExcelWriter(file) as writer:
         for name, rows in sheets.items():
             pd.DataFrame(rows).to_excel(writer, sheet_name=name, index=False, header=False)
@@ -96,7 +95,6 @@ def test_excel_with_two_sheets_of_wells_is_refused(tmp_path):
 
 
 def test_a_broken_excel_file_is_named(tmp_path):
-    pytest.importorskip("openpyxl")
     (tmp_path / "map.xlsx").write_bytes(b"no zip")
     with pytest.raises(UserError, match=r"map\.xlsx: cannot be read as a table"):
         read(tmp_path / "map.xlsx")

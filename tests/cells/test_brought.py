@@ -118,7 +118,6 @@ def test_plate_maps_as_people_keep_them(tmp_path, platemap):
 
 
 def test_an_excel_plate_map_in_nanomolar_with_two_controls(tmp_path):
-    pytest.importorskip("openpyxl")
     rows = [["Well", "Drug", "Dose (nM)"], ["B2", "DMSO", None], ["B3", "water", 0], ["B4", "taxol", 50]]
     pd.DataFrame(rows).to_excel(tmp_path / "made.xlsx", index=False, header=False)
     content = (tmp_path / "made.xlsx").read_bytes()

@@ -125,24 +125,7 @@ def at_scale(config: dict[str, Any], scale: str, said: Mapping[str, Any] = Mappi
             own = said.get("recipes", {}).get(recipe, {}).get("methods", {}).get(method, {}).get("transforms", {})
             for name in said["transforms"].keys() - own.keys():
                 settings.get("transforms", {}).pop(name, None)
-    if seeds and isinstance(document["seeds"], list):
-        _cap(document.get("panels", {}), said.get("panels", {}), len(document["seeds"]))
     return document
-
-
-def _cap(shown: Any, users: Any, seeds: int) -> None:
-    """Let panels of a paper that take more seeds than the user has be content with these, in place; but not what the
-    user says of them."""
-    if isinstance(shown, list):
-        for one in shown:
-            _cap(one, {}, seeds)
-    elif isinstance(shown, dict):
-        for key, value in shown.items():
-            said = users.get(key, ABSENT) if isinstance(users, Mapping) else ABSENT
-            if key == "seeds" and isinstance(value, int) and said is ABSENT:
-                shown[key] = min(value, seeds)
-            elif said is ABSENT or isinstance(said, Mapping):
-                _cap(value, said, seeds)
 
 
 def _uncounted(patch: Mapping[str, Any]) -> dict[str, Any]:

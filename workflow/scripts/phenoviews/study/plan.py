@@ -100,7 +100,8 @@ def listed(value: Any) -> list[Any]:
 
 
 def _seeds(study: Resolver, panel: Panel, grid: Mapping[str, Any]) -> list[int]:
-    """Of the study's seeds the first few, as many as the grid says, or else `panel_seeds` of its paper; or all. `{most: 3}` are three, or all where there are fewer."""
+    """Of the study's seeds the first few, as many as the grid says, or else `panel_seeds` of its paper; or all. With
+    `{most: 3}` three, or all where there are fewer."""
     seeds: list[int] = study.config["seeds"]
     count = grid.get("seeds", study.config["panel_seeds"].get(panel.paper, "all"))
     if count == "all":
