@@ -251,7 +251,7 @@ def test_a_number_as_a_name_is_a_name():
         (
             "panels: {mine: {one: {title: x, runs: {dataset: mnist, transform: plain, method: moco, backbone: vgg11,"
             " seeds: [1, 2]}}}}",
-            "runs.seeds: .*how many of the study's seeds, `all`, or `{most: 3}`; which seeds there are says `seeds` at the top",
+            "runs.seeds: .*how many of the study's seeds, `all`, or `{most: 3}`; which seeds there are says",
         ),
         (
             "transforms: {cifar: {color_jitter: {hue: 0.3}}}",

@@ -41,6 +41,7 @@ TINY = {
         "cifar": {
             "training": {"epochs": 1, "batch_size": 100, "warmup_epochs": 0},
             "probe": {"epochs": 2, "milestones": [1]},
+            "fine_tuning": {"training": {"epochs": 1, "batch_size": 100}},
         },
         "cells": {"training": {"epochs": 1, "batch_size": 16}, "methods": {"moco": {"queue": 32}}},
         "treatments": {"training": {"epochs": 1}},
