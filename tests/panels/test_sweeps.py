@@ -259,3 +259,14 @@ def test_seeds_judge_what_has_seeds(moving):
 def test_one_seed_cannot_say():
     alone = measure("opposition", of_runs(trainings(np.random.default_rng(0), seeds=1)))
     assert judged(alone, "opposed > 30", beyond=["opposed_p"]) == CANNOT
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "places"), [("shared", "at_least", {2.0, 1.0}), ("association", "property", None)]
+)
+def test_what_cannot_be_counted_stands_in_its_place_of_the_table(name, key, places):
+    found = measure(name, of_runs(trainings(np.random.default_rng(0), values=4)[:, :1]))
+    assert found["value"].isna().all()
+    assert set(found["metric"]) == set(measured(name))
+    assert set(found[key]) == (places or {"intrinsic_dimension", "texture", "high_frequencies", "eigenvalue"})
+    assert not found.duplicated(["metric", key]).any()

@@ -201,7 +201,8 @@ def _of_regimes(records: pd.DataFrame, settings: Settings) -> Iterator[Row]:
 def _of_methods(records: pd.DataFrame, settings: Settings) -> Iterator[Row]:
     """`_shared` of every sweep."""
     for names, sweeps in across_methods(records):
-        yield from _tried("shared", names, partial(_shared, sweeps, settings))
+        places = [{"at_least": float(least)} for least in settings["at_least"]]
+        yield from _tried("shared", names, partial(_shared, sweeps, settings), places)
 
 
 def _of_properties(records: pd.DataFrame, settings: Settings) -> Iterator[Row]:
@@ -209,7 +210,9 @@ def _of_properties(records: pd.DataFrame, settings: Settings) -> Iterator[Row]:
     found: list[Row] = []
     for names, sweeps in across_methods(records):
         properties = records[(records["swept"] == "") & (records["dataset"] == names["dataset"])]
-        found += _tried("association", {**names, "regime": ""}, partial(_association, sweeps, properties, settings))
+        places = [{"property": name} for name in PROPERTIES]
+        rows = partial(_association, sweeps, properties, settings)
+        found += _tried("association", {**names, "regime": ""}, rows, places)
     permuted = [row for row in found if row["metric"] == "association_permuted"]
     yield from found
     yield from (
@@ -282,12 +285,17 @@ def superclasses_of(properties: pd.DataFrame, classes: Sequence[str]) -> list[st
 
 
 # ----------------------------------------------------------------------------------------------------------------- rows
-def _tried(measure: str, names: Row, rows: Callable[[], Iterator[Row]]) -> list[Row]:
-    """The rows of a sweep; the reason in place of each metric where they cannot be had."""
+def _tried(measure: str, names: Row, rows: Callable[[], Iterator[Row]], places: Sequence[Row] = ({},)) -> list[Row]:
+    """The rows of a sweep; where they cannot be had the reason in place of each metric, in all `places` that it has."""
     try:
         found = list(rows())
     except UserError as reason:
-        found = [{"metric": metric, "value": np.nan, "reason": str(reason)} for metric in measured(measure)]
+        found = [
+            {"metric": metric, "value": np.nan, "reason": str(reason), **place}
+            for metric in measured(measure)
+            if metric != "association_holm"  # which is made of the others
+            for place in places
+        ]
     return [{**names, "seed": 0, **row} for row in found]
 
 
