@@ -23,6 +23,7 @@ def config() -> dict:
     second = {**SIMULATED, "simulation": {**SIMULATED["simulation"], **SMALL, "seed": 7}}
     cells = {"kind": "treatments", "plates": PLATES, "side": 48, "size": 48, "val_fraction": 0}
     return {
+        "seeds": [5],
         "screens": {
             "first": {**SIMULATED, "simulation": {**SIMULATED["simulation"], **SMALL}},
             "second": second,
@@ -56,7 +57,7 @@ def test_from_pictures_to_scores_without_training(project):
     document = config()
     trained = project.snakemake(*options(project, document, "old.yaml"), "lab_trained")
     assert trained.returncode == 0, trained.stdout
-    (folder,) = (project.folder / "results/demo/runs/old").glob("*/simclr/resnet18/seed5")
+    (folder,) = (project.folder / "results/own/runs/old").glob("*/simclr/resnet18/seed5")
     # The scores are of the plate that was held out alone.
     profiles = pd.read_parquet(folder / "profiles/profiles.parquet")
     index = pd.read_parquet(project.folder / "results/data/old/index.parquet")
@@ -80,11 +81,11 @@ def test_from_pictures_to_scores_without_training(project):
     assert planned["embed_frozen"] == planned["score"] == 2
     finished = project.snakemake(*command)
     assert finished.returncode == 0, finished.stdout
-    table = pd.read_csv(project.folder / "results/demo/panels/lab/given.csv")
+    table = pd.read_csv(project.folder / "results/own/panels/lab/given.csv")
     assert table.loc[table["metric"] == "nsc", "mean"].notna().all()
 
     # What was embedded is what the run's encoder makes of the new cells under the run's own mean and deviation.
-    given = project.folder / "results/demo/runs/new/single_cell/given"
+    given = project.folder / "results/own/runs/new/single_cell/given"
     ours, other = (np.load(given / name / "seed5/embeddings/encoder.npy") for name in ("ours", "theirs"))
     images = Images.open(project.folder / "results/data/new")
     network = build({**said["backbone"], "init": str(folder / "encoder.pt")}).eval()
