@@ -259,7 +259,8 @@ class Resolver:
         sets = self.sets(run.transform, names.parse(run.method)[0], recipe)
         shown = [] if frozen else [view for one in sets for view in one["views"]]
         check_operations(f"run '{run.name}'", dataset.channels, [*shown, self._probe(recipe).transform])
-        check_size(f"run '{run.name}'", self.entry("backbones", run.backbone)["kind"], dataset.size)
+        backbone = self._backbone(run.backbone, dataset.size, method.get("backbone", {}))
+        check_size(f"run '{run.name}'", backbone.kind, dataset.size)
         training = None if frozen else Training(**method["training"])
         if training and training.keep == "best_ami" and dataset.evaluated == "all":
             raise UserError(f"run '{run.name}': `keep: best_ami` needs a test split, and treatments have none")
@@ -270,7 +271,7 @@ class Resolver:
             dataset=dataset,
             transform=Transform(name=run.transform, sets=[TransformSet(**one) for one in sets]),
             method=Method(name=run.method, kind=method["kind"], parameters=without(method, *elsewhere)),
-            backbone=self._backbone(run.backbone, dataset.size, method.get("backbone", {})),
+            backbone=backbone,
             probe=self._probe(recipe),
             fine_tuning=self._fine_tuning(recipe),
             evaluate=self.config["measures"]["evaluate"],
