@@ -55,7 +55,9 @@ def test_profiles_of_a_run_are_scored_by_the_command_alike(done):
     project, _ = done
     profiles = next((project.folder / "results/demo/runs/simulated_treatments").rglob("profiles.parquet"))
     library = {**os.environ, "PYTHONPATH": str(project.folder / "workflow" / "scripts")}
-    command = [sys.executable, "-m", "phenoviews.profiles", str(profiles), "--json", str(project.folder / "told.json")]
+    regularisers = ["--reg", "0.1", "--coral-reg", "0.1"]  # as the demo has them
+    command = [sys.executable, "-m", "phenoviews.profiles", str(profiles), *regularisers]
+    command += ["--json", str(project.folder / "told.json")]
     subprocess.run(command, env=library, check=True, capture_output=True)
     told = json.loads((project.folder / "told.json").read_text())
     table = pd.read_csv((project.folder / PANELS).with_name("single_cell") / "table2.csv", dtype=str)
