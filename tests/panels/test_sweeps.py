@@ -270,3 +270,13 @@ def test_what_cannot_be_counted_stands_in_its_place_of_the_table(name, key, plac
     assert set(found["metric"]) == set(measured(name))
     assert set(found[key]) == (places or {"intrinsic_dimension", "texture", "high_frequencies", "eigenvalue"})
     assert not found.duplicated(["metric", key]).any()
+
+
+def test_properties_that_were_not_measured_are_told_of_classes_without_superclasses_too(moving):
+    """Neither column is there then."""
+    runs = moving[moving["metric"].isin(["top1", "accuracy"])].drop(columns="superclass")
+    missing = of_properties(WAY).iloc[:1].assign(value=np.nan, reason="no encoder").drop(columns="component")
+    found = measure("association", pd.concat([runs, missing.drop(columns="superclass")]))
+    assert set(found.loc[found["property"] == "intrinsic_dimension", "reason"]) == {
+        "no intrinsic_dimension of the classes: no encoder"
+    }

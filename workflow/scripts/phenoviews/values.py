@@ -55,8 +55,10 @@ def dimensions(values: pd.DataFrame) -> list[str]:
     return [column for column in map(str, values.columns) if column not in NO_DIMENSION]
 
 
-def checked(values: pd.DataFrame) -> pd.DataFrame:
+def checked(values: pd.DataFrame, of_one_run: bool = True) -> pd.DataFrame:
     """A copy of `values` in the form above: `FIXED` first, those that are missing filled in; numbers are float.
+
+    `of_one_run`: the path of the file tells the run, so that its dimensions are not among those of the values.
 
     Raises:
         ValueError: no rows or no metric, a value that is infinite, a value with a reason or without both, a dimension
@@ -67,7 +69,7 @@ def checked(values: pd.DataFrame) -> pd.DataFrame:
     values = values.assign(**{key: np.nan for key in FIXED if key not in values})
     values = values[[*FIXED, *dimensions(values)]].reset_index(drop=True)
     named = dimensions(values)
-    if taken := [name for name in named if name in (*RUN, *SWEPT)]:
+    if of_one_run and (taken := [name for name in named if name in (*RUN, *SWEPT)]):
         raise ValueError(f"the dimension {taken[0]} is the run's, and is told by the path of the file")
     values = values.astype(dict.fromkeys(["value", *COUNTED], float))
     for name in ["metric", "reason", *named]:

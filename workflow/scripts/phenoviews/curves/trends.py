@@ -40,6 +40,15 @@ class Slopes:
         return self.change - reach, self.change + reach
 
 
+def changes(x: Floats, y: Floats) -> Floats:
+    """The change of the least-squares line of each class from the lowest value to the highest, in every seed by itself.
+
+    `x`: (values,); `y`: (seeds, values, classes). (seeds, classes)
+    """
+    deviation = x - x.mean()
+    return np.asarray(np.einsum("v,svc->sc", deviation, y) / (deviation**2).sum() * np.ptp(x))
+
+
 def slopes(x: Floats, y: Floats) -> Slopes:
     """Least squares of each class on the swept value, with an effect for each seed.
 
@@ -53,13 +62,11 @@ def slopes(x: Floats, y: Floats) -> Slopes:
     seeds, values, _ = y.shape
     if (df := seeds * values - seeds - 1) < 1:
         raise UserError(f"{seeds * values} trainings leave nothing to judge a slope by; give the sweep more values")
-    deviation = x - x.mean()
-    within = y - y.mean(axis=1, keepdims=True)
+    deviation, span = x - x.mean(), float(np.ptp(x))
+    change = changes(x, y).mean(axis=0)
+    left = y - y.mean(axis=1, keepdims=True) - deviation[:, None] / span * change
     squares = seeds * (deviation**2).sum()
-    slope = np.einsum("v,svc->c", deviation, within) / squares
-    left = within - deviation[:, None] * slope
-    span = float(np.ptp(x))
-    return Slopes(slope * span, np.sqrt((left**2).sum(axis=(0, 1)) / df / squares) * span, df)
+    return Slopes(change, np.sqrt((left**2).sum(axis=(0, 1)) / df / squares) * span, df)
 
 
 def directions(found: Slopes, q: float = Q) -> Directions:

@@ -12,8 +12,9 @@ reports (a p, or how many classes it has shown to rise) by that test: what is on
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -187,6 +188,15 @@ class Judge:
             return "tests"
         return "draws" if metrics & self.drawn else "seeds"
 
+    def ways(self, comparison: Comparison) -> tuple[Callable[..., dict[str, Any]], Callable[..., dict[str, Any]]]:
+        """How a comparison makes a line, and what it is tested by."""
+        over = self.over(comparison)
+        if over == "seeds":
+            return _line_of_seeds, _tested_by_seeds
+        if over == "draws":
+            return _line_of_draws, _tested_by_draws
+        return _line_of_draws, partial(_tested_by_tests, self.shows(comparison))
+
     def shows(self, comparison: Comparison) -> bool:
         """Of a comparison over tests: whether it claims that something is shown, and not that nothing is."""
         side, term = (HIGH, comparison.more) if comparison.more.parts else (LOW, comparison.less)
@@ -199,28 +209,25 @@ def _lines(claim: Claim, judge: Judge) -> list[dict[str, Any]]:
     cellwise: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
     for one in claim.comparisons:
-        values = judge.values(claim, one)
+        values, (line, tests) = judge.values(claim, one), judge.ways(one)
         ((comparison, cells),) = compare(replace(claim, comparisons=(one,)), values)
         single = [(cell.name, [cell]) for cell in cells]
         averaged = claim.each and not claim.every
         groups = [(f"mean of {len(cells)} cell{'s' * (len(cells) > 1)}", cells)] if averaged else single
-        tested = [
-            _line(comparison, of, values, name, judge) | _tested(comparison, of, values, judge) for name, of in groups
-        ]
-        shown = [_line(comparison, of, values, name, judge) for name, of in single] if averaged else tested
+        tested = [line(comparison, of, values, name) | tests(comparison, of, values) for name, of in groups]
+        shown = [line(comparison, of, values, name) for name, of in single] if averaged else tested
         judged += tested
         cellwise += shown
         lines += [*tested, *shown] if averaged else tested
-    p, against, n = (np.array([line[key] for line in judged], dtype=float) for key in ("p", "p_against", "n"))
+    p, against, n = (np.array([made[key] for made in judged], dtype=float) for key in ("p", "p_against", "n"))
     results = verdicts.results(p, against, n)
-    by_test = [line["by_test"] for line in judged]
-    results = np.array([own or str(result) for own, result in zip(by_test, results, strict=True)])
-    for line, result, corrected in zip(judged, results, verdicts.holm(against), strict=True):
-        line |= {"result": str(result), "p_against": corrected}
-    valued = [line for line in cellwise if line["n"]]
-    least = min(valued, key=lambda line: line["margin"], default={"margin": np.nan, "low": np.nan, "high": np.nan})
+    results = np.array([made.get("decided", str(result)) for made, result in zip(judged, results, strict=True)])
+    for made, result, corrected in zip(judged, results, verdicts.holm(against), strict=True):
+        made |= {"result": str(result), "p_against": corrected}
+    valued = [made for made in cellwise if made["n"]]
+    least = min(valued, key=lambda made: made["margin"], default={"margin": np.nan, "low": np.nan, "high": np.nan})
     verdict = str(verdicts.verdict(results))
-    holds = all(line["margin"] > verdicts.SAME for line in judged)
+    holds = all(made["margin"] > verdicts.SAME for made in judged)
     if verdict in (UNDECIDED, REPRODUCED) and holds and _is_noise(claim, judge):
         verdict = NOISE
     over = {judge.over(comparison) for comparison in claim.comparisons}
@@ -231,12 +238,12 @@ def _lines(claim: Claim, judge: Judge) -> list[dict[str, Any]]:
         "verdict": verdict,
         "over": "treatments" if treatments else " and ".join(sorted(over)),
         "cells": len(cellwise),
-        "on_side": sum(line["margin"] > verdicts.SAME for line in valued),
+        "on_side": sum(made["margin"] > verdicts.SAME for made in valued),
         "smallest": least["margin"],
         "smallest_low": least["low"],
         "smallest_high": least["high"],
     }
-    return [{"result": "", **shared, **{key: line[key] for key in line if key != "by_test"}} for line in lines]
+    return [{"result": "", **shared, **made} for made in lines]
 
 
 def _is_noise(claim: Claim, judge: Judge) -> bool:
@@ -247,11 +254,9 @@ def _is_noise(claim: Claim, judge: Judge) -> bool:
     return any((of <= 0).any() for of in margins)
 
 
-def _line(comparison: Comparison, cells: Sequence[Cell], values: Values, name: str, judge: Judge) -> dict[str, Any]:
+def _line_of_seeds(comparison: Comparison, cells: Sequence[Cell], values: Values, name: str) -> dict[str, Any]:
     """A comparison, averaged over cells, without a judgement."""
     margins = _valued(cells)
-    if judge.over(comparison) != "seeds":
-        return _line_of_draws(comparison, cells, values, name, margins)
     low, high = verdicts.interval(margins)
     averaged = max(len(cell.at) for cell in cells)
     return {
@@ -266,10 +271,10 @@ def _line(comparison: Comparison, cells: Sequence[Cell], values: Values, name: s
     }
 
 
-def _line_of_draws(
-    comparison: Comparison, cells: Sequence[Cell], values: Values, name: str, margins: pd.Series
-) -> dict[str, Any]:
-    """As `_line`, of numbers that have no seeds: the first margin is theirs, the others are of bootstrap draws."""
+def _line_of_draws(comparison: Comparison, cells: Sequence[Cell], values: Values, name: str) -> dict[str, Any]:
+    """As `_line_of_seeds`, of numbers that have no seeds: the first margin is theirs, the others are of bootstrap
+    draws."""
+    margins = _valued(cells)
     draws = margins.iloc[1:]
     low, high = draws.quantile([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) if len(draws) else (np.nan, np.nan)
     return {
@@ -289,29 +294,24 @@ def _valued(cells: Sequence[Cell]) -> pd.Series:
     return pd.Series(np.mean([cell.margins for cell in cells], axis=0)).dropna()
 
 
-def _tested(comparison: Comparison, cells: Sequence[Cell], values: Values, judge: Judge) -> dict[str, Any]:
-    """What the tests say of a comparison, averaged over cells; the other side before Holm. `by_test`: the verdict where
-    a test that the numbers report has said it."""
-    margins, over = _valued(cells), judge.over(comparison)
-    if over != "seeds":
-        return _tested_by_draws(
-            margins, _missing(cells, values), over, judge.shows(comparison) if over == "tests" else False
-        )
-    return {"by_test": "", **_tested_by_seeds(comparison, cells, values)}
+def _tested_by_draws(comparison: Comparison, cells: Sequence[Cell], values: Values) -> dict[str, Any]:
+    """As `_tested_by_seeds`, by bootstrap draws."""
+    margins = _valued(cells)
+    p, against = verdicts.over_draws(margins.iloc[1:]) if len(margins) else (np.nan, np.nan)
+    return {"p": p, "p_against": against, "sign_flip": np.nan}
 
 
-def _tested_by_draws(margins: pd.Series, missing: str, over: str, shows: bool) -> dict[str, Any]:
-    nothing = {"p": np.nan, "p_against": np.nan, "sign_flip": np.nan, "by_test": "", "reason": missing}
+def _tested_by_tests(shows: bool, comparison: Comparison, cells: Sequence[Cell], values: Values) -> dict[str, Any]:
+    """`decided`: the verdict, where the test has said it that the numbers are the outcome of; see `Judge.shows`."""
+    margins, nothing = _valued(cells), {"p": np.nan, "p_against": np.nan, "sign_flip": np.nan}
     if margins.empty:
         return nothing
-    if over == "tests":
-        holds = margins.iloc[0] > verdicts.SAME
-        return nothing | {"reason": "", "by_test": REPRODUCED if holds else UNDECIDED if shows else CONTRADICTED}
-    p, against = verdicts.over_draws(margins.iloc[1:])
-    return nothing | {"p": p, "p_against": against, "reason": ""}
+    holds = margins.iloc[0] > verdicts.SAME
+    return {**nothing, "decided": REPRODUCED if holds else UNDECIDED if shows else CONTRADICTED}
 
 
 def _tested_by_seeds(comparison: Comparison, cells: Sequence[Cell], values: Values) -> dict[str, Any]:
+    """What the tests say of a comparison, averaged over cells; the other side before Holm."""
     margins, missing = _valued(cells), _missing(cells, values)
     per_treatment = contributions(comparison, cells, values, int(margins.index[0])) if len(margins) == 1 else None
     if per_treatment is not None:

@@ -94,10 +94,7 @@ def write_sweeps(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     Raises:
         ValueError: what is no table of values; see `values.checked`.
     """
-    frame = pd.DataFrame(list(rows))
-    # A table of values is of one run; here the names of the runs are dimensions like others, under other names.
-    own = {name: f"of_{name}" for name in (*RUN, *SWEPT)}
-    checked = values.checked(frame.rename(columns=own)).rename(columns={new: old for old, new in own.items()})
+    checked = values.checked(pd.DataFrame(list(rows)), of_one_run=False)
     with atomic(path) as partial:
         checked.assign(at=np.nan, seed=checked["seed"].astype(int)).to_parquet(partial, index=False)
 

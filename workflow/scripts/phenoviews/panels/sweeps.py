@@ -30,8 +30,9 @@ from phenoviews.curves.floors import FLOORS, beside, drawn, resampled
 from phenoviews.curves.opposition import shared
 from phenoviews.curves.summary import Tally, summary, tally
 from phenoviews.curves.tables import Curves, Floats, curves
-from phenoviews.curves.trends import by_range, count_pairs, opposed
+from phenoviews.curves.trends import by_range, changes, count_pairs, opposed
 from phenoviews.errors import UserError
+from phenoviews.panels.verdicts import holm
 from phenoviews.study.metrics import AXES, measured
 from phenoviews.study.names import bare
 
@@ -53,14 +54,20 @@ class Sweep:
     names: Row  # of `CELL` and regime
     records: pd.DataFrame
 
+    def of(self, metric: str) -> pd.DataFrame:
+        """The records of a metric of this classifier."""
+        return self.records[self.records["metric"] == PREFIX[self.names["regime"]] + metric]
+
+    def has(self, metric: str) -> bool:
+        return not self.of(metric).empty
+
     def classes(self, metric: str) -> Curves:
         """The curves of the classes."""
-        return curves(self.records[self.records["metric"] == PREFIX[self.names["regime"]] + metric])
+        return curves(self.of(metric))
 
     def overall(self) -> Curves:
         """The curve of all images, as that of one class."""
-        found = self.records[self.records["metric"] == PREFIX[self.names["regime"]] + "top1"]
-        return curves(found.assign(**{"class": "all"}))
+        return curves(self.of("top1").assign(**{"class": "all"}))
 
     def generator(self, settings: Settings) -> np.random.Generator:
         """Of this sweep, so that another one in the panel changes none of its draws."""
@@ -72,9 +79,7 @@ class Sweep:
 def _opposition(sweep: Sweep, settings: Settings) -> Iterator[Row]:
     """How many classes have an opposite: as published with its floors, and honestly."""
     found = sweep.classes(settings["class_metric"])
-    auroc = (
-        sweep.classes("auroc").y if (sweep.records["metric"] == PREFIX[sweep.names["regime"]] + "auroc").any() else None
-    )
+    auroc = sweep.classes("auroc").y if sweep.has("auroc") else None
     counted = summary(found.x, found.y, sweep.generator(settings), auroc, settings["unit"], settings["draws"])
     classes, way = len(found.classes), counted.directions
     yield from _tallied("opposed", counted.tally, lambda flags: flags.sum(axis=-1), classes)
@@ -118,9 +123,7 @@ def _ranges(sweep: Sweep, settings: Settings) -> Iterator[Row]:
         yield from (
             {"metric": metric, "value": value, "seed": seed} for seed, value in zip(found.seeds, by_seed, strict=True)
         )
-    x = found.x - found.x.mean()
-    change = np.einsum("v,svc->sc", x, found.y) / (x**2).sum() * np.ptp(x)
-    for seed, of_seed in zip(found.seeds, change, strict=True):
+    for seed, of_seed in zip(found.seeds, changes(found.x, found.y), strict=True):
         for name, value in zip(found.classes, of_seed, strict=True):
             yield {"metric": "class_gain", "value": value, "class": name, "seed": seed}
 
@@ -160,26 +163,19 @@ def _shared(sweeps: Sequence[Sweep], settings: Settings) -> Iterator[Row]:
             yield {**row, "at_least": float(least)}
 
 
-def _association(sweeps: Sequence[Sweep], properties: pd.DataFrame, settings: Settings) -> Iterator[Row]:
+def _association(sweeps: Sequence[Sweep], properties: pd.DataFrame, name: str, settings: Settings) -> Iterator[Row]:
     """Whether a property of the classes goes with how they behave."""
     found = [sweep.classes(settings["class_metric"]) for sweep in sweeps]
     classes, draws = found[0].classes, settings["permutations"]
     behaviours = np.stack([published(of.x, of.y, settings["level"]) for of in found])
+    numbers, rng = property_of(properties, name, classes), sweeps[0].generator(settings)
+    among = association(numbers, behaviours, rng, permutations=draws)
+    yield _number("association_f", among.f, "all of its variance is between behaviours")
+    yield {"metric": "association_p", "value": among.p}
+    yield {"metric": "association_permuted", "value": among.permuted}
     above = superclasses_of(properties, classes)
-    for name in PROPERTIES:
-        try:
-            numbers, rng = property_of(properties, name, classes), sweeps[0].generator(settings)
-            all_, of = association(numbers, behaviours, rng, permutations=draws), {"property": name}
-            yield {**_number("association_f", all_.f, "all of its variance is between behaviours"), **of}
-            yield {"metric": "association_p", "value": all_.p, **of}
-            yield {"metric": "association_permuted", "value": all_.permuted, **of}
-            within = association(numbers, behaviours, rng, above, draws).permuted if above else None
-            yield {**_number("association_within", within, "these classes have no superclasses"), **of}
-        except UserError as reason:
-            names = [metric for metric in measured("association") if metric != "association_holm"]
-            yield from (
-                {"metric": metric, "property": name, "value": np.nan, "reason": str(reason)} for metric in names
-            )
+    within = association(numbers, behaviours, rng, above, draws).permuted if above else None
+    yield _number("association_within", within, "these classes have no superclasses")
 
 
 # ------------------------------------------------------------------------------------------------------------- measures
@@ -210,25 +206,13 @@ def _of_properties(records: pd.DataFrame, settings: Settings) -> Iterator[Row]:
     found: list[Row] = []
     for names, sweeps in across_methods(records):
         properties = records[(records["swept"] == "") & (records["dataset"] == names["dataset"])]
-        places = [{"property": name} for name in PROPERTIES]
-        rows = partial(_association, sweeps, properties, settings)
-        found += _tried("association", {**names, "regime": ""}, rows, places)
+        for name in PROPERTIES:
+            rows = partial(_association, sweeps, properties, name, settings)
+            found += _tried("association", {**names, "regime": "", "property": name}, rows)
+    yield from (row for row in found if row["metric"] != "association_holm")
     permuted = [row for row in found if row["metric"] == "association_permuted"]
-    yield from found
-    yield from (
-        {**row, "metric": "association_holm", "value": p} for row, p in zip(permuted, _holm(permuted), strict=True)
-    )
-
-
-def _holm(rows: Sequence[Row]) -> Floats:
-    """Their p, corrected by Holm; NaN stays, and does not count."""
-    from statsmodels.stats.multitest import multipletests  # here, since it takes a second
-
-    p = np.array([row["value"] for row in rows], dtype=np.float64)
-    there = np.isfinite(p)
-    if there.any():
-        p[there] = multipletests(p[there], method="holm")[1]
-    return p
+    corrected = holm([row["value"] for row in permuted])
+    yield from ({**row, "metric": "association_holm", "value": p} for row, p in zip(permuted, corrected, strict=True))
 
 
 SWEEPS: dict[str, Measure] = {
@@ -293,7 +277,6 @@ def _tried(measure: str, names: Row, rows: Callable[[], Iterator[Row]], places: 
         found = [
             {"metric": metric, "value": np.nan, "reason": str(reason), **place}
             for metric in measured(measure)
-            if metric != "association_holm"  # which is made of the others
             for place in places
         ]
     return [{**names, "seed": 0, **row} for row in found]
