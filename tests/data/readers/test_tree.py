@@ -369,6 +369,17 @@ def test_nothing_is_left_behind(tmp_path):
     assert sorted(os.listdir(tmp_path / "out")) == ["images.npy", "index.parquet"]
 
 
+def test_an_image_that_was_repaired_is_no_longer_said_to_be_left_out(tmp_path):
+    made = tree(tmp_path / "in", {"a": 5, "b": 5})
+    whole = (tmp_path / "in/a/003.png").read_bytes()
+    (tmp_path / "in/a/003.png").write_bytes(b"hello")
+    run(tmp_path / "in", tmp_path / "out", unreadable_fraction=0.1)
+    assert (tmp_path / "out/left_out.csv").exists()
+    (tmp_path / "in/a/003.png").write_bytes(whole)
+    assert set(run(tmp_path / "in", tmp_path / "out", unreadable_fraction=0.1).index["source"]) == set(made)
+    assert not (tmp_path / "out/left_out.csv").exists()
+
+
 def test_tifffile_and_pillow_know_what_is_read():
     Image.init()
     others = {f".{suffix}" for suffix in tifffile.TIFF.FILE_EXTENSIONS}

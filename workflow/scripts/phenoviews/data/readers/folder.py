@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import tempfile
 import zipfile
 import zlib
@@ -22,6 +21,8 @@ from tqdm import tqdm
 
 from phenoviews.data import pixels
 from phenoviews.data.images import SPLITS, check, write, write_array
+from phenoviews.data.readers import left_out
+from phenoviews.data.readers.left_out import LeftOut
 from phenoviews.data.readers.tree import Found, listing
 from phenoviews.data.split import stratified
 from phenoviews.errors import UserError
@@ -30,7 +31,6 @@ from phenoviews.files import atomic
 THREADS = min(8, os.cpu_count() or 1)
 BATCH = 256  # images decoded at a time: bounds the memory
 
-NAMED = 20  # images that an error names
 COLOURS = {1: "grey", 3: "RGB"}
 
 Kind = tuple[tuple[int, ...], np.dtype]  # shape (or channels alone) and type of images
@@ -121,8 +121,9 @@ def _prepare_tree(path: Path, dataset: Mapping[str, Any], images: Path, index: P
     found = listing(path, dataset.get("splits"))
     # What is read is kept aside, without a name, until it is known of all of it: the size, whether there are colours.
     with atomic(images) as whole, tempfile.TemporaryFile(dir=whole.parent) as store:
-        kept, left_out, coloured = _read(path, found, dataset.get("channels"), store)
-        _tolerate(path, left_out, dataset.get("unreadable_fraction", 0.0), len(found))
+        kept, broken, coloured = _read(path, found, dataset.get("channels"), store)
+        allowed, total = dataset.get("unreadable_fraction", 0.0), len(found)
+        left_out.tolerate(path, broken, allowed, total, f"{len(broken)} of its {total} images")
         there = [each for each in found if each.source in kept]
         _nothing_lost(path, found, there)
         _one_kind(path, kept, coloured, dataset.get("resize", "refuse"))
@@ -144,20 +145,19 @@ def _prepare_tree(path: Path, dataset: Mapping[str, Any], images: Path, index: P
         with atomic(index) as rows:
             table.to_parquet(rows, index=False)
             write_array(whole, fitted(), shape, dtype)
-    if left_out:
-        with atomic(images.with_name("left_out.csv")) as file:
-            pd.DataFrame(list(left_out.items()), columns=["source", "reason"]).to_csv(file, index=False)
-        print(f"phenoviews: {path}: {len(left_out)} images cannot be read and are left out, and named in left_out.csv: "
-              f"{_named(left_out)}", file=sys.stderr)  # fmt: skip
+        if broken:
+            left_out.write(path, broken, images)
+        else:  # an earlier one would name images that are there by now
+            images.with_name(left_out.FILE).unlink(missing_ok=True)
 
 
 def _read(
     path: Path, found: list[Found], channels: int | None, store: IO[bytes]
-) -> tuple[dict[str, _Kept], dict[str, str], bool]:
+) -> tuple[dict[str, _Kept], LeftOut, bool]:
     """Read the images into `store`: those that were kept by their source, the reasons why others cannot be, and whether
     any has three channels that differ."""
     kept: dict[str, _Kept] = {}
-    left_out: dict[str, str] = {}
+    broken: LeftOut = []
     coloured = False
 
     def one(file: Path) -> np.ndarray | str:
@@ -174,27 +174,13 @@ def _read(
             batch = found[start : start + BATCH]
             for each, image in zip(batch, pool.map(one, [each.file for each in batch]), strict=True):
                 if isinstance(image, str):
-                    left_out[each.source] = image
+                    broken.append((each.source, image))
                     continue
                 coloured = coloured or not pixels.is_grey(image)
                 kept[each.source] = _Kept(image.shape, image.dtype, store.tell())
                 store.write(np.ascontiguousarray(image).data)
             bar.update(len(batch))
-    return kept, left_out, coloured
-
-
-def _tolerate(path: Path, left_out: Mapping[str, str], allowed: float, total: int) -> None:
-    if len(left_out) > allowed * total:
-        raise UserError(
-            f"{path}: {len(left_out)} of its {total} images cannot be read, more than the share of {allowed:g} that "
-            f"the key `unreadable_fraction` of the data set allows: {_named(left_out)}; repair, convert or remove "
-            "them, or raise it"
-        )
-
-
-def _named(left_out: Mapping[str, str]) -> str:
-    named = [f"{source} ({reason})" for source, reason in left_out.items()]
-    return ", ".join(named[:NAMED]) + (f" and {len(named) - NAMED} others" if len(named) > NAMED else "")
+    return kept, broken, coloured
 
 
 def _nothing_lost(path: Path, found: list[Found], there: list[Found]) -> None:

@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -28,6 +27,8 @@ from tqdm import tqdm
 from phenoviews.data.growing import finish, grow
 from phenoviews.data.images import check
 from phenoviews.data.pixels import SUFFIXES
+from phenoviews.data.readers import left_out
+from phenoviews.data.readers.left_out import LeftOut
 from phenoviews.errors import UserError
 from phenoviews.files import atomic
 
@@ -38,7 +39,6 @@ THREADS = min(16, os.cpu_count() or 1)
 # What Pillow can turn into RGB without a guess about depth; an alpha channel is dropped.
 MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "CMYK"}
 UINT8 = np.dtype(np.uint8)
-LeftOut = list[tuple[str, str]]  # source and reason
 TRUTHS = "ILSVRC2012_validation_ground_truth.txt with meta.mat beside it, or Kaggle's LOC_val_solution.csv"
 
 
@@ -62,27 +62,25 @@ def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: P
         def make(step: int) -> tuple[np.ndarray, LeftOut]:
             found = list(pool.map(partial(_decoded, path, side=side), steps[step]))
             kept = [one for one in found if isinstance(one, np.ndarray)]
-            left_out = [(source, one) for source, one in zip(steps[step], found, strict=True) if isinstance(one, str)]
-            return np.array(kept, UINT8).reshape(-1, side, side, 3), left_out
+            reasons = [(source, one) for source, one in zip(steps[step], found, strict=True) if isinstance(one, str)]
+            return np.array(kept, UINT8).reshape(-1, side, side, 3), reasons
 
-        left_out: LeftOut = []
+        broken: LeftOut = []
         seen = 0
         keys = _keys(side, [list(pool.map(partial(_state, path), sources)) for sources in steps])
         with tqdm(total=len(table), desc=f"decode {path.name}", unit="image", mininterval=1) as bar:
             for sources, found in zip(steps, grow(part, most, UINT8, keys, make), strict=True):
-                left_out += [(source, reason) for source, reason in found]
+                broken += [(source, reason) for source, reason in found]
                 seen += len(sources)
                 bar.update(len(sources))
-                _tolerate(path, left_out, allowed, seen, len(table))
-        table = _without(path, table, left_out)
+                many = f"of its first {seen} images of {len(table)} {len(broken)}"
+                left_out.tolerate(path, broken, allowed, len(table), many)
+        table = _without(path, table, broken)
         shape = (len(table), side, side, 3)
         check(images, shape, UINT8, table)
         table.to_parquet(rows, index=False)
-        with atomic(images.with_name("left_out.csv")) as file:
-            pd.DataFrame(left_out, columns=["source", "reason"]).to_csv(file, index=False)
+        left_out.write(path, broken, images)
         finish(part, shape, UINT8, whole)
-    if left_out:
-        print(f"{path}: {len(left_out)} images cannot be read and are left out: {_named(left_out)}", file=sys.stderr)
 
 
 # --- which images ---
@@ -197,22 +195,9 @@ def _decoded(path: Path, source: str, side: int) -> np.ndarray | str:
         return str(error) or type(error).__name__
 
 
-def _named(left_out: LeftOut) -> str:
-    return ", ".join(f"{source} ({reason})" for source, reason in left_out)
-
-
-def _tolerate(path: Path, left_out: LeftOut, allowed: float, seen: int, total: int) -> None:
-    if len(left_out) > allowed * total:
-        raise UserError(
-            f"{path}: of its first {seen} images of {total} {len(left_out)} cannot be read, more than the share of "
-            f"{allowed} that the key `unreadable_fraction` of the data set allows: {_named(left_out[:10])}"
-            f"{' and others' if len(left_out) > 10 else ''}; repair or remove them, or raise it"
-        )
-
-
-def _without(path: Path, table: pd.DataFrame, left_out: LeftOut) -> pd.DataFrame:
+def _without(path: Path, table: pd.DataFrame, broken: LeftOut) -> pd.DataFrame:
     """The index of the images that there are; UserError where a class has none left in a split."""
-    kept = table[~table["source"].isin([source for source, _ in left_out])]
+    kept = table[~table["source"].isin([source for source, _ in broken])]
     groups = [set(zip(each["split"], each["class"], strict=True)) for each in (table, kept)]
     if lost := groups[0] - groups[1]:
         split, name = min(lost)
