@@ -25,12 +25,11 @@ def folder(tmp_path):
 def another_process():
     """Each process looks once; here every look is one of its own."""
     yield
-    listing._listing.cache_clear()
-    listing._training_images.cache_clear()
+    listing._walked.cache_clear()
 
 
 def listed(*paths):
-    listing._listing.cache_clear()
+    listing._walked.cache_clear()
     return listing.listing(map(str, paths))
 
 
@@ -101,7 +100,7 @@ def test_the_users_images_are_counted_for_the_plan(folder, tmp_path, monkeypatch
         entry = {"kind": "folder", "path": str(path), "size": 32, "mean": "own", "std": "own", "recipe": "mnist"}
         recipe = {"mnist": {"training": {"epochs": 1, "batch_size": 2}}}
         own = {"scale": "paper", "datasets": {"mine": {**entry, **more}}, "recipes": recipe}
-        listing._training_images.cache_clear()
+        listing._walked.cache_clear()
         return Study(merge(shipped(), own)).load(Run("mine", "plain", "simclr", "vgg11", 5)).steps
 
     assert steps() == 10 * 0.8 / 2
@@ -115,3 +114,10 @@ def test_the_users_images_are_counted_for_the_plan(folder, tmp_path, monkeypatch
     (tmp_path / "results/data/mine").mkdir(parents=True)
     np.save(tmp_path / "results/data/mine/images.npy", np.zeros((100, 2, 2, 3), np.uint8))
     assert steps() == 100 * 0.8 / 2
+
+
+def test_links_in_a_circle_are_counted_once(folder):
+    before = listing.training_images(str(folder), 1.0)
+    listing._walked.cache_clear()
+    (folder / "round").symlink_to(folder, target_is_directory=True)
+    assert listing.training_images(str(folder), 1.0) == before

@@ -12,6 +12,7 @@ import os
 import re
 import struct
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -27,16 +28,18 @@ def listing(paths: Iterable[str]) -> str:
     Raises:
         UserError: a path that is not there.
     """
-    return hashlib.sha256("".join(map(_listing, paths)).encode()).hexdigest()[:20]
+    return hashlib.sha256("".join(_walked(path)[0] for path in paths).encode()).hexdigest()[:20]
 
 
 @functools.cache
-def _listing(path: str) -> str:
+def _walked(path: str) -> tuple[str, Counter[str]]:
+    """The hash of one path, and how many files each folder in it has at and below it; "": how many lie in no folder."""
     there(path)
-    seen = hashlib.sha256()
-    for line in _lines(path, "", frozenset()) if os.path.isdir(path) else [_line("", os.stat(path))]:
-        seen.update(line.encode(errors="surrogateescape"))
-    return seen.hexdigest()
+    seen, files = hashlib.sha256(), Counter[str]()
+    for name, of in _files(path, "", frozenset()) if os.path.isdir(path) else [("", os.stat(path))]:
+        seen.update(f"{name}\0{of.st_size}\0{of.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        files[name.rpartition("/")[0].partition("/")[0]] += 1
+    return seen.hexdigest(), files
 
 
 def rows(array: Path) -> int | None:
@@ -54,24 +57,14 @@ def training_images(path: str, shares: float) -> int | None:
     `shares`: the fraction of them that is not held out, where no folder of theirs says what they are for.
     """
     if os.path.isdir(path):
-        return _training_images(path, shares)
+        _, files = _walked(path)
+        training = [folder for folder in files if folder.lower().startswith("train")]
+        return sum(files[folder] for folder in training) if training else int(shares * files.total())
     try:
         with zipfile.ZipFile(path) as pack, pack.open("images.npy") as stream:
             return int(shares * _rows(stream))
     except (OSError, ValueError, SyntaxError, KeyError, zipfile.BadZipFile):
         return None
-
-
-@functools.cache
-def _training_images(path: str, shares: float) -> int:
-    with os.scandir(path) as found:
-        training = [entry.path for entry in found if entry.is_dir() and entry.name.lower().startswith("train")]
-    counted = sum(
-        len([name for name in names if not name.startswith(".")])
-        for folder in training or [path]
-        for _, _, names in os.walk(folder, followlinks=True)
-    )
-    return counted if training else int(shares * counted)
 
 
 def _rows(stream: IO[bytes]) -> int:
@@ -96,8 +89,9 @@ def nameable(path: str) -> None:
         raise UserError(f"{path}: '{found[0]}' in a path is a wildcard to Snakemake; rename it, or make a link to it")
 
 
-def _lines(folder: str, name: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """A line for each file. `above`: the folders that lead here, so that a link to one of them is not followed."""
+def _files(folder: str, name: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:
+    """The name of each file, and what the disk says of it. `above`: the folders that lead here, so that a link to one
+    of them is not followed."""
     here = os.stat(folder)
     if (here.st_dev, here.st_ino) in above:
         return
@@ -105,10 +99,6 @@ def _lines(folder: str, name: str, above: frozenset[tuple[int, int]]) -> Iterato
         entries = sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
     for entry in entries:
         if entry.is_dir():
-            yield from _lines(entry.path, f"{name}{entry.name}/", above | {(here.st_dev, here.st_ino)})
+            yield from _files(entry.path, f"{name}{entry.name}/", above | {(here.st_dev, here.st_ino)})
         elif entry.is_file():
-            yield _line(name + entry.name, entry.stat())
-
-
-def _line(name: str, of: os.stat_result) -> str:
-    return f"{name}\0{of.st_size}\0{of.st_mtime_ns}\n"
+            yield name + entry.name, entry.stat()
