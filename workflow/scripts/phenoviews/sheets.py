@@ -78,6 +78,11 @@ def numbers(path: Path, name: str, text: pd.Series, kind: type) -> pd.Series:
     return found.astype(kind)
 
 
+def separator(header: str) -> str:
+    """Which of `SEPARATORS` stands between the names of a CSV's first line: the one that parts it into most."""
+    return max(SEPARATORS, key=lambda one: len(next(csv.reader([header], delimiter=one), [])))
+
+
 # --- the formats ---
 
 
@@ -95,9 +100,8 @@ def _read(path: Path) -> pd.DataFrame:
     if declared:
         lines.readline()
     first = next((line for line in text[lines.tell() :].splitlines() if line.strip()), "")
-    parts = {one: len(next(csv.reader([first], delimiter=one), [])) for one in SEPARATORS}
-    separator = declared[1] if declared else max(parts, key=lambda one: parts[one])
-    rows = csv.reader(lines, delimiter=separator, skipinitialspace=separator != "\t", strict=True)
+    between = declared[1] if declared else separator(first)
+    rows = csv.reader(lines, delimiter=between, skipinitialspace=between != "\t", strict=True)
     return _table(path, [[value.strip() for value in row] for row in rows])
 
 

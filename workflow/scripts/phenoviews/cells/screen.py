@@ -233,9 +233,9 @@ def _annotated(table: pd.DataFrame, path: Path) -> list[str]:
     concentration = numbers(path, "concentration", column(path, given, "concentration"), float)
     compound, moa = (column(path, given, name) for name in ("compound", "moa"))
     # To six digits: one file has 1.5, the other 1.500000.
-    known = {(a, f"{b:.6g}"): c for a, b, c in zip(compound, concentration, moa, strict=True)}
+    known = {(a, spelling.significant(b)): c for a, b, c in zip(compound, concentration, moa, strict=True)}
     pairs = zip(table["Metadata_Compound"], table["Metadata_Concentration"], strict=True)
-    return [known.get((compound, f"{concentration:.6g}"), "") for compound, concentration in pairs]
+    return [known.get((compound, spelling.significant(concentration)), "") for compound, concentration in pairs]
 
 
 # --- a lab's own: CellProfiler's LoadData, or a folder with a file-name pattern; either with a plate map ---

@@ -146,8 +146,7 @@ def _opened(path: Path) -> Any:
 
 def _delimiter(path: Path) -> str:
     with _opened(path) as file:
-        line = file.readline()
-    return max(",\t;", key=line.count)
+        return sheets.separator(file.readline())
 
 
 def _header(path: Path) -> tuple[list[str], list[str]]:

@@ -111,14 +111,10 @@ def validated(config: dict[str, Any], said: Mapping[str, Any] = MappingProxyType
 def at_scale(config: dict[str, Any], scale: str, said: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """The document with what one of its scales lays over it, and over that what the user said: of all scales, and then
     of this one."""
-    patch, seeds = (
-        config["scales"].get(scale, {}),
-        ("seeds" in said or "seeds" in said.get("scales", {}).get(scale, {})),
-    )
-    patches = [_uncounted(patch) if seeds else patch]
-    users = {key: value for key, value in said.items() if key != "scales"}
-    patches += [users, said.get("scales", {}).get(scale, {})] if said else []
-    document: dict[str, Any] = functools.reduce(merge, patches, config)
+    patch, of_scale = config["scales"].get(scale, {}), said.get("scales", {}).get(scale, {})
+    of_all = {key: value for key, value in said.items() if key != "scales"}
+    patch = _uncounted(patch) if "seeds" in {*of_all, *of_scale} else patch
+    document: dict[str, Any] = functools.reduce(merge, [patch, of_all, of_scale], config)
     # A transform of the user's is not changed by what a shipped recipe changes, for some methods, in the shipped one.
     for recipe, entry in document.get("recipes", {}).items() if "transforms" in said else ():
         for method, settings in entry.get("methods", {}).items():
