@@ -52,7 +52,7 @@ rule screen:
         ENVIRONMENT
     params:
         screen=ask(Study.screen, "screen"),
-        brought=brought("screens", "screen"),
+        brought=brought(lambda wildcards: paths.brought(study, "screens", wildcards.screen)),
         code=code("screen.py", {SCREEN_READERS: kind_of("screens", "screen")}),
     script:
         "../scripts/screen.py"
@@ -96,6 +96,7 @@ rule nuclei:
         runtime=lambda wildcards, attempt: 60 * attempt,
         mem_mb=4000,
     params:
+        brought=brought(locations),
         screen=lambda wildcards: user_errors(
             study.screen, wildcards.screen, "nuclei", "intensity", "unreadable_fraction"
         ),

@@ -100,13 +100,14 @@ def there(function):
     return checked
 
 
-def brought(section, wildcard):
-    """A parameter: what is in the user's folders, looked up once, by the process that plans."""
+def brought(function):
+    """A parameter: what is in the files and folders of the user's that a function of a rule's wildcards gives, looked up
+    once, by the process that plans; None where all that it gives is made here. Snakemake sees what is newer than the
+    output; what took the place of something under its name may be older."""
 
     def listed(wildcards):
-        if workflow.is_main_process:
-            return stopping(listing.listing, paths.brought(study, section, getattr(wildcards, wildcard)))
-        return None
+        files = list(paths.users_own(function(wildcards))) if workflow.is_main_process else []
+        return stopping(listing.listing, files) if files else None
 
     return listed
 

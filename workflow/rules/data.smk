@@ -35,7 +35,7 @@ rule data:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         dataset=ask(Study.data, "dataset"),
-        brought=brought("datasets", "dataset"),
+        brought=brought(lambda wildcards: paths.brought(study, "datasets", wildcards.dataset)),
         code=code("prepare.py", {READERS: kind_of("datasets", "dataset")}),
     script:
         "../scripts/prepare.py"

@@ -95,6 +95,7 @@ rule measure_encoder:
         runtime=lambda wildcards, attempt: 120 * attempt,
         mem_mb=memory,
     params:
+        brought=brought(networks_of),
         run=encoder,
         settings=measure_settings,
         metrics=lambda wildcards: measured(wildcards.measure),
@@ -131,6 +132,7 @@ rule probe:
         runtime=lambda wildcards, attempt: 120 * attempt,
         mem_mb=memory,
     params:
+        brought=brought(networks_of),
         run=encoder,
         settings=probe_settings,
         metrics=measured("probe"),
@@ -159,6 +161,7 @@ rule fine_tune:
         runtime=lambda wildcards, attempt: 240 * attempt,
         mem_mb=memory,
     params:
+        brought=brought(networks_of),
         run=encoder,
         settings=fine_tuning_of,
         checkpoint=fine_tuning_checkpoint,
@@ -307,6 +310,7 @@ rule lpips:
         runtime=60,
         mem_mb=8000,
     params:
+        brought=brought(lpips_weights),
         dataset=ask(Study.network_input, "dataset"),
         sets=ask(Study.sets, "transform"),
         pair=setting("measures", "lpips", "pair"),

@@ -27,6 +27,7 @@ rule pretrain:
         runtime=minutes,
         mem_mb=memory,
     params:
+        brought=brought(weights_of),
         run=lambda wildcards: resolved(wildcards, Pretraining),
         checkpoint=checkpoint_of,
         code=code("pretrain.py", TRAINED_WITH),
@@ -82,6 +83,7 @@ rule embed_frozen:
         runtime=60,
         mem_mb=16000,
     params:
+        brought=brought(weights_of),
         run=lambda wildcards: resolved(wildcards, FrozenEmbedding),
         code=code("embed_frozen.py", {BACKBONES: backbone_of, OPERATIONS: evaluation_operations}),
     script:
