@@ -26,6 +26,7 @@ include: "workflow/rules/common.smk"
 rule all:
     input:
         panel_files(study.config["panels"], on_demand=False),
+        [PAGE.format(scale=scale) for scale in study.at_work],
     localrule: True
 
 
@@ -34,3 +35,4 @@ include: "workflow/rules/cells.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/measures.smk"
 include: "workflow/rules/panels.smk"
+include: "workflow/rules/report.smk"

@@ -3,6 +3,7 @@
 
 import atexit
 import functools
+import hashlib
 import re
 import shlex
 import sys
@@ -21,7 +22,7 @@ if set("{}") & set(str(ROOT)):
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
-from phenoviews.study import Run, Study, chosen, listing, paths, resources
+from phenoviews.study import Run, Study, chosen, listing, looks, paths, resources
 from phenoviews.study.chosen import BACKBONES, CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS
 from phenoviews.study.chosen import OPERATIONS, OPTIMIZERS, READERS, SCHEDULES, SCREEN_READERS, SWEEPS
 from phenoviews.study.code import code_hash, registered
@@ -30,10 +31,11 @@ from phenoviews.study.locks import clear_stale
 from phenoviews.study.metrics import measured
 from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
 from phenoviews.study.paths import CLUSTERS, EMBEDDINGS, LPIPS, MEASURE, MEASURE_K, OVERLAY, POINTS, PREDICTIONS
-from phenoviews.study.paths import PROFILES, PROPERTIES, QC, RUN
-from phenoviews.study.paths import SCREEN, SIMULATION, SNAPSHOTS, TRUTH, TSNE, VIEWS, WEIGHTS
+from phenoviews.study.paths import LOOKS, PAGE, PROFILES, PROPERTIES, QC, RUN
+from phenoviews.study.paths import SCREEN, SHEET, SIMULATION, SNAPSHOTS, TRUTH, TSNE, VIEWS, WEIGHTS
 from phenoviews.study.plan import sweep_sources
 from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining
+from phenoviews.study.told import told as told_of
 
 # Snakemake (9.27) hands the path of its Python to shells without quotes, where a blank would end it.
 if sys.executable != shlex.quote(sys.executable) and not sys.executable.startswith("'"):
@@ -319,10 +321,11 @@ def in_report(panel, form) -> dict:
 
 
 def number_files(panel) -> dict[str, str]:
-    """The numbers of a panel as tables, with the verdicts on the paper's claims."""
+    """What the page is made from, and the numbers of a panel as tables, with the verdicts on the paper's claims."""
+    page = {"json": panel_file(panel, "json")}
     if not panel.has_numbers:
-        return {}
-    return {
+        return page
+    return page | {
         "csv": report(panel_file(panel, "csv"), **in_report(panel, "CSV")),
         "md": panel_file(panel, "md"),
         "tex": panel_file(panel, "tex"),
@@ -333,6 +336,82 @@ def number_files(panel) -> dict[str, str]:
 def printed(panel) -> dict[str, list]:
     """What the paper printed of a panel, and the claims on it: parameters, so that a word of them makes no other panel
     again."""
-    if not panel.has_numbers:
-        return {}
     return {"published": resources.published(panel), "claims": user_errors(resources.claims, panel)}
+
+
+# --------------------------------------------------------------------------------------------------------------- page
+PAGES = []  # what the page rules of this call make
+
+
+def page_rule(scale) -> str:
+    return "report" if scale == study.scale else f"report_{scale}"
+
+
+def page_panels(scale) -> dict:
+    """The panels of a scale that are on its page."""
+    there = study.at(scale)
+    return {name: panel for name, panel in study.panels.items() if study.of(panel) is there and not panel.on_demand}
+
+
+def page_runs(scale) -> list[Run]:
+    return list(dict.fromkeys(run for panel in page_panels(scale).values() for run in study.runs(panel)))
+
+
+def page_files(panel) -> dict[str, str]:
+    """The files of a panel, by suffix."""
+    drawn = {} if panel.is_table else {suffix: panel_file(panel, suffix) for suffix in ("png", "pdf")}
+    return {**number_files(panel), **drawn}
+
+
+def page_inputs(scale) -> dict[str, list[str]]:
+    """Everything that stands on the page, but for what runs say of themselves: a panel is made anew with its runs."""
+    there, runs = study.at(scale), page_runs(scale)
+    plates = paths.plates_of(there, (run.dataset for run in runs))
+    return {
+        "panels": [file for panel in page_panels(scale).values() for file in page_files(panel).values()],
+        "views": user_errors(looks.folders, there, runs),
+        "plates": [
+            file.format(screen=screen, plate=plate)
+            for screen, of in plates.items()
+            for plate in of
+            for file in (QC, OVERLAY, LIGHT)
+        ],
+    }
+
+
+def page_told(scale):
+    """A parameter: all that the page is told."""
+
+    def told(wildcards):
+        PAGES.append(PAGE.format(scale=scale))
+        panels = page_panels(scale)
+        return told_of(
+            study.at(scale), panels, {name: page_files(panel) for name, panel in panels.items()}, page_runs(scale)
+        )
+
+    return told
+
+
+@functools.cache
+def looks_at(scale) -> dict:
+    return user_errors(looks.transforms, study.at(scale), page_runs(scale))
+
+
+def looks_of(wildcards) -> list[dict]:
+    """What the trainings of a data set see."""
+    there = looks_at(wildcards.scale)
+    if wildcards.dataset not in there:
+        raise WorkflowError(f"no training of this study sees '{wildcards.dataset}'; there are {', '.join(there)}")
+    return there[wildcards.dataset]
+
+
+def page_templates(wildcards) -> str:
+    """A parameter: what the templates, the style and the scripts of the page say."""
+    folder = ROOT / "workflow" / "scripts" / "phenoviews" / "report"
+    files = sorted(file for part in ("templates", "static") for file in (folder / part).iterdir())
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:20]
+
+
+onsuccess:
+    for page in dict.fromkeys(PAGES):
+        print(f"phenoviews: every panel, run and verdict is on one page: {page}", file=sys.stderr)

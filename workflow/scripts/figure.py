@@ -1,4 +1,4 @@
-"""A figure of a paper, as PNG and PDF; with the numbers behind it where it has some."""
+"""A figure of a paper, as PNG and PDF, with what a page tells of it; and the numbers behind it where it has some."""
 
 from phenoviews.errors import reported
 from phenoviews.panels import numbers, records
@@ -12,5 +12,4 @@ with reported(snakemake.log[0]):
         panel, [snakemake.input[measure] for measure in panel["measures"]], snakemake.input.get("sweeps")
     )
     save(draw(panel, records.without_draws(found, panel), snakemake.input), snakemake.output.png, snakemake.output.pdf)
-    if snakemake.output.get("csv"):  # asked for where `Panel.has_numbers`
-        numbers.write(panel, found, snakemake.output, snakemake.params.published, snakemake.params.claims)
+    numbers.write(panel, found, snakemake.output, snakemake.params.published, snakemake.params.claims)
