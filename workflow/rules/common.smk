@@ -289,10 +289,9 @@ def panel_file(panel, suffix) -> str:
     return paths.panel_file(study.of(panel), panel, suffix)
 
 
-def panel_files(papers, on_demand=True) -> list[str]:
-    """What people look at first: a file of every panel of these papers, those on demand included or not, and the pictures
-    of their plates. A panel does not depend on the pictures, so that drawing one anew makes no table again."""
-    panels = [panel for panel in study.panels.values() if panel.paper in papers and (on_demand or not panel.on_demand)]
+def panel_files(panels) -> list[str]:
+    """What people look at first: a file of each of these panels, and the pictures of their plates. A panel does not depend
+    on the pictures, so that drawing one anew makes no table again."""
     datasets = [run.dataset for panel in panels for run in study.runs(panel)]
     looks = [file for panel in panels for file in paths.first_look(study.of(panel), [panel])]
     return looks + paths.plate_pictures(study, datasets)
