@@ -21,7 +21,7 @@ if set("{}") & set(str(ROOT)):
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
-from phenoviews.study import Run, Study, chosen, listing, paths, resources
+from phenoviews.study import Run, Study, asked, chosen, listing, paths, resources
 from phenoviews.study.chosen import BACKBONES, CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS
 from phenoviews.study.chosen import OPERATIONS, OPTIMIZERS, READERS, SCHEDULES, SCREEN_READERS, SWEEPS
 from phenoviews.study.code import code_hash, registered
