@@ -3,7 +3,7 @@
 #   snakemake                              everything, at demo scale: minutes on a laptop
 #   snakemake no_free_lunch_table1         one panel, and only what it needs
 #   snakemake --list-target-rules          the panels
-#   snakemake -n --config scale=paper      what the papers' own scale would take
+#   snakemake plan --config scale=paper    what the papers' own scale would take, panel by panel
 #   snakemake --profile slurm              the papers' own scale, on a cluster
 
 from pathlib import Path
@@ -25,7 +25,7 @@ include: "workflow/rules/common.smk"
 
 rule all:
     input:
-        panel_files(study.config["panels"], on_demand=False),
+        panel_files(study.asked),
         [PAGE.format(scale=scale) for scale in study.at_work],
     localrule: True
 
@@ -36,3 +36,4 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/measures.smk"
 include: "workflow/rules/panels.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/costs.smk"

@@ -22,7 +22,7 @@ if set("{}") & set(str(ROOT)):
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
-from phenoviews.study import Run, Study, chosen, listing, looks, paths, resources
+from phenoviews.study import Run, Study, asked, chosen, listing, looks, paths, resources
 from phenoviews.study.chosen import BACKBONES, CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS
 from phenoviews.study.chosen import OPERATIONS, OPTIMIZERS, READERS, SCHEDULES, SCREEN_READERS, SWEEPS
 from phenoviews.study.code import code_hash, registered
@@ -292,10 +292,9 @@ def panel_file(panel, suffix) -> str:
     return paths.panel_file(study.of(panel), panel, suffix)
 
 
-def panel_files(papers, on_demand=True) -> list[str]:
-    """What people look at first: a file of every panel of these papers, those on demand included or not, and the pictures
-    of their plates. A panel does not depend on the pictures, so that drawing one anew makes no table again."""
-    panels = [panel for panel in study.panels.values() if panel.paper in papers and (on_demand or not panel.on_demand)]
+def panel_files(panels) -> list[str]:
+    """What people look at first: a file of each of these panels, and the pictures of their plates. A panel does not depend
+    on the pictures, so that drawing one anew makes no table again."""
     datasets = [run.dataset for panel in panels for run in study.runs(panel)]
     looks = [file for panel in panels for file in paths.first_look(study.of(panel), [panel])]
     return looks + paths.plate_pictures(study, datasets)
@@ -350,7 +349,7 @@ def page_rule(scale) -> str:
 def page_panels(scale) -> dict:
     """The panels of a scale that are on its page."""
     there = study.at(scale)
-    return {name: panel for name, panel in study.panels.items() if study.of(panel) is there and not panel.on_demand}
+    return {panel.name: panel for panel in study.asked if study.of(panel) is there}
 
 
 def page_runs(scale) -> list[Run]:

@@ -86,5 +86,5 @@ for paper in study.config["panels"]:
         name:
             paper
         input:
-            panel_files([paper]),
+            panel_files([panel for panel in study.panels.values() if panel.paper == paper]),
         localrule: True

@@ -11,6 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+# How the log of a job begins that failed, by what a person can put right or by a fault of ours; and of one that runs,
+# or was ended by a signal.
+ERROR, FAILED, BEGAN = "phenoviews: error: ", "phenoviews: failed: ", "phenoviews: the job of "
+
 
 class UserError(Exception):
     """Bad input or a missing resource. The message is one line: what is wrong, in which file or under which
@@ -36,18 +40,23 @@ def reported(log: str | Path | None = None) -> Iterator[None]:
         with _last_words(Path(log)) if log else contextlib.nullcontext():
             yield
     except UserError as error:
-        line = f"phenoviews: error: {error}"
+        line = f"{ERROR}{error}"
         print(line, file=sys.stderr, flush=True)
         if log:
             Path(log).write_text(line + "\n")
         sys.exit(1)
+    except Exception as error:
+        if log:  # the traceback goes to stderr
+            what = " ".join(str(error).split())
+            Path(log).write_text(f"{FAILED}{type(error).__name__}: {what}\n")
+        raise
 
 
 @contextlib.contextmanager
 def _last_words(log: Path) -> Iterator[None]:
     """In `log`, for as long as this lasts, what is to be read if the process ends without another word."""
     words = f"""\
-phenoviews: the job of {log} began at {time.strftime("%Y-%m-%d %H:%M:%S")} on {platform.node()}, process \
+{BEGAN}{log} began at {time.strftime("%Y-%m-%d %H:%M:%S")} on {platform.node()}, process \
 {os.getpid()}. If it runs no more, a signal has ended it, which Snakemake or your cluster's scheduler names:
 - SIGKILL: it was stopped from outside, mostly by the system for want of memory. Run fewer jobs at once (--cores 1), \
 lower batch_size, or on a cluster ask for more (--set-resources RULE:mem_mb=64000).

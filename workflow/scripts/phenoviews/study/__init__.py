@@ -62,6 +62,7 @@ class Study(Resolver):
         }
         asked = "scale" in said or self.scale in said.get("scales", {})
         self._has_own = bool(said) and not asked and OWN in config["scales"]
+        self.asked  # noqa: B018  # a name in `only` that means nothing is refused
         check(self, {name: panel for name, panel in self.panels.items() if self.of(panel) is self})
 
     @functools.cached_property
@@ -85,6 +86,11 @@ class Study(Resolver):
     def at_work(self) -> list[str]:
         """The scales of its panels."""
         return [self.scale, OWN] if self._has_own else [self.scale]
+
+    @property
+    def asked(self) -> list[Panel]:
+        """See `plan.asked`."""
+        return plan.asked(self.panels, self.config["only"])
 
     def places(self, panel: Panel) -> list[plan.Place]:
         """See `plan.places`."""

@@ -12,8 +12,9 @@ from phenoviews.errors import UserError
 from phenoviews.study import listing, names, paths
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
-from phenoviews.study.resolved import Pretraining, Training
+from phenoviews.study.resolved import Backbone, Pretraining, Training
 from phenoviews.study.run import AXES, Run
+from phenoviews.study.schema import nearest
 
 UNKNOWN = 10000  # images, where nothing says how many there are
 
@@ -89,6 +90,22 @@ def sweep_values(sweep: Mapping[str, Any]) -> list[float]:
     return [round(first + (last - first) * step / (steps - 1), 4) for step in range(steps)]
 
 
+def asked(panels: Mapping[str, Panel], only: Sequence[str]) -> list[Panel]:
+    """Of these panels, by their names, those that `only` names, by their own or their papers'; where it names none, all
+    but those on demand.
+
+    Raises:
+        UserError: a name of neither.
+    """
+    wanted = [name.strip() for one in only for name in one.split(",")]
+    if not wanted:
+        return [panel for panel in panels.values() if not panel.on_demand]
+    known = {*panels, *(panel.paper for panel in panels.values())}
+    if unknown := [name for name in wanted if name not in known]:
+        raise UserError(f"config: only: no panel '{unknown[0]}'{nearest(unknown[0], known)}")
+    return [panel for panel in panels.values() if {panel.name, panel.paper} & {*wanted}]
+
+
 def grids(panel: Panel) -> list[Mapping[str, Any]]:
     """What a panel's `runs` declare."""
     return listed(panel.declared["runs"])
@@ -119,37 +136,63 @@ def _seeds(study: Resolver, panel: Panel, grid: Mapping[str, Any]) -> list[int]:
 # ----------------------------------------------------------------------------------------------------------------- load
 @dataclass(frozen=True)
 class Load:
-    """What a training asks for: epochs, steps, PFLOP, minutes on one GPU and MB of host memory."""
+    """What a training asks for: epochs, steps, images (each is twice viewed), PFLOP, minutes on one GPU and MB of host
+    memory. `seconds`: what its steps take by the shipped figures (`modelled`)."""
 
     epochs: int
     steps: int
+    images: int
     pflop: float
+    seconds: float
     minutes: int
     mem_mb: int
 
 
 def load(study: Resolver, run: Run) -> Load:
     """What a training asks for, from its size."""
-    resolved, plan = study.resolve(run), study.config["resources"]
-    training = Pretraining.of(resolved).training
+    resolved = study.resolve(run)
+    pretraining = Pretraining.of(resolved)
+    training = pretraining.training
     count = images(study, run.dataset)
     _check(study, run, training, count)
     steps = training.epochs * max(training.min_iters_per_epoch, count // training.batch_size, 1)
-    sets = len(resolved.transform.sets)
-    # Two views; forward and backward are three forwards, a momentum encoder's is a fourth.
-    passes = 2 * sets * (4 if "ema" in resolved.method.parameters else 3)
-    flop = steps * training.batch_size * passes * 2e9 * _gmacs(study, run)
-    seconds = max(flop / (plan["sustained_tflops"] * 1e12), steps * sets * plan["step_ms"] / 1e3)
+    seen = steps * training.batch_size
+    gmacs = study.entry("backbones", run.backbone)["gmacs"]
+    seconds = seen * modelled(pretraining, gmacs, study.config["resources"])
     # The training images, those evaluated, and their embeddings. Of either split no more than HELD_MB is held: what is
     # larger is read as it is used, and written so, and the file's pages are the kernel's to give back.
     data_mb = count * resolved.dataset.channels * resolved.dataset.size**2 / 1e6
     return Load(
         epochs=training.epochs,
         steps=steps,
-        pflop=flop / 1e15,
+        images=seen,
+        pflop=seen * training_flop(pretraining, gmacs) / 1e15,
+        seconds=seconds,
         minutes=int(20 + 1.5 * seconds / 60),  # half as much again, and the start-up and the probe
         mem_mb=int(6000 + min(3 * data_mb, 2 * HELD_MB)),
     )
+
+
+def modelled(run: Pretraining, gmacs: float, resources: Mapping[str, Any]) -> float:
+    """Seconds that an image of a training takes by the shipped figures, `sustained_tflops` and `step_ms`: what is to be
+    computed, or a step's least time where that is more. `gmacs`: as for `forward_flop`."""
+    computed = training_flop(run, gmacs) / (resources["sustained_tflops"] * 1e12)
+    return float(max(computed, len(run.transform.sets) * resources["step_ms"] / 1e3 / run.training.batch_size))
+
+
+def training_flop(run: Pretraining, gmacs: float) -> float:
+    """FLOP that a training needs for an image: two views of each set; forward and backward are three forwards, a
+    momentum encoder's is a fourth. `gmacs`: as for `forward_flop`."""
+    passes = 2 * len(run.transform.sets) * (4 if "ema" in run.method.parameters else 3)
+    return passes * forward_flop(run.backbone, run.dataset.size, gmacs)
+
+
+def forward_flop(backbone: Backbone, size: int, gmacs: float) -> float:
+    """FLOP of one image's way through a backbone. `gmacs`: 1e9 multiply-adds of an image of 32 × 32 pixels, at width 1
+    with the small stem."""
+    # What the stride of 2 and the pooling of the standard stem save, for every ResNet.
+    saved = 19 if backbone.kind.startswith("resnet") and backbone.stem == "standard" else 1
+    return 2e9 * gmacs * backbone.width**2 * (size / 32) ** 2 / saved
 
 
 def _check(study: Resolver, run: Run, training: Training, count: int) -> None:
@@ -190,13 +233,3 @@ def images(study: Resolver, dataset: str) -> int:
         return int(made * shares)
     found = listing.training_images(paths.users_path(entry["path"]), shares) if "path" in entry else None
     return int(UNKNOWN * shares) if found is None else found
-
-
-def _gmacs(study: Resolver, run: Run) -> float:
-    """1e9 multiply-adds of one image's way through the backbone."""
-    resolved = study.resolve(run)
-    backbone, size = resolved.backbone, resolved.dataset.size
-    gmacs: float = study.entry("backbones", run.backbone)["gmacs"] * backbone.width**2 * (size / 32) ** 2
-    # What the stride of 2 and the pooling of the standard stem save, for every ResNet.
-    saved = 19 if backbone.kind.startswith("resnet") and backbone.stem == "standard" else 1
-    return gmacs / saved

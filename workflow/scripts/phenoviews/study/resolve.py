@@ -21,6 +21,7 @@ from phenoviews.study.resolved import (
     FineTuning,
     Method,
     Pipeline,
+    Pretraining,
     Probe,
     Resolved,
     Training,
@@ -278,6 +279,10 @@ class Resolver:
             seed=run.seed,
             training=training,
         )
+
+    def pretraining(self, run: Run) -> Pretraining:
+        """What decides a training, and nothing of what is measured after it."""
+        return Pretraining.of(self.resolve(run))
 
     def _backbone(self, name: str, size: int, of_method: Mapping[str, Any]) -> Backbone:
         """`of_method`: what the method makes of it; but a file of weights that the user names stays."""

@@ -19,6 +19,7 @@ import torch
 from phenoviews.data.images import Images
 from phenoviews.errors import UserError
 from phenoviews.files import atomic
+from phenoviews.training.live import LIVE
 
 
 def data_identity(images: Images) -> dict[str, Any]:
@@ -79,8 +80,9 @@ def load(path: Path, run_hash: str) -> dict[str, Any] | None:
 
 
 def discard(path: Path) -> None:
-    """Remove the checkpoint, and what a kill in the midst of writing one may have left beside it."""
-    for stale in (path, *path.parent.glob(f".{path.stem}.*.part{path.suffix}")):
+    """Remove the checkpoint, what tells how far its training is, and what a kill in the midst of writing either may
+    have left beside it."""
+    for stale in (path, path.with_suffix(LIVE), *path.parent.glob(f".{path.stem}.*.part.*")):
         stale.unlink(missing_ok=True)
 
 

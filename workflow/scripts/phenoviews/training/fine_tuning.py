@@ -25,6 +25,7 @@ from phenoviews.training import optim
 from phenoviews.training.devices import claim, memory_format, torch_switches
 from phenoviews.training.embed import evaluation_view, features, loader, placed, with_statistics
 from phenoviews.training.history import History
+from phenoviews.training.live import Live
 from phenoviews.training.loop import Steps
 from phenoviews.training.outcome import FINISHED
 from phenoviews.training.progress import all_steps
@@ -146,7 +147,8 @@ def fine_tune(
             state = {"trainer": trainer.state_dict(), "history": history.state_dict()}
             checkpoints.save(checkpoint, run_hash, state)
 
-        outcome = all_steps(trainer, history, f"fine-tuning of {run['name']}", end_epoch, save, termination)
+        live = Live(checkpoint, "fine-tuning", run["name"])
+        outcome = all_steps(trainer, history, f"fine-tuning of {run['name']}", end_epoch, save, live, termination)
         termination.at_once()
         if outcome != FINISHED:
             raise NotMeasured(f"the fine-tuning: {outcome.what}")

@@ -22,6 +22,7 @@ from phenoviews.training import checkpoint as checkpoints
 from phenoviews.training.devices import claim, describe, name_of, torch_switches
 from phenoviews.training.embed import Snapshots, write_embeddings
 from phenoviews.training.history import History, Row
+from phenoviews.training.live import Live
 from phenoviews.training.loop import Trainer, weights_of
 from phenoviews.training.outcome import FINISHED, Outcome, not_a_number
 from phenoviews.training.progress import all_steps
@@ -132,7 +133,8 @@ def _train(
         state = {"trainer": trainer.state_dict(), "history": history.state_dict(), "snapshots": snapshots}
         checkpoints.save(checkpoint, run_hash, state)
 
-    return all_steps(trainer, history, trainer.run.name, end_epoch, save, termination)
+    name = trainer.run.name
+    return all_steps(trainer, history, name, end_epoch, save, Live(checkpoint, "training", name), termination)
 
 
 def _write(

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from phenoviews.training.checkpoint import Termination
 from phenoviews.training.history import History
+from phenoviews.training.live import Live
 from phenoviews.training.loop import Steps
 from phenoviews.training.outcome import FINISHED, Outcome, judged
 
@@ -20,6 +21,7 @@ def all_steps(
     name: str,
     end_epoch: Callable[[int, float], None],
     save: Callable[[], None],
+    live: Live,
     termination: Termination,
 ) -> Outcome:
     """Do the steps that are left, with a progress bar; fewer where the training fails.
@@ -30,6 +32,7 @@ def all_steps(
             `history`.
         save: writes a checkpoint: every `training.checkpoint_minutes`, after the last step, and before the process
             ends on SIGTERM or SIGINT (SystemExit 143, 130).
+        live: is told how far it is.
     """
     training = trainer.training
     # Reading the loss waits for the device: twice a second for a person, twice a minute for a log file.
@@ -37,6 +40,7 @@ def all_steps(
     saved = shown = time.monotonic()
     start_step, start = trainer.step, saved
     outcome = judged(history.rows, training)
+    live.tell(trainer, history.rows, None, None)
     with tqdm(total=trainer.steps, initial=trainer.step, desc=name, unit="step", mininterval=0) as bar:
         while outcome == FINISHED and trainer.step < trainer.steps:
             epoch, lr = trainer.epoch, trainer.lr
@@ -48,6 +52,7 @@ def all_steps(
                 bar.set_postfix_str(f"{loss_so_far}, {rate:.0f} images/s", refresh=False)
                 bar.update(trainer.step - bar.n)
                 shown = now
+                live.tell(trainer, history.rows, mean, rate)
             if trainer.step % trainer.steps_per_epoch == 0:
                 end_epoch(epoch, lr)
                 outcome = judged(history.rows, training)

@@ -1,0 +1,18 @@
+"""How fast this device trains, by a minute's probe of the study's own kinds of trainings."""
+
+from phenoviews.costs.paces import CALIBRATION, Costs, Paces
+from phenoviews.costs.plan import plan
+from phenoviews.errors import reported
+from phenoviews.files import write_json
+from phenoviews.study import Study
+from phenoviews.study.document import shipped
+from phenoviews.training.calibrate import calibrate
+
+with reported(snakemake.log[0]):
+    study = Study(snakemake.params.document, shipped(), snakemake.params.said)
+    costs = Costs(study.config)
+    wanted = plan(study, study.asked, Paces(costs, []))
+    runs = [study.pretraining(jobs[0].run) for _, _, jobs in wanted.kinds()]
+    found = calibrate(costs, runs, threads=snakemake.threads)
+    write_json(CALIBRATION, found)
+    print(f"phenoviews: {len(found['kinds'])} of {len(runs)} kinds of trainings on {found['device']}; {CALIBRATION}")

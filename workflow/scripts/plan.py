@@ -1,0 +1,22 @@
+"""What the study costs, as a page and as tables."""
+
+from pathlib import Path
+
+from phenoviews.costs import page
+from phenoviews.costs.finished import finished, folders
+from phenoviews.costs.paces import Costs, Paces, calibration
+from phenoviews.costs.plan import plan
+from phenoviews.errors import reported
+from phenoviews.study import Study
+from phenoviews.study.document import shipped
+
+with reported(snakemake.log[0]):
+    study = Study(snakemake.params.document, shipped(), snakemake.params.said)
+    paces = Paces(Costs(study.config), list(finished(folders(Path("results")))), calibration())
+    folder = Path("results") / study.at_work[-1]
+    gist = page.write(
+        plan(study, study.asked, paces),
+        {form: folder / f"plan.{form}" for form in ("md", "html", "csv")},
+        study.config.get("budget_gpu_hours"),
+    )
+    print(f"phenoviews: {gist}")
