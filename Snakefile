@@ -30,10 +30,15 @@ rule all:
     localrule: True
 
 
-include: "workflow/rules/data.smk"
-include: "workflow/rules/cells.smk"
-include: "workflow/rules/training.smk"
-include: "workflow/rules/measures.smk"
+# With `partial: true` panels are drawn from what is there, and nothing is made for them.
+if not study.config["partial"]:
+
+    include: "workflow/rules/data.smk"
+    include: "workflow/rules/cells.smk"
+    include: "workflow/rules/training.smk"
+    include: "workflow/rules/measures.smk"
+
+
 include: "workflow/rules/panels.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/costs.smk"

@@ -295,7 +295,7 @@ def panel_file(panel, suffix) -> str:
 def panel_files(panels) -> list[str]:
     """What people look at first: a file of each of these panels, and the pictures of their plates. A panel does not depend
     on the pictures, so that drawing one anew makes no table again."""
-    datasets = [run.dataset for panel in panels for run in study.runs(panel)]
+    datasets = [run.dataset for panel in panels for run in study.runs(panel) if not study.config["partial"]]
     looks = [file for panel in panels for file in paths.first_look(study.of(panel), [panel])]
     return looks + paths.plate_pictures(study, datasets)
 
@@ -304,6 +304,37 @@ def sweep_files(panel) -> dict[str, list[str]]:
     """What the sweeps of a panel are measured from."""
     sources = sweep_sources(panel, study.places(panel))
     return paths.sweep_sources(study.of(panel), {name: [place.run for place in of] for name, of in sources.items()})
+
+
+def partial_panels() -> tuple[dict, dict, dict]:
+    """With `partial: true` what of each panel, and of its sweeps, is there, and how it says so; else None for each."""
+    if not study.config["partial"]:
+        return tuple(dict.fromkeys(study.panels) for _ in range(3))
+    from phenoviews.status.present import Present
+
+    look = Present(study)
+    return tuple(
+        {name: user_errors(of, panel) for name, panel in study.panels.items()}
+        for of in (look.panel, look.sweeps, look.note)
+    )
+
+
+def present(partial, files) -> dict:
+    """The inputs of a panel: `files`, or those of them that are there."""
+    return partial.present() if partial else files
+
+
+def partly(partial) -> dict:
+    """A parameter of a panel that lacks some of its files: all of them, and why each is not there."""
+    return {"partial": {"files": partial.files, "absent": partial.absent}} if partial and partial.absent else {}
+
+
+def declared(panel) -> dict:
+    """A panel's declaration, which says how much of it is there."""
+    found, lacks = user_errors(study.declaration, panel), LACKS[panel.name]
+    return (
+        {**found, "scale": {**found["scale"], "note": f"{lacks} {found['scale']['note']}".strip()}} if lacks else found
+    )
 
 
 def in_report(panel, form) -> dict:

@@ -7,6 +7,9 @@ for name in TARGETS:
             f"config: panels: '{name}' is the name of another rule; call the group or the panel otherwise"
         )
 
+# With `partial: true`, what of each is there.
+MADE_OF, SWEEPS_OF, LACKS = partial_panels()
+
 for panel in study.panels.values():
     if panel.measures_of_sweeps:
 
@@ -15,7 +18,7 @@ for panel in study.panels.values():
             name:
                 f"{panel.name}_sweeps"
             input:
-                **sweep_files(panel),
+                **present(SWEEPS_OF[panel.name], sweep_files(panel)),
             output:
                 **paths.sweeps(study.of(panel), panel),
             log:
@@ -26,6 +29,7 @@ for panel in study.panels.values():
                 runtime=240,
                 mem_mb=8000,
             params:
+                **partly(SWEEPS_OF[panel.name]),
                 given=user_errors(study.sweeps, panel),
                 settings=study.of(panel).config["measures"]["sweeps"],
                 code=code("sweeps.py", {SWEEPS: lambda wildcards, panel=panel: panel.measures_of_sweeps}),
@@ -38,7 +42,7 @@ for panel in study.panels.values():
             name:
                 panel.name
             input:
-                **paths.measures(study.of(panel), panel, study.runs(panel)),
+                **present(MADE_OF[panel.name], paths.measures(study.of(panel), panel, study.runs(panel))),
                 **paths.sweeps(study.of(panel), panel),
             output:
                 **number_files(panel),
@@ -49,7 +53,8 @@ for panel in study.panels.values():
                 ENVIRONMENT
             params:
                 **printed(panel),
-                panel=user_errors(study.declaration, panel),
+                **partly(MADE_OF[panel.name]),
+                panel=declared(panel),
                 code=code("table.py"),
             script:
                 "../scripts/table.py"
@@ -60,9 +65,14 @@ for panel in study.panels.values():
             name:
                 panel.name
             input:
-                **paths.measures(study.of(panel), panel, study.runs(panel)),
+                **present(
+                    MADE_OF[panel.name],
+                    {
+                        **paths.measures(study.of(panel), panel, study.runs(panel)),
+                        **paths.figure_files(study.of(panel), panel, study.runs(panel)),
+                    },
+                ),
                 **paths.sweeps(study.of(panel), panel),
-                **paths.figure_files(study.of(panel), panel, study.runs(panel)),
             output:
                 **number_files(panel),
                 png=report(panel_file(panel, "png"), **in_report(panel, "PNG")),
@@ -74,7 +84,8 @@ for panel in study.panels.values():
                 ENVIRONMENT
             params:
                 **printed(panel),
-                panel=user_errors(study.declaration, panel),
+                **partly(MADE_OF[panel.name]),
+                panel=declared(panel),
                 code=code("figure.py", {FIGURES: lambda wildcards, panel=panel: [panel.declared["plot"]]}),
             script:
                 "../scripts/figure.py"

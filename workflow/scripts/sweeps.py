@@ -3,17 +3,14 @@
 from tqdm import tqdm
 
 from phenoviews.errors import reported
-from phenoviews.panels import records
+from phenoviews.panels import partial, records
 from phenoviews.panels.sweeps import SWEEPS
 
 with reported(snakemake.log[0]):
     given = snakemake.params.given
-    files = (
-        (run, path)
-        for name, runs in given["each"].items()
-        for run, path in zip(runs, snakemake.input[name], strict=True)
-    )
-    found = records.read(files)
+    files, absent = partial.given(snakemake.input, snakemake.params.get("partial"))
+    of_runs = ((run, path) for name, runs in given["each"].items() for run, path in zip(runs, files[name], strict=True))
+    found = records.read(of_runs, absent)
     rows = [
         row
         for name in tqdm(given["measures"], unit="measure")

@@ -16,6 +16,10 @@ from pathlib import Path
 ERROR, FAILED, BEGAN = "phenoviews: error: ", "phenoviews: failed: ", "phenoviews: the job of "
 
 
+# How the reason begins of a number that is not there, but may yet come.
+NOT_YET = "not there yet"
+
+
 class UserError(Exception):
     """Bad input or a missing resource. The message is one line: what is wrong, in which file or under which
     config key, and what to do about it."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from phenoviews.errors import UserError
+from phenoviews.errors import NOT_YET, UserError
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,6 +44,8 @@ def curves(values: pd.DataFrame, of: str = "class") -> Curves:
             training has a number of; fewer than two values of the sweep at which nothing is missing.
     """
     name = "/".join(sorted(set(values["swept"]))) if "swept" in values else "the sweep"
+    if waits := _waits(values):
+        raise UserError(f"{NOT_YET}: {waits} trainings of {name}")
     if values["at"].isna().any():
         raise UserError(f"{name}: a training has no value of the sweep; name the one that it stands for")
     if (twice := values.duplicated([of, "at", "seed"])).any():
@@ -70,6 +72,14 @@ def curves(values: pd.DataFrame, of: str = "class") -> Curves:
             f"{_told(next(iter(left_out.values()), ''))}; give it more values, or mend its trainings"
         )
     return Curves(y[whole].swapaxes(0, 1).copy(), x[whole], tuple(int(seed) for seed in seeds), classes, left_out)
+
+
+def _waits(values: pd.DataFrame) -> int:
+    """How many trainings may yet come: of fewer, all counts would be of another sweep."""
+    if "reason" not in values:
+        return 0
+    late = values[values["reason"].fillna("").str.startswith(NOT_YET)]
+    return len(late[["at", "seed"]].drop_duplicates())
 
 
 def mean_curves(y: Floats) -> Floats:

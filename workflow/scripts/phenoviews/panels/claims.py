@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from phenoviews.errors import UserError
+from phenoviews.errors import NOT_YET, UserError
 from phenoviews.files import write_text
 from phenoviews.panels import verdicts
 from phenoviews.panels.comparisons import NOWHERE, Cell, Claim, Comparison, Term, Values, compare, read, selected
@@ -34,6 +34,7 @@ from phenoviews.panels.verdicts import (
     FEW,
     FEWEST_SEEDS,
     FEWEST_UNITS,
+    LATER,
     LEVEL,
     NOISE,
     REPRODUCED,
@@ -249,6 +250,8 @@ def _lines(claim: Claim, judge: Judge) -> list[dict[str, Any]]:
     noise = _noise(claim, judge)
     if verdict in (UNDECIDED, REPRODUCED) and holds and noise >= LEVEL:
         verdict = NOISE
+    if _waits(claim, judge):
+        verdict = LATER
     over = {judge.over(comparison) for comparison in claim.comparisons}
     treatments = over == {"seeds"} and (~np.isnan(p) & (n == 1)).any()
     shared = {
@@ -272,6 +275,17 @@ def _noise(claim: Claim, judge: Judge) -> float:
     found = compare(replace(claim, comparisons=tuple(smaller)), selected(claim, judge.of_all))
     margins = [cell.margins[~np.isnan(cell.margins)] for _, cells in found for cell in cells]
     return LEVEL - min((float(of.min()) for of in margins if len(of)), default=np.nan)
+
+
+def _waits(claim: Claim, judge: Judge) -> bool:
+    """Whether a value that a claim is about may yet come, in whatever cell."""
+    for comparison in claim.comparisons:
+        values = judge.values(claim, comparison)
+        parts = [part for term in comparison.terms for part in term.parts + term.start]
+        rows = {int(row) for _, metric, names in parts for row in values.rows(metric, names)}
+        if any(row in rows and why.startswith(NOT_YET) for (row, _), why in values.reasons.items()):
+            return True
+    return False
 
 
 def _line_of_seeds(comparison: Comparison, cells: Sequence[Cell], values: Values, name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,17 @@ import pandas as pd
 from phenoviews import values
 from phenoviews.errors import UserError
 from phenoviews.files import atomic
-from phenoviews.study.metrics import AXES, CHANGE, RUN, SWEPT
+from phenoviews.study.metrics import AXES, CHANGE, RUN, SWEPT, measured
 from phenoviews.study.names import stand_in
 from phenoviews.study.schema import nearest
 from phenoviews.values import COUNTED
 
 
 def of_panel(
-    panel: Mapping[str, Any], measures: Iterable[Sequence[str]], sweeps: str | Path | None = None
+    panel: Mapping[str, Any],
+    measures: Iterable[Sequence[str]],
+    sweeps: str | Path | None = None,
+    absent: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """The records of a panel.
 
@@ -27,6 +31,7 @@ def of_panel(
         panel: its declaration; of it each (the runs), metrics, where and, where a metric ends in `_change`, base.
         measures: for every kind of measure one file per run, in the order of `each`.
         sweeps: the file of what is measured of its sweeps, where it shows anything of that.
+        absent: as for `read`.
 
     Returns:
         As from `read`: all metrics of these files, and what is computed of them, as far as `where` lets them.
@@ -35,8 +40,10 @@ def of_panel(
         UserError: what `read` and `chosen` raise; a metric of the panel that no run has.
     """
     of_runs = [(run, path) for of in measures for run, path in zip(panel["each"], of, strict=True)]
-    parts = ([read(of_runs)] if of_runs else []) + ([of_sweeps(sweeps)] if sweeps else [])
+    parts = ([read(of_runs, absent)] if of_runs else []) + ([of_sweeps(sweeps)] if sweeps else [])
     found = values.joined(parts)
+    if absent:  # where nothing of a metric is there, neither are its dimensions
+        found = found.assign(**{name: "" for name in panel["dimensions"] if name not in found})
     names = [metric["name"] for metric in panel["metrics"]]
     changed = {name.removesuffix(CHANGE) for name in names if name.endswith(CHANGE)}
     if changed:
@@ -52,11 +59,14 @@ def of_panel(
     return chosen(found, where, panel["name"])
 
 
-def read(files: Iterable[tuple[Mapping[str, Any], str | Path]]) -> pd.DataFrame:
+def read(
+    files: Iterable[tuple[Mapping[str, Any], str | Path]], absent: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
     """The values in measure files.
 
     Args:
         files: each with its run, a dict with the keys of `RUN`, and of `SWEPT` where it is there for a number.
+        absent: {file: why it is not there}; it then counts as a measure that could not be made, for this reason.
 
     Returns:
         One row per value: `RUN`; swept and at, the setting and the number that the run is there for, or else the number
@@ -69,10 +79,16 @@ def read(files: Iterable[tuple[Mapping[str, Any], str | Path]]) -> pd.DataFrame:
     """
     return values.joined(
         values.of_run(
-            values.read(path).assign(source=str(path)), {key: run[key] for key in (*RUN, *SWEPT) if key in run}
+            (_absent(path, absent[str(path)]) if str(path) in absent else values.read(path)).assign(source=str(path)),
+            {key: run[key] for key in (*RUN, *SWEPT) if key in run},
         )
         for run, path in files
     )
+
+
+def _absent(path: str | Path, why: str) -> pd.DataFrame:
+    """In the place of a measure's file."""
+    return values.missing(measured(Path(path).stem.partition("-k")[0]), why)
 
 
 def of_sweeps(path: str | Path) -> pd.DataFrame:

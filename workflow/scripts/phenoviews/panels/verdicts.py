@@ -9,6 +9,7 @@ of action, of the treatments that the training was scored on.
     undecided     the test could have decided, and did not
     too few runs  the test cannot reach LEVEL
     cannot say    there are no margins
+    not yet       some of its runs may yet come
     not distinguishable from noise    the claim holds, and noise alone would meet it as well (`curves.floors`)
 
 A claim of several comparisons is reproduced if each of them is. That is an intersection-union test, whose level is the
@@ -32,6 +33,7 @@ FEWEST_UNITS = 5  # compounds, or mechanisms; with four, the sign-flip test ends
 SAME = 1e-9  # margins that differ by less differ by the rounding of floats
 REPRODUCED, CONTRADICTED, UNDECIDED = "reproduced", "contradicted", "undecided"
 FEW, CANNOT, NOISE = "too few runs", "cannot say", "not distinguishable from noise"
+LATER = "not yet"  # runs of it are to come: judged now and again, one in twenty would turn out by chance each time
 WORST = [CONTRADICTED, CANNOT, FEW, UNDECIDED, REPRODUCED]
 
 Floats = npt.NDArray[np.float64]

@@ -230,8 +230,7 @@ def _text(log: Path) -> str:
 
 
 def _line(text: str) -> str:
-    """The one line of a log that says why its job failed; "" of other logs. A process of this machine that is gone
-    without a word was ended by a signal."""
+    """As `line_of`, of the text of a log."""
     first = text.partition("\n")[0]
     for start in (ERROR, FAILED):
         if first.startswith(start):
@@ -242,6 +241,11 @@ def _line(text: str) -> str:
 def comment_of(scale: str, name: str) -> str:
     """What Slurm's plugin notes of the job of a training."""
     return f"rule_pretrain_wildcards_{'_'.join([scale, *name.replace('/seed', '/').split('/')])}"
+
+
+def line_of(log: Path) -> str:
+    """The one line of a log that says why its job failed; "" of other logs, and where there is none."""
+    return _line(_text(log))
 
 
 def _gone(host: str) -> str:

@@ -32,8 +32,9 @@ def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Se
     for run, title, index, points, images in runs:
         found = of_run(records, run)
         reason = why_none(found[found["metric"] == "ami"])
-        entry = {"title": title, "classes": class_names(index), "reason": reason}
+        entry = {"title": title, "classes": [], "reason": reason}
         if not reason:
+            entry["classes"] = class_names(index)
             table = pd.read_parquet(index)
             table = table[[name for name in (CONTROL, PHENOTYPE) if name in table]]
             entry["clusters"] = pd.read_parquet(points).join(table, on="row")

@@ -43,7 +43,9 @@ def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Se
     several_seeds = len({run["seed"] for run in panel["each"]}) > 1
     maps = []
     for run, title, path in zip(panel["each"], titles(panel), files["map"], strict=True):
-        found, mapped = of_run(records, run), pd.read_parquet(path)
+        found = of_run(records, run)
+        # Where there are no scores, there may be no map either.
+        mapped = pd.DataFrame() if why_none(found) else pd.read_parquet(path)
         for name in shown or [""]:  # where no encoder could be had
             here = found[found["postprocessing"].isin([name, ""])]
             words = [title, printed(panel, "postprocessing", name) * (len(shown) > 1)]

@@ -32,13 +32,15 @@ def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Se
         maps.append(
             {
                 "title": title,
-                "map": pd.read_parquet(places),
-                "clusters": pd.read_parquet(points),
                 "numbers": found.set_index("metric")["value"].to_dict(),
                 "reason": why_none(found),
             }
         )
-    return figure(maps, class_names(files["index"][0]), panel["class_word"], panel["scale"]["note"])
+        if not maps[-1]["reason"]:
+            maps[-1] |= {"map": pd.read_parquet(places), "clusters": pd.read_parquet(points)}
+    # Where there is no map at all, the data may not be there either.
+    drawn = [index for entry, index in zip(maps, files["index"], strict=True) if not entry["reason"]]
+    return figure(maps, class_names(drawn[0]) if drawn else [], panel["class_word"], panel["scale"]["note"])
 
 
 def figure(
@@ -47,9 +49,9 @@ def figure(
     """Draw the maps side by side, each twice.
 
     Args:
-        maps: one dict per column: title; map, a table with row, x and y; clusters, a table with row, cluster and
-            label; numbers, ami and silhouette of that clustering (over all points, not only those mapped); reason,
-            why there is no map, or "".
+        maps: one dict per column: title; reason, why there is no map, or ""; without a reason map, a table with row,
+            x and y; clusters, a table with row, cluster and label; numbers, ami and silhouette of that clustering (over
+            all points, not only those mapped).
         classes: name of each label; names of one character are drawn as the points themselves.
         class_word: what a class is called, such as "digit".
         note: see `style.label_scale`.
@@ -62,7 +64,6 @@ def figure(
         axes = fig.subplots(2, len(maps), squeeze=False, sharex="col", sharey="col")
         colours = []
         for number, entry in enumerate(maps):
-            points, numbers = entry["map"].merge(entry["clusters"], on="row"), entry["numbers"]
             above, below = axes[:, number]
             if reason := entry["reason"]:
                 above.set_title(f"{'abcdefghij'[number]}  {entry['title']}", loc="left")
@@ -70,6 +71,7 @@ def figure(
                 for ax in (above, below):
                     ax.set(xticks=[], yticks=[], box_aspect=1)
                 continue
+            points, numbers = entry["map"].merge(entry["clusters"], on="row"), entry["numbers"]
             scores = f"AMI {numbers['ami']:.2f}, silhouette {numbers['silhouette']:.2f}"
             above.set_title(f"{'abcdefghij'[number]}  {entry['title']}: {scores}", loc="left")
             matched = match(points, len(classes))
