@@ -43,8 +43,8 @@ rule measure_clusters:
         runtime=30,
         mem_mb=4000,
     params:
-        metrics=lambda wildcards: measured(wildcards.measure),
-        code=code("measure_clusters.py", {CLUSTERED: lambda wildcards: [wildcards.measure]}),
+        metrics=metrics_of,
+        code=code("measure_clusters.py", measure_of(CLUSTERED)),
     script:
         "../scripts/measure_clusters.py"
 
@@ -68,8 +68,8 @@ rule measure_embeddings:
     params:
         evaluated=evaluated_of,
         settings=measure_settings,
-        metrics=lambda wildcards: measured(wildcards.measure),
-        code=code("measure_embeddings.py", {EMBEDDED: lambda wildcards: [wildcards.measure]}),
+        metrics=metrics_of,
+        code=code("measure_embeddings.py", measure_of(EMBEDDED)),
     script:
         "../scripts/measure_embeddings.py"
 
@@ -92,21 +92,13 @@ rule measure_encoder:
     threads: setting("resources", "threads")
     resources:
         gpu=1,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        runtime=tries(120),
         mem_mb=memory,
     params:
         run=encoder,
         settings=measure_settings,
-        metrics=lambda wildcards: measured(wildcards.measure),
-        code=code(
-            "measure_encoder.py",
-            {
-                ENCODED: lambda wildcards: [wildcards.measure],
-                METHODS: method_of,
-                BACKBONES: backbone_of,
-                OPERATIONS: evaluation_operations,
-            },
-        ),
+        metrics=metrics_of,
+        code=code("measure_encoder.py", lambda wildcards: embedded_with(wildcards) | measure_of(ENCODED)(wildcards)),
     script:
         "../scripts/measure_encoder.py"
 
@@ -128,13 +120,13 @@ rule probe:
     threads: setting("resources", "threads")
     resources:
         gpu=1,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        runtime=tries(120),
         mem_mb=memory,
     params:
         run=encoder,
         settings=probe_settings,
         metrics=measured("probe"),
-        code=code("probe.py", {METHODS: method_of, BACKBONES: backbone_of, OPERATIONS: probe_operations}),
+        code=code("probe.py", probed_with),
     script:
         "../scripts/probe.py"
 
@@ -156,14 +148,14 @@ rule fine_tune:
     threads: setting("resources", "threads")
     resources:
         gpu=1,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        runtime=tries(240),
         mem_mb=memory,
     params:
         run=encoder,
         settings=fine_tuning_of,
         checkpoint=fine_tuning_checkpoint,
         metrics=measured("fine_tuning"),
-        code=code("fine_tune.py", FINE_TUNED_WITH),
+        code=code("fine_tune.py", fine_tuned_with),
     script:
         "../scripts/fine_tune.py"
 
@@ -233,14 +225,14 @@ rule score_epochs:
     threads: setting("resources", "threads")
     resources:
         gpu=1,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        runtime=tries(240),
         mem_mb=memory,
     params:
         run=encoder,
         settings=setting("measures", "profiles"),
         evaluated=evaluated_of,
         metrics=measured("scores_by_epoch"),
-        code=code("score_epochs.py", {METHODS: method_of, BACKBONES: backbone_of, OPERATIONS: evaluation_operations}),
+        code=code("score_epochs.py", embedded_with),
     script:
         "../scripts/score_epochs.py"
 
@@ -283,7 +275,7 @@ rule properties:
         runtime=60,
         mem_mb=8000,
     params:
-        settings=lambda wildcards: study_of(wildcards).config["measures"]["properties"],
+        settings=setting("measures", "properties"),
         metrics=measured("properties"),
         code=code("properties.py"),
     script:
@@ -311,6 +303,6 @@ rule lpips:
         sets=ask(Study.sets, "transform"),
         pair=setting("measures", "lpips", "pair"),
         metrics=measured("lpips"),
-        code=code("perceptual.py", {OPERATIONS: transform_operations}),
+        code=code("perceptual.py", viewed_with),
     script:
         "../scripts/perceptual.py"

@@ -28,7 +28,7 @@ for panel in study.panels.values():
             params:
                 given=user_errors(study.sweeps, panel),
                 settings=study.of(panel).config["measures"]["sweeps"],
-                code=code("sweeps.py", {SWEEPS: lambda wildcards, panel=panel: panel.measures_of_sweeps}),
+                code=code("sweeps.py", lambda wildcards, panel=panel: {SWEEPS: panel.measures_of_sweeps}),
             script:
                 "../scripts/sweeps.py"
 
@@ -75,7 +75,7 @@ for panel in study.panels.values():
             params:
                 **printed(panel),
                 panel=user_errors(study.declaration, panel),
-                code=code("figure.py", {FIGURES: lambda wildcards, panel=panel: [panel.declared["plot"]]}),
+                code=code("figure.py", lambda wildcards, panel=panel: {FIGURES: [panel.declared["plot"]]}),
             script:
                 "../scripts/figure.py"
 
