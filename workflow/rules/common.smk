@@ -146,9 +146,15 @@ def run_of(wildcards) -> Run:
     return Run(*(getattr(wildcards, axis) for axis in axes), seed=int(wildcards.seed))
 
 
-# A local machine counts its GPUs; a scheduler gives one to each job that asks.
+# A local machine counts its GPUs; a scheduler gives one to each job that asks. How many of a bundle run at once is a matter
+# of each bundle.
 resource_scopes:
     gpu="local",
+    bundle="local",
+
+
+# Measures that take seconds share a job of a cluster, where it takes as long to start one: profiles/slurm says how many.
+BUNDLE = "measures-{scale}-{dataset}-{method}"
 
 
 CELLS = paths.names_of(study, "datasets", "cells", "treatments")

@@ -10,11 +10,14 @@ rule clusters:
         points=POINTS,
     log:
         f"{RUN}/logs/clusters-k{{k}}.log",
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=30,
         mem_mb=4000,
+        bundle=1,
     params:
         n_init=setting("measures", "clusters", "n_init"),
         seed=setting("measures", "clusters", "seed"),
@@ -37,11 +40,14 @@ rule measure_clusters:
         f"{RUN}/logs/{{measure}}-k{{k}}.log",
     wildcard_constraints:
         measure="|".join(registered(CLUSTERED)),
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=30,
         mem_mb=4000,
+        bundle=1,
     params:
         metrics=metrics_of,
         code=code("measure_clusters.py", measure_of(CLUSTERED)),
@@ -60,11 +66,14 @@ rule measure_embeddings:
         f"{RUN}/logs/{{measure}}.log",
     wildcard_constraints:
         measure="|".join(registered(EMBEDDED)),
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=60,
         mem_mb=lambda wildcards: 16000 if evaluated_of(wildcards) == "all" else 4000,
+        bundle=1,
     params:
         evaluated=evaluated_of,
         settings=measure_settings,
@@ -168,11 +177,14 @@ rule tsne:
         TSNE,
     log:
         f"{RUN}/logs/tsne.log",
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=60,
         mem_mb=4000,
+        bundle=1,
     params:
         points=setting("measures", "tsne", "points"),
         seed=setting("measures", "tsne", "seed"),
@@ -194,11 +206,14 @@ rule score:
         about=PROFILES.replace("{file}", "about.json"),
     log:
         f"{RUN}/logs/score.log",
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=60,
         mem_mb=16000,
+        bundle=1,
     params:
         settings=setting("measures", "profiles"),
         evaluated=evaluated_of,
@@ -245,11 +260,14 @@ rule structure:
         MEASURE.replace("{measure}", "structure"),
     log:
         f"{RUN}/logs/structure.log",
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=60,
         mem_mb=4000,
+        bundle=1,
     params:
         control=control_of,
         metrics=measured("structure"),
@@ -269,11 +287,14 @@ rule properties:
         PROPERTIES,
     log:
         f"{RUN}/logs/properties.log",
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=60,
         mem_mb=8000,
+        bundle=1,
     params:
         settings=setting("measures", "properties"),
         metrics=measured("properties"),
