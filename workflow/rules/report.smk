@@ -20,7 +20,7 @@ rule views:
         dataset=ask(Study.network_input, "dataset"),
         paints=ask(looks.paints, "dataset"),
         seed=lambda wildcards: study_of(wildcards).config["seeds"][0],
-        code=code("draw_views.py", {OPERATIONS: lambda wildcards: looks.operations(looks_of(wildcards))}),
+        code=code("draw_views.py", lambda wildcards: {chosen.OPERATIONS: looks.operations(looks_of(wildcards))}),
     script:
         "../scripts/draw_views.py"
 
