@@ -26,6 +26,7 @@ include: "workflow/rules/common.smk"
 rule all:
     input:
         panel_files(study.asked),
+        [PAGE.format(scale=scale) for scale in study.at_work],
     localrule: True
 
 
@@ -39,4 +40,5 @@ if not study.config["partial"]:
 
 
 include: "workflow/rules/panels.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/costs.smk"

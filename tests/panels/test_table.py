@@ -193,7 +193,7 @@ def test_at_paper_scale_nothing_is_called_demo(records, panel, published):
 def test_the_csv_reads_back_as_it_was(records, panel, published, tmp_path):
     table = long(records, panel, published)
     files = [tmp_path / f"table.{kind}" for kind in ("csv", "md", "tex")]
-    write(table, panel, *files, below="Claims\n")
+    write(table, layout(table, panel), *files, below="Claims\n")
     numbers = {key: [""] for key in ("mean", "sd", "published", "published_n", "difference")}
     back = pd.read_csv(files[0], keep_default_na=False, na_values=numbers)
     pd.testing.assert_frame_equal(back, table.drop(columns=[key for key in OPTIONAL if key != "missing"]))
@@ -371,7 +371,8 @@ def test_a_post_processing_of_the_whole_table_stands_in_its_caption(root):
 
 def test_a_table_without_post_processings_shows_nothing_of_them(records, panel, published, tmp_path):
     files = [tmp_path / f"table.{kind}" for kind in ("csv", "md", "tex")]
-    write(long(records, panel, published), panel, *files)
+    table = long(records, panel, published)
+    write(table, layout(table, panel), *files)
     for file in files:
         text = file.read_text()
         assert "processing" not in text

@@ -160,7 +160,7 @@ def test_the_numbers_stand_beside_those_of_the_papers_map(root, treatments, tmp_
     each = grid(*([name] for name in names), seeds=[0])
     panel = declared(each, "nsc", "nscb", name="single_cell_figure2", title="Final run", rows=["postprocessing"])
     found = as_records(values(same, each[0]))
-    files = {key: tmp_path / f"figure2.{key}" for key in ("csv", "md", "tex", "claims")}
+    files = {key: tmp_path / f"figure2.{key}" for key in ("csv", "md", "tex", "claims", "json")}
     numbers.write(panel, found, files, resources.published(Panel("single_cell", "figure2", {})), [])
     table = pd.read_csv(files["csv"]).set_index("metric")
     assert table["published_correct"].to_dict() == {"nsc": 99, "nscb": 87}

@@ -127,17 +127,17 @@ def test_precision(monkeypatch: pytest.MonkeyPatch):
         assert devices.autocast_dtype("auto", gpu) == dtype
 
 
-def test_auto_on_a_cpu_is_bfloat16_where_it_multiplies_in_it_and_is_allowed_to(root: Path):
+def test_auto_on_a_cpu_is_bfloat16_where_it_is_faster_in_it_and_allowed_to(root: Path):
     """In processes of their own: oneDNN reads its variable once."""
     flags = set(Path("/proc/cpuinfo").read_text().split())
-    able = bool(flags & {"avx512_bf16", "amx_bf16"})
+    by_vectors, by_tiles = {"avx512_bf16", "AuthenticAMD"} <= flags, "amx_bf16" in flags
     expected = {
-        "": able,
+        "": by_vectors or by_tiles,
         "AVX2": False,
         "AVX512_CORE": False,
         "avx512_core_vnni": False,  # oneDNN reads both cases
-        "AVX512_CORE_BF16": able,
-        "AVX512_CORE_AMX": able,
+        "AVX512_CORE_BF16": by_vectors,
+        "AVX512_CORE_AMX": by_vectors or by_tiles,
     }
     code = "import torch; from phenoviews.training.devices import *; print(autocast_dtype('auto', torch.device('cpu')))"
     started = {}
@@ -149,6 +149,32 @@ def test_auto_on_a_cpu_is_bfloat16_where_it_multiplies_in_it_and_is_allowed_to(r
         )
     found = {limit: process.communicate()[0].strip() for limit, process in started.items()}
     assert found == {limit: "torch.bfloat16" if yes else "None" for limit, yes in expected.items()}
+
+
+@pytest.mark.parametrize(
+    ("amd", "vectors", "tiles", "machine", "limit", "faster"),
+    [
+        (False, True, True, "x86_64", "", True),
+        (False, True, True, "x86_64", "AVX512_CORE_BF16", False),  # Intel's AVX512-BF16 without AMX is slower in it
+        (False, True, False, "x86_64", "", False),
+        (True, True, False, "x86_64", "", True),
+        (True, True, False, "x86_64", "avx512_core", False),
+        (True, False, False, "x86_64", "", False),
+        (False, False, False, "aarch64", "", True),
+    ],
+)
+def test_which_cpus_are_faster_in_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, amd: bool, vectors: bool, tiles: bool, machine: str, limit: str, faster: bool
+):
+    """Each as oneDNN would describe it, which then says that it can multiply in bfloat16."""
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: vectors)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    monkeypatch.setattr(devices, "_made_by_amd", lambda: amd)
+    monkeypatch.setattr(devices.platform, "machine", lambda: machine)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert devices.autocast_dtype("auto", torch.device("cpu")) == (torch.bfloat16 if faster else None)
 
 
 @pytest.mark.parametrize(

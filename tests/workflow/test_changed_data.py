@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import torch
 import yaml
 from PIL import Image
+
+from phenoviews import models
 
 PANEL = {
     "title": "Mine",
@@ -81,6 +84,36 @@ def test_images_of_a_folder(project, pictures):
             assert "Traceback" not in done.stdout
     away.rename(pictures)
     assert project.planned(*options, "results/data/mine/images.npy") == {}
+
+
+def test_weights(project, pictures):
+    """What took the place of a file is seen, also where it is older than what was made of the file."""
+    weights = project.folder / "theirs.pt"
+    backbone = {"kind": "vgg11", "stem": "small", "width": 0.125, "batch_norm": True, "init": "random"}
+    torch.save(models.build(backbone).state_dict(), weights)
+    images = {"kind": "folder", "path": str(pictures), "size": 32, "mean": [0.5] * 3, "std": [0.5] * 3}
+    given = {**PANEL["runs"], "method": "given", "backbone": "theirs"}
+    trained = {**PANEL["runs"], "backbone": "theirs"}
+    options = configured(
+        project,
+        datasets={"mine": {**images, "recipe": "mnist"}},
+        backbones={"theirs": {**backbone, "init": str(weights)}},
+        panels={"mine": {"table1": {**PANEL, "runs": given}, "table2": {**PANEL, "runs": trained}}},
+    )
+    done = project.snakemake(*options, "mine")
+    assert done.returncode == 0, done.stdout
+    assert project.planned(*options, "mine") == {}
+
+    torch.save(models.build(backbone).state_dict(), weights)
+    os.utime(weights, (1, 1))
+    again = project.planned(*options, "mine")
+    assert again["embed_frozen"] == again["pretrain"] == again["mine_table1"] == again["mine_table2"] == 1
+    assert "data" not in again
+
+    weights.unlink()
+    done = project.snakemake("-n", *options, "mine_table1")
+    assert done.returncode != 0
+    assert f"phenoviews: error: {weights}: is not there" in done.stdout
 
 
 def test_a_screen_its_plate_map_and_its_pattern(project, tmp_path_factory):

@@ -52,8 +52,8 @@ rule screen:
         ENVIRONMENT
     params:
         screen=ask(Study.screen, "screen"),
-        brought=brought("screens", "screen"),
-        code=code("screen.py", {SCREEN_READERS: kind_of("screens", "screen")}),
+        brought=brought(lambda wildcards: paths.brought(study, "screens", wildcards.screen)),
+        code=code("screen.py", kind_of(SCREEN_READERS, "screens", "screen")),
     script:
         "../scripts/screen.py"
 
@@ -69,7 +69,7 @@ rule illumination:
     conda:
         ENVIRONMENT
     resources:
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        runtime=tries(60),
         mem_mb=4000,
     params:
         screen=lambda wildcards: user_errors(study.screen, wildcards.screen, "illumination", "unreadable_fraction"),
@@ -93,9 +93,10 @@ rule nuclei:
     conda:
         ENVIRONMENT
     resources:
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        runtime=tries(60),
         mem_mb=4000,
     params:
+        brought=brought(locations),
         screen=lambda wildcards: user_errors(
             study.screen, wildcards.screen, "nuclei", "intensity", "unreadable_fraction"
         ),
@@ -120,7 +121,7 @@ rule qc:
     conda:
         ENVIRONMENT
     resources:
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        runtime=tries(30),
         mem_mb=4000,
     params:
         screen=lambda wildcards: user_errors(study.screen, wildcards.screen, "nuclei"),
@@ -162,10 +163,10 @@ rule cells:
     conda:
         ENVIRONMENT
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        runtime=tries(120),
         mem_mb=4000,
     params:
         dataset=ask(Study.cells, "dataset"),
-        code=code("cells.py", {CHOOSERS: kind_of("datasets", "dataset")}),
+        code=code("cells.py", kind_of(CHOOSERS, "datasets", "dataset")),
     script:
         "../scripts/cells.py"

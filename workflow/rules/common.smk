@@ -3,11 +3,13 @@
 
 import atexit
 import functools
+import gc
+import hashlib
+import inspect
 import re
 import shlex
 import sys
 from pathlib import Path
-from types import MappingProxyType
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -21,27 +23,37 @@ if set("{}") & set(str(ROOT)):
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
-from phenoviews.study import Run, Study, asked, chosen, listing, paths, resources
-from phenoviews.study.chosen import BACKBONES, CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, KEEPERS, METHODS
-from phenoviews.study.chosen import OPERATIONS, OPTIMIZERS, READERS, SCHEDULES, SCREEN_READERS, SWEEPS
+from phenoviews.study import Run, Study, chosen, listing, looks, paths, resources
+from phenoviews.study.asked import write as write_asked
+from phenoviews.study.chosen import CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, READERS, SCREEN_READERS, SWEEPS
 from phenoviews.study.code import code_hash, registered
 from phenoviews.study.document import shipped, users
 from phenoviews.study.locks import clear_stale
 from phenoviews.study.metrics import measured
 from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
 from phenoviews.study.paths import CLUSTERS, EMBEDDINGS, LPIPS, MEASURE, MEASURE_K, OVERLAY, POINTS, PREDICTIONS
-from phenoviews.study.paths import PROFILES, PROPERTIES, QC, RUN
-from phenoviews.study.paths import SCREEN, SIMULATION, SNAPSHOTS, TRUTH, TSNE, VIEWS, WEIGHTS
+from phenoviews.study.paths import LOOKS, PAGE, PROFILES, PROPERTIES, QC, RUN
+from phenoviews.study.paths import SCREEN, SHEET, SIMULATION, SNAPSHOTS, TRUTH, TSNE, VIEWS, WEIGHTS
 from phenoviews.study.plan import sweep_sources
 from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining
+from phenoviews.study.told import told as told_of
 
 # Snakemake (9.27) hands the path of its Python to shells without quotes, where a blank would end it.
 if sys.executable != shlex.quote(sys.executable) and not sys.executable.startswith("'"):
     sys.executable = shlex.quote(sys.executable)
 
+# A plan is a million objects that stay; to look among them for rubbish as often as Python does is a sixth of the planning.
+gc.set_threshold(100_000, 50, 100)
+
 # Killed at any moment, the workflow goes on at the next call.
 if workflow.is_main_process and not workflow.dryrun:
     alive = clear_stale(Path(".snakemake"))
+
+
+def asked(function):
+    """`function`, of a rule. Snakemake asks for its signature several times a job, which is worked out here once."""
+    function.__signature__ = inspect.signature(function)
+    return function
 
 
 def user_errors(function, *arguments):
@@ -72,8 +84,10 @@ def study_of(wildcards):
 def ask(function, *names):
     """A function of a rule's wildcards: what `function` says of the study and of the wildcards of these names, of which
     `run` stands for the five that name a run."""
-    return lambda wildcards: user_errors(
-        function, study_of(wildcards), *(wildcard_value(wildcards, name) for name in names)
+    return asked(
+        lambda wildcards: user_errors(
+            function, study_of(wildcards), *(wildcard_value(wildcards, name) for name in names)
+        )
     )
 
 
@@ -97,23 +111,34 @@ def there(function):
             stopping(listing.nameable, file)
         return files
 
-    return checked
+    return asked(checked)
 
 
-def brought(section, wildcard):
-    """A parameter: what is in the user's folders, looked up once, by the process that plans."""
+def brought(function):
+    """A parameter: what is in the files and folders of the user's that a function of a rule's wildcards gives, looked up
+    once, by the process that plans; None where all that it gives is made here. Snakemake sees what is newer than the
+    output; what took the place of something under its name may be older."""
 
     def listed(wildcards):
-        if workflow.is_main_process:
-            return stopping(listing.listing, paths.brought(study, section, getattr(wildcards, wildcard)))
-        return None
+        files = list(paths.users_own(function(wildcards))) if workflow.is_main_process else []
+        return stopping(listing.listing, files) if files else None
 
-    return listed
+    return asked(listed)
 
 
 def setting(*path):
-    """A function of a rule's wildcards: what the study says there."""
-    return lambda wildcards: functools.reduce(lambda entry, key: entry[key], path, study_of(wildcards).config)
+    """What the study says there; where its scales at work say different things, a function of a rule's wildcards."""
+
+    def at(scale):
+        return functools.reduce(lambda entry, key: entry[key], path, study.at(scale).config)
+
+    first, *others = map(at, study.at_work)
+    return asked(lambda wildcards: at(wildcards.scale)) if any(other != first for other in others) else first
+
+
+def tries(minutes):
+    """The minutes of a job; a retry has more time."""
+    return asked(lambda wildcards, attempt: minutes * attempt)
 
 
 def wildcard_value(wildcards, name):
@@ -125,9 +150,15 @@ def run_of(wildcards) -> Run:
     return Run(*(getattr(wildcards, axis) for axis in axes), seed=int(wildcards.seed))
 
 
-# A local machine counts its GPUs; a scheduler gives one to each job that asks.
+# A local machine counts its GPUs; a scheduler gives one to each job that asks. How many of a bundle run at once is a matter
+# of each bundle.
 resource_scopes:
     gpu="local",
+    bundle="local",
+
+
+# Measures that take seconds share a job of a cluster, where it takes as long to start one: profiles/slurm says how many.
+BUNDLE = "measures-{scale}-{dataset}-{method}"
 
 
 CELLS = paths.names_of(study, "datasets", "cells", "treatments")
@@ -150,44 +181,27 @@ wildcard_constraints:
 
 
 # --------------------------------------------------------------------------------------------------------------- code
-def code(root, registries=MappingProxyType({})):
-    """A parameter: the hash of the code that is reached from a rule's script. `registries`: {registry: function of the
-    wildcards that tells which of its keys are used}."""
-    return lambda wildcards: code_hash(root, {name: keys(wildcards) for name, keys in registries.items()})
+def code(root, chooses=None):
+    """A parameter: the hash of the code that is reached from a rule's script. `chooses`: a function of the wildcards that
+    tells {registry: the keys of it that are used}."""
+    return asked(lambda wildcards: code_hash(root, chooses(wildcards) if chooses else {}))
 
 
-def kind_of(section, wildcard):
-    """The kind of the entry that a wildcard names."""
-    return lambda wildcards: user_errors(chosen.kind, study, section, getattr(wildcards, wildcard))
+def kind_of(registry, section, wildcard):
+    """Of a registry the kind of the entry that a wildcard names."""
+    return lambda wildcards: {registry: user_errors(chosen.kind, study, section, getattr(wildcards, wildcard))}
 
 
-method_of = ask(chosen.method, "run")
-backbone_of = ask(chosen.backbone, "run")
-transform_operations = ask(chosen.training_operations, "transform")
-probe_operations = ask(chosen.probe_operations, "run")
+def measure_of(registry):
+    """Of a registry the measure that a wildcard names."""
+    return lambda wildcards: {registry: [wildcards.measure]}
 
 
-def evaluation_operations(wildcards):
-    return chosen.EVALUATION
-
-
-TRAINED_WITH = {
-    METHODS: method_of,
-    BACKBONES: backbone_of,
-    OPERATIONS: transform_operations,
-    OPTIMIZERS: ask(chosen.optimizer, "run"),
-    SCHEDULES: ask(chosen.schedule, "run"),
-    KEEPERS: ask(chosen.keeper, "run"),
-}
-
-FINE_TUNED_WITH = {
-    METHODS: method_of,
-    BACKBONES: backbone_of,
-    OPERATIONS: ask(chosen.fine_tuning_operations, "run"),
-    OPTIMIZERS: ask(chosen.fine_tuning_optimizer, "run"),
-    SCHEDULES: ask(chosen.fine_tuning_schedule, "run"),
-    KEEPERS: lambda wildcards: [],
-}
+embedded_with = ask(chosen.embedded_with, "run")
+probed_with = ask(chosen.probed_with, "run")
+trained_with = ask(chosen.trained_with, "run")
+fine_tuned_with = ask(chosen.fine_tuned_with, "run")
+viewed_with = ask(chosen.viewed_with, "transform")
 
 # -------------------------------------------------------------------------------------------------------------- files
 ENVIRONMENT = "../../envs/phenoviews.yaml"
@@ -195,6 +209,7 @@ ENVIRONMENT = "../../envs/phenoviews.yaml"
 raw_data = ask(paths.raw_data, "dataset")
 
 
+@asked
 def downloads(wildcards) -> list[str]:
     """Of what a dataset is made of the user's is no input: `brought` sees more of it."""
     files = raw_data(wildcards)
@@ -214,41 +229,54 @@ lpips_weights = there(ask(paths.lpips_weights))
 
 
 # ----------------------------------------------------------------------------------------------------------- measures
+metrics_of = asked(lambda wildcards: measured(wildcards.measure))
 evaluated_of = ask(Study.evaluated, "dataset")
 measure_settings = ask(Study.measure_settings, "measure")
 probe_settings = ask(Study.probe_settings, "run")
 control_of = ask(Study.control, "dataset")
 
 
+@asked
 def structure_settings(wildcards) -> dict:
     profiles = study_of(wildcards).config["measures"]["profiles"]
     return {key: profiles[key] for key in ("reg", "coral_reg", "coral_source_reg", "across_wells", "seed")}
 
 
 # ----------------------------------------------------------------------------------------------------------- training
-def resolved(wildcards, stage) -> dict:
-    """What a stage uses of the resolved run; nothing else makes its rule run again."""
-    return user_errors(stage.of, user_errors(study_of(wildcards).resolve, run_of(wildcards))).to_dict()
+def resolved(stage, **more):
+    """A parameter: what a stage uses of the resolved run, and `more`; nothing else makes its rule run again."""
+    return asked(
+        lambda wildcards: (
+            user_errors(stage.of, user_errors(study_of(wildcards).resolve, run_of(wildcards))).to_dict() | more
+        )
+    )
 
 
+trained_encoder, given_encoder = resolved(Embedding), resolved(FrozenEmbedding)
+
+
+@asked
 def encoder(wildcards) -> dict:
     """What an encoder that is measured is made from."""
     trained = user_errors(study_of(wildcards).is_trained, run_of(wildcards))
-    return resolved(wildcards, Embedding if trained else FrozenEmbedding)
+    return (trained_encoder if trained else given_encoder)(wildcards)
 
 
+@asked
 def checkpoint_of(wildcards) -> str:
-    trainer = code("phenoviews.training.loop:Trainer", TRAINED_WITH)
+    trainer = code("phenoviews.training.loop:Trainer", trained_with)
     decisive = user_errors(Pretraining.of, user_errors(study_of(wildcards).resolve, run_of(wildcards))).decisive()
     return user_errors(paths.checkpoint, study_of(wildcards), run_of(wildcards), decisive, trainer(wildcards))
 
 
+@asked
 def fine_tuning_of(wildcards) -> dict:
     return user_errors(study_of(wildcards).fine_tuning, run_of(wildcards)).to_dict()
 
 
+@asked
 def fine_tuning_checkpoint(wildcards) -> str:
-    tuner = code("phenoviews.training.fine_tuning:FineTuner", FINE_TUNED_WITH)
+    tuner = code("phenoviews.training.fine_tuning:FineTuner", fine_tuned_with)
     decisive = [encoder(wildcards), fine_tuning_of(wildcards)]
     return user_errors(paths.checkpoint, study_of(wildcards), run_of(wildcards), decisive, tuner(wildcards))
 
@@ -256,6 +284,7 @@ def fine_tuning_checkpoint(wildcards) -> str:
 PLANNED = {}  # the loads of trainings that are to be made, by their runs
 
 
+@asked
 def minutes(wildcards, attempt) -> int:
     """A retry resumes where the first try ended, and has more time."""
     there, run = study_of(wildcards), run_of(wildcards)
@@ -278,6 +307,7 @@ if workflow.is_main_process:
     atexit.register(told)
 
 
+@asked
 def memory(wildcards, attempt) -> int:
     """MB; a retry has more."""
     there, run = study_of(wildcards), run_of(wildcards)
@@ -348,10 +378,11 @@ def in_report(panel, form) -> dict:
 
 
 def number_files(panel) -> dict[str, str]:
-    """The numbers of a panel as tables, with the verdicts on the paper's claims."""
+    """What the page is made from, and the numbers of a panel as tables, with the verdicts on the paper's claims."""
+    page = {"json": panel_file(panel, "json")}
     if not panel.has_numbers:
-        return {}
-    return {
+        return page
+    return page | {
         "csv": report(panel_file(panel, "csv"), **in_report(panel, "CSV")),
         "md": panel_file(panel, "md"),
         "tex": panel_file(panel, "tex"),
@@ -362,6 +393,82 @@ def number_files(panel) -> dict[str, str]:
 def printed(panel) -> dict[str, list]:
     """What the paper printed of a panel, and the claims on it: parameters, so that a word of them makes no other panel
     again."""
-    if not panel.has_numbers:
-        return {}
     return {"published": resources.published(panel), "claims": user_errors(resources.claims, panel)}
+
+
+# --------------------------------------------------------------------------------------------------------------- page
+PAGES = []  # what the page rules of this call make
+
+
+def page_rule(scale) -> str:
+    return "report" if scale == study.scale else f"report_{scale}"
+
+
+def page_panels(scale) -> dict:
+    """The panels of a scale that are on its page."""
+    there = study.at(scale)
+    return {panel.name: panel for panel in study.asked if study.of(panel) is there}
+
+
+def page_runs(scale) -> list[Run]:
+    return list(dict.fromkeys(run for panel in page_panels(scale).values() for run in study.runs(panel)))
+
+
+def page_files(panel) -> dict[str, str]:
+    """The files of a panel, by suffix."""
+    drawn = {} if panel.is_table else {suffix: panel_file(panel, suffix) for suffix in ("png", "pdf")}
+    return {**number_files(panel), **drawn}
+
+
+def page_inputs(scale) -> dict[str, list[str]]:
+    """Everything that stands on the page, but for what runs say of themselves: a panel is made anew with its runs."""
+    there, runs = study.at(scale), page_runs(scale)
+    plates = paths.plates_of(there, (run.dataset for run in runs))
+    return {
+        "panels": [file for panel in page_panels(scale).values() for file in page_files(panel).values()],
+        "views": user_errors(looks.folders, there, runs),
+        "plates": [
+            file.format(screen=screen, plate=plate)
+            for screen, of in plates.items()
+            for plate in of
+            for file in (QC, OVERLAY, LIGHT)
+        ],
+    }
+
+
+def page_told(scale):
+    """A parameter: all that the page is told."""
+
+    def told(wildcards):
+        PAGES.append(PAGE.format(scale=scale))
+        panels = page_panels(scale)
+        return told_of(
+            study.at(scale), panels, {name: page_files(panel) for name, panel in panels.items()}, page_runs(scale)
+        )
+
+    return told
+
+
+@functools.cache
+def looks_at(scale) -> dict:
+    return user_errors(looks.transforms, study.at(scale), page_runs(scale))
+
+
+def looks_of(wildcards) -> list[dict]:
+    """What the trainings of a data set see."""
+    there = looks_at(wildcards.scale)
+    if wildcards.dataset not in there:
+        raise WorkflowError(f"no training of this study sees '{wildcards.dataset}'; there are {', '.join(there)}")
+    return there[wildcards.dataset]
+
+
+def page_templates(wildcards) -> str:
+    """A parameter: what the templates, the style and the scripts of the page say."""
+    folder = ROOT / "workflow" / "scripts" / "phenoviews" / "report"
+    files = sorted(file for part in ("templates", "static") for file in (folder / part).iterdir())
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:20]
+
+
+onsuccess:
+    for page in dict.fromkeys(PAGES):
+        print(f"phenoviews: every panel, run and verdict is on one page: {page}", file=sys.stderr)

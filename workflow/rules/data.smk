@@ -31,12 +31,12 @@ rule data:
         ENVIRONMENT
     threads: study.config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        runtime=tries(120),
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         dataset=ask(Study.data, "dataset"),
-        brought=brought("datasets", "dataset"),
-        code=code("prepare.py", {READERS: kind_of("datasets", "dataset")}),
+        brought=brought(lambda wildcards: paths.brought(study, "datasets", wildcards.dataset)),
+        code=code("prepare.py", kind_of(READERS, "datasets", "dataset")),
     script:
         "../scripts/prepare.py"
 

@@ -10,11 +10,14 @@ rule clusters:
         points=POINTS,
     log:
         f"{RUN}/logs/clusters-k{{k}}.log",
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=30,
         mem_mb=4000,
+        bundle=1,
     params:
         n_init=setting("measures", "clusters", "n_init"),
         seed=setting("measures", "clusters", "seed"),
@@ -37,14 +40,17 @@ rule measure_clusters:
         f"{RUN}/logs/{{measure}}-k{{k}}.log",
     wildcard_constraints:
         measure="|".join(registered(CLUSTERED)),
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=30,
         mem_mb=4000,
+        bundle=1,
     params:
-        metrics=lambda wildcards: measured(wildcards.measure),
-        code=code("measure_clusters.py", {CLUSTERED: lambda wildcards: [wildcards.measure]}),
+        metrics=metrics_of,
+        code=code("measure_clusters.py", measure_of(CLUSTERED)),
     script:
         "../scripts/measure_clusters.py"
 
@@ -60,16 +66,19 @@ rule measure_embeddings:
         f"{RUN}/logs/{{measure}}.log",
     wildcard_constraints:
         measure="|".join(registered(EMBEDDED)),
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=60,
         mem_mb=lambda wildcards: 16000 if evaluated_of(wildcards) == "all" else 4000,
+        bundle=1,
     params:
         evaluated=evaluated_of,
         settings=measure_settings,
-        metrics=lambda wildcards: measured(wildcards.measure),
-        code=code("measure_embeddings.py", {EMBEDDED: lambda wildcards: [wildcards.measure]}),
+        metrics=metrics_of,
+        code=code("measure_embeddings.py", measure_of(EMBEDDED)),
     script:
         "../scripts/measure_embeddings.py"
 
@@ -92,21 +101,14 @@ rule measure_encoder:
     threads: setting("resources", "threads")
     resources:
         gpu=1,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        runtime=tries(120),
         mem_mb=memory,
     params:
+        brought=brought(networks_of),
         run=encoder,
         settings=measure_settings,
-        metrics=lambda wildcards: measured(wildcards.measure),
-        code=code(
-            "measure_encoder.py",
-            {
-                ENCODED: lambda wildcards: [wildcards.measure],
-                METHODS: method_of,
-                BACKBONES: backbone_of,
-                OPERATIONS: evaluation_operations,
-            },
-        ),
+        metrics=metrics_of,
+        code=code("measure_encoder.py", lambda wildcards: embedded_with(wildcards) | measure_of(ENCODED)(wildcards)),
     script:
         "../scripts/measure_encoder.py"
 
@@ -128,13 +130,14 @@ rule probe:
     threads: setting("resources", "threads")
     resources:
         gpu=1,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        runtime=tries(120),
         mem_mb=memory,
     params:
+        brought=brought(networks_of),
         run=encoder,
         settings=probe_settings,
         metrics=measured("probe"),
-        code=code("probe.py", {METHODS: method_of, BACKBONES: backbone_of, OPERATIONS: probe_operations}),
+        code=code("probe.py", probed_with),
     script:
         "../scripts/probe.py"
 
@@ -156,14 +159,15 @@ rule fine_tune:
     threads: setting("resources", "threads")
     resources:
         gpu=1,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        runtime=tries(240),
         mem_mb=memory,
     params:
+        brought=brought(networks_of),
         run=encoder,
         settings=fine_tuning_of,
         checkpoint=fine_tuning_checkpoint,
         metrics=measured("fine_tuning"),
-        code=code("fine_tune.py", FINE_TUNED_WITH),
+        code=code("fine_tune.py", fine_tuned_with),
     script:
         "../scripts/fine_tune.py"
 
@@ -176,11 +180,14 @@ rule tsne:
         TSNE,
     log:
         f"{RUN}/logs/tsne.log",
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=60,
         mem_mb=4000,
+        bundle=1,
     params:
         points=setting("measures", "tsne", "points"),
         seed=setting("measures", "tsne", "seed"),
@@ -202,11 +209,14 @@ rule score:
         about=PROFILES.replace("{file}", "about.json"),
     log:
         f"{RUN}/logs/score.log",
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=60,
         mem_mb=16000,
+        bundle=1,
     params:
         settings=setting("measures", "profiles"),
         evaluated=evaluated_of,
@@ -233,14 +243,14 @@ rule score_epochs:
     threads: setting("resources", "threads")
     resources:
         gpu=1,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        runtime=tries(240),
         mem_mb=memory,
     params:
         run=encoder,
         settings=setting("measures", "profiles"),
         evaluated=evaluated_of,
         metrics=measured("scores_by_epoch"),
-        code=code("score_epochs.py", {METHODS: method_of, BACKBONES: backbone_of, OPERATIONS: evaluation_operations}),
+        code=code("score_epochs.py", embedded_with),
     script:
         "../scripts/score_epochs.py"
 
@@ -253,11 +263,14 @@ rule structure:
         MEASURE.replace("{measure}", "structure"),
     log:
         f"{RUN}/logs/structure.log",
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=60,
         mem_mb=4000,
+        bundle=1,
     params:
         control=control_of,
         metrics=measured("structure"),
@@ -277,13 +290,16 @@ rule properties:
         PROPERTIES,
     log:
         f"{RUN}/logs/properties.log",
+    group:
+        BUNDLE
     conda:
         ENVIRONMENT
     resources:
         runtime=60,
         mem_mb=8000,
+        bundle=1,
     params:
-        settings=lambda wildcards: study_of(wildcards).config["measures"]["properties"],
+        settings=setting("measures", "properties"),
         metrics=measured("properties"),
         code=code("properties.py"),
     script:
@@ -307,10 +323,11 @@ rule lpips:
         runtime=60,
         mem_mb=8000,
     params:
+        brought=brought(lpips_weights),
         dataset=ask(Study.network_input, "dataset"),
         sets=ask(Study.sets, "transform"),
         pair=setting("measures", "lpips", "pair"),
         metrics=measured("lpips"),
-        code=code("perceptual.py", {OPERATIONS: transform_operations}),
+        code=code("perceptual.py", viewed_with),
     script:
         "../scripts/perceptual.py"

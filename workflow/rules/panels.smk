@@ -32,7 +32,7 @@ for panel in study.panels.values():
                 **partly(SWEEPS_OF[panel.name]),
                 given=user_errors(study.sweeps, panel),
                 settings=study.of(panel).config["measures"]["sweeps"],
-                code=code("sweeps.py", {SWEEPS: lambda wildcards, panel=panel: panel.measures_of_sweeps}),
+                code=code("sweeps.py", lambda wildcards, panel=panel: {SWEEPS: panel.measures_of_sweeps}),
             script:
                 "../scripts/sweeps.py"
 
@@ -86,7 +86,7 @@ for panel in study.panels.values():
                 **printed(panel),
                 **partly(MADE_OF[panel.name]),
                 panel=declared(panel),
-                code=code("figure.py", {FIGURES: lambda wildcards, panel=panel: [panel.declared["plot"]]}),
+                code=code("figure.py", lambda wildcards, panel=panel: {FIGURES: [panel.declared["plot"]]}),
             script:
                 "../scripts/figure.py"
 

@@ -27,9 +27,10 @@ rule pretrain:
         runtime=minutes,
         mem_mb=memory,
     params:
-        run=lambda wildcards: resolved(wildcards, Pretraining),
+        brought=brought(weights_of),
+        run=resolved(Pretraining),
         checkpoint=checkpoint_of,
-        code=code("pretrain.py", TRAINED_WITH),
+        code=code("pretrain.py", trained_with),
     script:
         "../scripts/pretrain.py"
 
@@ -56,8 +57,8 @@ rule embed:
         runtime=30,
         mem_mb=memory,
     params:
-        run=lambda wildcards: {**resolved(wildcards, Embedding), "evaluate": "projector"},
-        code=code("embed.py", {METHODS: method_of, BACKBONES: backbone_of, OPERATIONS: evaluation_operations}),
+        run=resolved(Embedding, evaluate="projector"),
+        code=code("embed.py", embedded_with),
     script:
         "../scripts/embed.py"
 
@@ -82,7 +83,8 @@ rule embed_frozen:
         runtime=60,
         mem_mb=16000,
     params:
-        run=lambda wildcards: resolved(wildcards, FrozenEmbedding),
-        code=code("embed_frozen.py", {BACKBONES: backbone_of, OPERATIONS: evaluation_operations}),
+        brought=brought(weights_of),
+        run=given_encoder,
+        code=code("embed_frozen.py", embedded_with),
     script:
         "../scripts/embed_frozen.py"

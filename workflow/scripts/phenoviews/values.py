@@ -110,7 +110,8 @@ def read(path: str | Path) -> pd.DataFrame:
 
 
 def gather(results: str | Path) -> pd.DataFrame:
-    """Every value that was measured below a folder of results, in one table.
+    """Every value that was measured below a folder of results, in one table: of every run whose folder is there, also
+    of those that the study asked for once and no longer does.
 
     Args:
         results: `results`, or a folder in it such as `results/demo` or that of a run.

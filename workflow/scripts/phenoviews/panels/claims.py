@@ -56,7 +56,7 @@ OVER_SWEEPS = (
     "the outcome of. Where the count of noise alone would meet a claim as well, it is not distinguishable from noise."
 )
 COLUMNS = [
-    *("claim", "says", "verdict", "over", "cells", "on_side", "smallest", "smallest_low", "smallest_high"),
+    *("claim", "says", "verdict", "over", "cells", "on_side", "smallest", "smallest_low", "smallest_high", "noise"),
     *("comparison", "cell", "result", "n", "margin", "sd", "low", "high", "p", "p_against", "sign_flip"),
     *("compounds", "moas", "mcnemar", "reason"),
 ]
@@ -100,6 +100,35 @@ def write(claims: pd.DataFrame, panel: Mapping[str, Any], csv: str | Path) -> No
     write_text(csv, claims.assign(**scale).to_csv(index=False))
 
 
+def summary(claims: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts of `evaluate` in one line per claim.
+
+    Returns:
+        What is said of the claim there, and of the comparison that decides it its columns; without: how many cells have
+        no value, where others have one; seeds: "3 to 5", or else what it is judged over; reasons: why a verdict or
+        seeds are missing.
+    """
+    lines = []
+    for _, claim in claims.groupby("claim", sort=False):
+        judged = claim[claim["result"] != ""]
+        rank = judged["result"].map(verdicts.WORST.index)
+        deciding = judged.assign(rank=rank).sort_values(["rank", "p", "margin"], ascending=[True, False, True]).iloc[0]
+        without = int((_innermost(claim)["n"] == 0).sum())
+        counts = sorted(set(judged["n"]))
+        seeds = " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
+        reasons = list(dict.fromkeys(filter(None, judged["reason"])))
+        more = [f"and {len(reasons) - MOST_REASONS} more"] * (len(reasons) > MOST_REASONS)
+        lines.append(
+            {
+                **{str(key): value for key, value in deciding[COLUMNS].items()},
+                "without": without if without < deciding["cells"] else 0,
+                "seeds": seeds if "seeds" in deciding["over"] else deciding["over"],
+                "reasons": "; ".join([*reasons[:MOST_REASONS], *more]),
+            }
+        )
+    return pd.DataFrame(lines, columns=[*COLUMNS, "without", "seeds", "reasons"])
+
+
 def markdown(claims: pd.DataFrame, panel: Mapping[str, Any]) -> str:
     """The verdicts as a Markdown table, one line per claim; "" where there are none."""
     if claims.empty:
@@ -130,32 +159,21 @@ def markdown(claims: pd.DataFrame, panel: Mapping[str, Any]) -> str:
         ),
         markdown_row(["---", "---", "---:", "---:", "---:", "---:", "---:", "---"]),
     ]
-    for name, claim in claims.groupby("claim", sort=False):
-        judged = claim[claim["result"] != ""]
-        rank = judged["result"].map(verdicts.WORST.index)
-        deciding = judged.assign(rank=rank).sort_values(["rank", "p", "margin"], ascending=[True, False, True]).iloc[0]
-        of = claim.iloc[0]
-        without = int((_innermost(claim)["n"] == 0).sum())
-        seeds = sorted(set(judged["n"]))
+    for of in summary(claims).to_dict("records"):
         cells = [
-            str(name),
+            of["claim"],
             of["verdict"] + ", for these treatments, one training" * (of["over"] == "treatments"),
-            _spread(deciding["margin"], deciding["low"], deciding["high"]),
-            _p(deciding),
-            f"{of['on_side']} of {of['cells']}" + f", {without} without values" * bool(0 < without < of["cells"]),
+            _spread(of["margin"], of["low"], of["high"]),
+            _p(of),
+            f"{of['on_side']} of {of['cells']}" + f", {of['without']} without values" * bool(of["without"]),
             _spread(of["smallest"], of["smallest_low"], of["smallest_high"]),
-            " to ".join(map(str, dict.fromkeys([seeds[0], seeds[-1]]))) if "seeds" in of["over"] else of["over"],
+            of["seeds"],
             of["says"],
         ]
-        reasons = list(dict.fromkeys(filter(None, judged["reason"])))
-        reasons = [
-            *reasons[:MOST_REASONS],
-            *([f"and {len(reasons) - MOST_REASONS} more"] * (len(reasons) > MOST_REASONS)),
-        ]
         if of["verdict"] in (CANNOT, FEW):
-            cells[1] += f": {'; '.join(reasons)}" * bool(reasons)
-        elif reasons:
-            cells[6] += f" ({'; '.join(reasons)})"
+            cells[1] += f": {of['reasons']}" * bool(of["reasons"])
+        elif of["reasons"]:
+            cells[6] += f" ({of['reasons']})"
         lines.append(markdown_row(map(plain_markdown, cells)))
     return "\n".join(lines) + "\n"
 
@@ -229,7 +247,8 @@ def _lines(claim: Claim, judge: Judge) -> list[dict[str, Any]]:
     least = min(valued, key=lambda made: made["margin"], default={"margin": np.nan, "low": np.nan, "high": np.nan})
     verdict = str(verdicts.verdict(results))
     holds = all(made["margin"] > verdicts.SAME for made in judged)
-    if verdict in (UNDECIDED, REPRODUCED) and holds and _is_noise(claim, judge):
+    noise = _noise(claim, judge)
+    if verdict in (UNDECIDED, REPRODUCED) and holds and noise >= LEVEL:
         verdict = NOISE
     if _waits(claim, judge):
         verdict = LATER
@@ -245,16 +264,17 @@ def _lines(claim: Claim, judge: Judge) -> list[dict[str, Any]]:
         "smallest": least["margin"],
         "smallest_low": least["low"],
         "smallest_high": least["high"],
+        "noise": noise,
     }
     return [{"result": "", **shared, **made} for made in lines]
 
 
-def _is_noise(claim: Claim, judge: Judge) -> bool:
-    """Whether noise alone would meet a claim in one of the cells that its `beyond` names."""
+def _noise(claim: Claim, judge: Judge) -> float:
+    """The p that noise alone would meet a claim: the largest in the cells that its `beyond` names, NaN without."""
     smaller = [Comparison(f"{term.text} < {LEVEL}", Term(str(LEVEL), plus=LEVEL), term) for term in claim.beyond]
     found = compare(replace(claim, comparisons=tuple(smaller)), selected(claim, judge.of_all))
     margins = [cell.margins[~np.isnan(cell.margins)] for _, cells in found for cell in cells]
-    return any((of <= 0).any() for of in margins)
+    return LEVEL - min((float(of.min()) for of in margins if len(of)), default=np.nan)
 
 
 def _waits(claim: Claim, judge: Judge) -> bool:
@@ -417,7 +437,7 @@ def _spread(mean: float, low: float, high: float) -> str:
     return f"{mean:+.3g}" + ("" if np.isnan(low) else f" [{low:+.3g}, {high:+.3g}]")
 
 
-def _p(line: pd.Series) -> str:
+def _p(line: Mapping[Any, Any]) -> str:
     if np.isnan(line["p"]):
         return DASH
     if line["result"] == CONTRADICTED:

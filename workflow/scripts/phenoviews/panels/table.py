@@ -64,7 +64,7 @@ def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFram
         The dimensions that are not averaged over (swept and at only where the table shows them), "" where a metric does
         not have them; metric, unit, mean, sd (sample standard deviation; NaN for one run), n (runs with a number),
         asked (runs), published, published_n, published_note, difference (mean - published), scale, note, reason (why
-        a number or some of the runs are missing), missing (the same seed by seed), seeds and sources (both joined by
+        a number or some of the runs are missing), missing (the same seed by seed), seeds, values and sources (joined by
         spaces; of the runs with a number). Of what is counted also correct, low, high (of one run; NaN for several),
         of, published_correct, published_of and published_decimals. averaged: over how many values. Lines of what the
         paper quotes come first; they have no runs.
@@ -121,6 +121,7 @@ def long(records: pd.DataFrame, panel: Mapping[str, Any], published: pd.DataFram
                 "reason": why_missing(list(missing["reason"]), len(group)) if len(group) else QUOTED,
                 "missing": "; ".join(f"{seed}: {why}" for seed, why in missing[["seed", "reason"]].to_numpy()),
                 "seeds": " ".join(map(str, valued["seed"])),
+                "values": " ".join(map(str, values)),
                 "sources": " ".join(valued["source"]),
             }
         )
@@ -260,6 +261,7 @@ class Layout:
     heads: list[tuple[str, list[str]]]  # a heading across, and the sub-headings below it
     body: list[tuple[list[str], list[tuple[str, str]]]]  # the names of a row, its cells
     footnotes: dict[str, str]  # mark: reason
+    lines: list[list[int | None]]  # of each cell of the body: the line of the table that it shows
 
 
 def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
@@ -292,6 +294,7 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
         )
     lines = [{str(key): value for key, value in line.items()} for line in table.to_dict("records")]
     cells = {tuple(line[key] for key in rows + columns): line for line in lines}
+    line_of = {at: number for number, at in enumerate(cells)}
     down, across = occurring(rows), occurring(columns)
     compared = {tuple(cell[key] for key in columns) for cell in cells.values() if not _missing(cell["published"])}
     marks: dict[str, str] = {}
@@ -299,11 +302,12 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
     def mark(reason: str) -> str:
         return marks.setdefault(reason, letters(len(marks))) if reason else ""
 
-    body = []
+    body, shown = [], []
     for row in down:
-        line = []
+        line, of = [], []
         for at in across:
             cell = cells.get((*row, *at))
+            of += [line_of.get((*row, *at))] * (2 if at in compared else 1)
             if cell is None:
                 line += [("", "")] * (2 if at in compared else 1)
                 continue
@@ -314,6 +318,7 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
             elif at in compared:
                 line.append((_known(cell, metric), mark(cell["published_note"])))
         body.append(([name(key, value) for key, value in zip(rows, row, strict=True)], line))
+        shown.append(of)
 
     scale = panel["scale"]
     ours = "" if scale.get("own") else "reproduced" if scale["name"] == "paper" else scale["name"]
@@ -329,6 +334,7 @@ def layout(table: pd.DataFrame, panel: Mapping[str, Any]) -> Layout:
         heads=[(", ".join(map(name, columns, at)), [ours, "published"] if at in compared else [ours]) for at in across],
         body=body,
         footnotes={mark: reason for reason, mark in marks.items()},
+        lines=shown,
     )
 
 
@@ -433,11 +439,8 @@ def latex(view: Layout) -> str:
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
-def write(
-    table: pd.DataFrame, panel: Mapping[str, Any], csv: str | Path, md: str | Path, tex: str | Path, below: str = ""
-) -> None:
-    """Write the table of `long` as CSV, and pivoted as Markdown (with the text `below` it) and LaTeX."""
-    view = layout(table, panel)
+def write(table: pd.DataFrame, view: Layout, csv: str | Path, md: str | Path, tex: str | Path, below: str = "") -> None:
+    """Write the table of `long` as CSV, and as its `layout` in Markdown (with the text `below` it) and LaTeX."""
     nothing = [name for name in OPTIONAL if is_blank(table[name]).all()]
     write_text(csv, table.drop(columns=nothing).to_csv(index=False))
     write_text(md, markdown(view) + ("\n" + below if below else ""))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from phenoviews.study.resolve import Resolver
-from phenoviews.study.resolved import Pipeline, Pretraining
+from phenoviews.study.resolved import Pipeline, Pretraining, Training
 from phenoviews.study.run import Run
 
 READERS = "phenoviews.data.readers.READERS"
@@ -32,54 +32,52 @@ def kind(study: Resolver, section: str, name: str) -> list[str]:
     return [study.entry(section, name)["kind"]]
 
 
-def method(study: Resolver, run: Run) -> list[str]:
-    """The kind of a run's method; nothing of the methods where it is an encoder that nobody trains here."""
-    return [study.resolve(run).method.kind] if study.is_trained(run) else []
+def embedded_with(study: Resolver, run: Run) -> dict[str, Collection[str]]:
+    """What makes an encoder that is measured, and the operations of evaluated images.
+
+    Nothing of the methods where it is an encoder that nobody trains here.
+    """
+    resolved = study.resolve(run)
+    return {
+        METHODS: [resolved.method.kind] if study.is_trained(run) else [],
+        BACKBONES: [resolved.backbone.kind],
+        OPERATIONS: EVALUATION,
+    }
 
 
-def backbone(study: Resolver, run: Run) -> list[str]:
-    """The kind of a run's backbone."""
-    return [study.resolve(run).backbone.kind]
+def probed_with(study: Resolver, run: Run) -> dict[str, Collection[str]]:
+    """And the operations that the linear probe is trained with."""
+    return embedded_with(study, run) | {OPERATIONS: EVALUATION | _operations([study.resolve(run).probe.transform])}
 
 
-def optimizer(study: Resolver, run: Run) -> list[str]:
+def trained_with(study: Resolver, run: Run) -> dict[str, Collection[str]]:
     """Of a training."""
-    return [Pretraining.of(study.resolve(run)).training.optimizer]
+    return {
+        **embedded_with(study, run),
+        OPERATIONS: viewed_with(study, run.transform)[OPERATIONS],
+        **_steps(Pretraining.of(study.resolve(run)).training),
+        KEEPERS: [Pretraining.of(study.resolve(run)).training.keep],
+    }
 
 
-def schedule(study: Resolver, run: Run) -> list[str]:
-    """Of a training."""
-    return [Pretraining.of(study.resolve(run)).training.schedule]
+def fine_tuned_with(study: Resolver, run: Run) -> dict[str, Collection[str]]:
+    """Of a training of the encoder together with a classifier, which keeps its last weights."""
+    tuning = study.fine_tuning(run)
+    return {
+        **embedded_with(study, run),
+        OPERATIONS: EVALUATION | _operations([tuning.transform]),
+        **_steps(tuning.training),
+        KEEPERS: [],
+    }
 
 
-def keeper(study: Resolver, run: Run) -> list[str]:
-    """Which weights a training keeps."""
-    return [Pretraining.of(study.resolve(run)).training.keep]
-
-
-def training_operations(study: Resolver, transform: str) -> set[str]:
+def viewed_with(study: Resolver, transform: str) -> dict[str, Collection[str]]:
     """The operations of a transform, of which `normalize` is always one."""
-    return _operations(pipeline for one in study.sets(transform) for pipeline in one["views"])
+    return {OPERATIONS: _operations(pipeline for one in study.sets(transform) for pipeline in one["views"])}
 
 
-def probe_operations(study: Resolver, run: Run) -> set[str]:
-    """The operations of evaluated images, and those that the linear probe is trained with."""
-    return {*EVALUATION, *_operations([study.resolve(run).probe.transform])}
-
-
-def fine_tuning_operations(study: Resolver, run: Run) -> set[str]:
-    """The operations of evaluated images, and those that a fine-tuning trains with."""
-    return {*EVALUATION, *_operations([study.fine_tuning(run).transform])}
-
-
-def fine_tuning_optimizer(study: Resolver, run: Run) -> list[str]:
-    """Of a fine-tuning."""
-    return [study.fine_tuning(run).training.optimizer]
-
-
-def fine_tuning_schedule(study: Resolver, run: Run) -> list[str]:
-    """Of a fine-tuning."""
-    return [study.fine_tuning(run).training.schedule]
+def _steps(training: Training) -> dict[str, Collection[str]]:
+    return {OPTIMIZERS: [training.optimizer], SCHEDULES: [training.schedule]}
 
 
 def _operations(pipelines: Iterable[Pipeline]) -> set[str]:

@@ -258,10 +258,11 @@ def _read(scripts: Path, module: str) -> _Module:
 
 def _without_type_checking(tree: ast.AST) -> Iterator[ast.AST]:
     """All nodes but those that only a type checker sees."""
-    for node in ast.iter_child_nodes(tree):
-        if not _is_type_checking(node):
-            yield node
-            yield from _without_type_checking(node)
+    left = [tree]
+    while left:
+        found = [node for node in ast.iter_child_nodes(left.pop()) if not _is_type_checking(node)]
+        yield from found
+        left += found
 
 
 def _is_type_checking(node: ast.AST) -> bool:

@@ -53,6 +53,10 @@ PROFILES = f"{RUN}/profiles/{{file}}"
 
 PROPERTIES = f"{RUN}/measures/properties.parquet"
 
+LOOKS = f"{RESULTS}/pictures/{{dataset}}"  # a folder: what transforms make of a few images
+PAGE = f"{RESULTS}/report/index.html"
+SHEET = f"{RESULTS}/verdicts.{{suffix}}"
+
 # What a figure needs besides measures, by its kind.
 FIGURE_FILES: dict[str, dict[str, str]] = {
     "tsne": {"index": INDEX, "map": TSNE, "points": POINTS},
@@ -165,11 +169,22 @@ def cell_files(study: Resolver, dataset: str) -> dict[str, list[str]]:
 
 def plate_pictures(study: Resolver, datasets: Iterable[str]) -> list[str]:
     """The pictures of the plates that these datasets have cells of, by which a person judges those cells."""
-    entries = [study.entry("datasets", name) for name in dict.fromkeys(datasets)]
-    plates = dict.fromkeys(
-        (entry["screen"], plate) for entry in entries if "screen" in entry for plate in entry["plates"]
-    )
-    return [file.format(screen=screen, plate=plate) for screen, plate in plates for file in (OVERLAY, LIGHT)]
+    return [
+        file.format(screen=screen, plate=plate)
+        for screen, plates in plates_of(study, datasets).items()
+        for plate in plates
+        for file in (OVERLAY, LIGHT)
+    ]
+
+
+def plates_of(study: Resolver, datasets: Iterable[str]) -> dict[str, list[str]]:
+    """{screen: its plates that these datasets have cells of}."""
+    found: dict[str, dict[str, None]] = {}
+    for name in dict.fromkeys(datasets):
+        entry = study.entry("datasets", name)
+        if "screen" in entry:
+            found.setdefault(entry["screen"], {}).update(dict.fromkeys(entry["plates"]))
+    return {screen: list(plates) for screen, plates in found.items()}
 
 
 # ----------------------------------------------------------------------------------------------------------------- runs

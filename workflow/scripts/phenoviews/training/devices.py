@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import functools
 import os
+import platform
 import sys
 import tempfile
 import time
@@ -70,8 +71,8 @@ def acquire(names: list[str], folder: Path, poll: float = 1.0) -> tuple[IO[str],
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """What autocast computes in, None for float32 throughout. `auto`: bfloat16 where the hardware multiplies in it
-    (tensor cores from Ampere on; AVX512-BF16, AMX), where a step takes about half the time."""
+    """What autocast computes in, None for float32 throughout. `auto`: bfloat16 where the hardware is faster in it,
+    about twice (tensor cores from Ampere on; of CPUs AMX, AMD's AVX512-BF16 and Arm's BF16)."""
     match precision:
         case "fp32":
             return None
@@ -84,7 +85,7 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
         case "auto" if device.type == "cuda":
             return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else None
         case "auto":
-            return torch.bfloat16 if _cpu_multiplies_bfloat16() else None
+            return torch.bfloat16 if _cpu_is_faster_in_bfloat16() else None
     raise UserError(f"training.precision: {precision!r} is none of auto, bf16, fp16, fp32")
 
 
@@ -93,14 +94,26 @@ def name_of(dtype: torch.dtype | None) -> str:
     return str(dtype or torch.float32).removeprefix("torch.")
 
 
-def _cpu_multiplies_bfloat16() -> bool:
-    """Whether the CPU has instructions for it and oneDNN, which computes the convolutions, may use them."""
-    if not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+def _cpu_is_faster_in_bfloat16() -> bool:
+    """Whether the CPU has instructions that pay, and oneDNN, which computes the convolutions, may use them.
+
+    Intel's AVX512-BF16 without AMX does not pay: it multiplies as many numbers a second as float32, and converting them
+    comes on top (tests/benchmarks/README.md: a step takes 1.4 times as long).
+    """
+    # oneDNN says yes where it may emulate bfloat16, too.
+    if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return False
-    # oneDNN says no where ONEDNN_MAX_CPU_ISA forbids AVX-512, and yes where it may emulate bfloat16, which is slow.
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", ""))
-    emulated = limit.upper() in ("AVX512_CORE", "AVX512_CORE_VNNI")
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and not emulated
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "")).upper()
+    if torch.cpu._is_amx_tile_supported() and ("AMX" in limit or limit in ("", "ALL", "DEFAULT")):
+        return True
+    if torch.cpu._is_avx512_bf16_supported():
+        return _made_by_amd() and limit not in ("AVX512_CORE", "AVX512_CORE_VNNI")
+    return platform.machine().lower() in ("aarch64", "arm64")
+
+
+def _made_by_amd() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return "AuthenticAMD" in (cpuinfo.read_text() if cpuinfo.is_file() else platform.processor())
 
 
 def memory_format(network: nn.Module, device: torch.device) -> torch.memory_format:
