@@ -7,7 +7,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 
 from phenoviews.errors import UserError
 from phenoviews.measures.clusters import clusters
-from phenoviews.measures.doses import FEWEST, doses
+from phenoviews.measures.doses import FEWEST, by_chance, doses
 from phenoviews.study.metrics import measured
 
 COUNTS = {0.0: 300, 0.1: 60, 1.0: 40, 3.0: 90}
@@ -90,3 +90,22 @@ def test_a_broken_embedding_is_refused():
     x[3, 1] = np.nan
     with pytest.raises(UserError, match="1 of 49 embeddings hold NaN"):
         doses(x, np.repeat([0.0, 1.0], [20, 29]), seed=5)
+
+
+def test_by_chance_is_what_shuffled_labels_seldom_exceed():
+    rng = np.random.default_rng(0)
+    for n, second in ((40, 30), (25, 25), (60, 7)):
+        assigned = np.repeat([0, 1], [2 * n - second, second])
+        most = by_chance(assigned, n)
+        labels = np.repeat([0, 1], n)
+        shuffled = [
+            adjusted_mutual_info_score(rng.permutation(labels), assigned, average_method="max") for _ in range(1000)
+        ]
+        assert np.mean(np.array(shuffled) > most + 1e-9) <= 0.05 + 0.02
+        # It is one of the values that occur, and no larger than it must be.
+        assert np.isclose(shuffled, most).any()
+        assert np.mean(np.array(shuffled) >= most - 1e-9) > 0.05 - 0.02
+
+
+def test_one_cluster_alone_agrees_with_nothing():
+    assert by_chance(np.zeros(40, dtype=int), 20) == pytest.approx(0.0, abs=1e-9)

@@ -10,7 +10,8 @@ from torch import nn
 from phenoviews.errors import UserError
 from phenoviews.models import BACKBONES, build
 
-NAMES = [*BACKBONES, *(f"{kind}_bn" for kind in BACKBONES if kind.startswith("vgg"))]
+NETWORKS = [kind for kind in BACKBONES if kind != "intensity"]
+NAMES = [*NETWORKS, *(f"{kind}_bn" for kind in NETWORKS if kind.startswith("vgg"))]
 
 
 def backbone(name: str, **changes) -> dict:
@@ -61,7 +62,7 @@ def test_features_are_torchvisions(name):
         assert features.shape == (2, ours.dim)
 
 
-@pytest.mark.parametrize("kind", BACKBONES)
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_a_narrow_backbone_trains_on_small_images(kind):
     model = build(backbone(kind, stem="small", width=0.125, batch_norm=True))
     for size in (32, 37) if kind in ("vgg11", "resnet18", "convnext_tiny") else (32,):
@@ -75,7 +76,7 @@ def convolutions(model: nn.Module) -> list[int]:
     return [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in BACKBONES if kind != "mobilenet_v2"])
+@pytest.mark.parametrize("kind", [kind for kind in NETWORKS if kind != "mobilenet_v2"])
 def test_width_scales_the_channels_of_every_layer(kind):
     full, half = torchvision_model(kind), build(backbone(kind, width=0.5, batch_norm=True))
     assert convolutions(half) == [c // 2 for c in convolutions(full)]
@@ -152,7 +153,7 @@ def test_what_cannot_be_built_is_refused(changes, said):
 # --- images of other than three channels ---
 
 
-@pytest.mark.parametrize("kind", BACKBONES)
+@pytest.mark.parametrize("kind", NETWORKS)
 @pytest.mark.parametrize("channels", [1, 2, 5, 12])
 def test_channels_of_the_first_convolution(kind, channels):
     torch.manual_seed(0)

@@ -15,11 +15,12 @@ from PIL import Image
 from phenoviews.errors import UserError
 from phenoviews.models import BACKBONES, build, imagenet_source, load_into, load_state
 
+NETWORKS = [kind for kind in BACKBONES if kind != "intensity"]
 RESNET = {"kind": "resnet18", "stem": "standard", "width": 1.0, "batch_norm": True, "init": "random"}
 NARROW = RESNET | {"width": 0.125, "stem": "small"}
 
 
-@pytest.mark.parametrize("name", [*BACKBONES, "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "alexnet"])
+@pytest.mark.parametrize("name", [*NETWORKS, "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "alexnet"])
 def test_imagenet_sources_are_torchvisions(name):
     source = imagenet_source(name)
     assert source["url"] == f"https://download.pytorch.org/models/{source['name']}"

@@ -387,7 +387,7 @@ def test_the_declared_figure_is_drawn_from_its_files(cells, tmp_path):
 
 
 # -------------------------------------------------------------------------------------------------------------- doses
-METRICS = ("ami_treated", "ami_random_labels", "cells")
+METRICS = ("ami_treated", "ami_random_labels", "ami_random_most", "cells")
 
 
 @pytest.fixture
@@ -403,6 +403,7 @@ def doses() -> tuple[dict, pd.DataFrame]:
             for metric, value in {
                 "ami_treated": of + 0.02 * (number % 2),
                 "ami_random_labels": 0.01,
+                "ami_random_most": 0.03,
                 "cells": 40,
             }.items()
         ]
@@ -439,6 +440,7 @@ def test_curves_are_means_by_encoder_and_a_missing_one_is_named(doses):
         "ResNet101",
         "ResNet152: no numbers, no ImageNet weights",
         "ResNet101, labels shuffled",
+        "by chance: 95 % of shuffled labels",
     ]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.1", "3"]
     assert "n = 40 treated and as many untreated cells" in ax.get_xlabel()
@@ -457,7 +459,7 @@ def test_the_shuffled_curve_follows_the_stand_ins_and_must_be_of_the_panel(doses
     panel, found = doses
     panel |= {"randomised": "resnet1001", "scale": {**panel["scale"], "stand_ins": {"resnet1001": "resnet18"}}}
     legend = doses_plot.draw(panel, found, {}).axes[0].get_legend()
-    assert legend.get_texts()[-1].get_text() == "ResNet18,\nlabels shuffled"
+    assert legend.get_texts()[-2].get_text() == "ResNet18,\nlabels shuffled"
     panel["scale"]["stand_ins"] = {}
     with pytest.raises(UserError, match="panel p_f: randomised: 'resnet1001' is not among its runs"):
         doses_plot.draw(panel, found, {})
@@ -471,7 +473,26 @@ def test_a_single_encoder_has_its_name(doses):
     each = [run for run in panel["each"] if run["backbone"] == "resnet101"]
     panel |= {"each": each, "runs": {**panel["runs"], "backbone": ["resnet101"]}}
     legend = doses_plot.draw(panel, found[of], {}).axes[0].get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == ["ResNet101", "ResNet101,\nlabels shuffled"]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "ResNet101",
+        "ResNet101,\nlabels shuffled",
+        "by chance: 95 % of\nshuffled labels",
+    ]
+
+
+def test_baselines_look_otherwise_and_chance_is_a_band(doses):
+    """Whatever lies in it, chance may have put there."""
+    panel, found = doses
+    each = [{**run, "method": "untrained" if run["backbone"] == "resnet18" else "imagenet"} for run in panel["each"]]
+    panel |= {"each": each[2:] + each[:2], "runs": {**panel["runs"], "method": ["imagenet", "untrained"]}}
+    panel |= {"labels": {**panel["labels"], "imagenet": "ImageNet", "untrained": "untrained"}}
+    found = found.assign(method=found["method"].mask(found["backbone"] == "resnet18", "untrained"))
+    ax = doses_plot.draw(panel, found, {}).axes[0]
+    looks = {c.lines[0].get_linestyle(): c.lines[0].get_color() for c in ax.containers}
+    assert looks[":"] == "black"
+    assert looks["-"] != "black"
+    (band,) = (one for one in ax.collections if "by chance" in str(one.get_label()))
+    assert sorted(set(band.get_paths()[0].vertices[:, 1])) == [0, 0.03]
 
 
 def test_without_any_numbers_the_figure_says_why(doses):

@@ -18,6 +18,10 @@ ROOT = Path(__file__).parents[2]
 DIGITS = {"dataset": "mnist", "transform": "mnist_second", "method": ["byol", "moco"], "backbone": "vgg11"}
 NOCODAZOLE = {"dataset": "cells_nocodazole", "method": "moco", "backbone": "vgg13"}
 UNTRAINED = {"dataset": "cells_nocodazole", "transform": "plain", "method": "imagenet", "backbone": "vgg16"}
+INTENSITY = {"dataset": "cells_nocodazole", "transform": "plain", "method": "intensity", "backbone": "no_network"}
+DOSES = {"dataset": "cells_nocodazole_doses", "transform": "plain", "method": "imagenet"}
+BRIGHTNESS = {**INTENSITY, "dataset": "cells_nocodazole_doses"}
+WITHOUT = ["cell_first", "cell_first+color_jitter=off"]
 SIMCLR = {
     "dataset": "treatments_15",
     "transform": "single_cell",
@@ -51,12 +55,12 @@ TINY = {
             "table1": {"runs": {"transform": ["mnist_first", "mnist_second"]}},
             "table7": {"runs": [DIGITS, {**DIGITS, "transform": "plain", "method": "untrained"}]},
             "figure9": {"runs": {"backbone": ["vgg11"]}},
-            "table2": {"runs": [{**NOCODAZOLE, "transform": ["cell_first", "dual"]}, UNTRAINED]},
-            "ablation": {"runs": {"transform": ["cell_first", "cell_first+color_jitter=off"]}},
+            "table2": {"runs": [{**NOCODAZOLE, "transform": ["cell_first", "dual"]}, UNTRAINED, INTENSITY]},
+            "ablation": {"runs": [{**NOCODAZOLE, "transform": WITHOUT}, INTENSITY]},
             "figure2": {"runs": {"transform": ["dual"]}},
             "figure10": {"runs": {"dataset": ["cells_nocodazole"]}},
-            "figure6": {"runs": {"backbone": ["resnet18"]}, "randomised": "resnet18"},
-            "figure7": {"runs": {"backbone": ["vgg11"]}},
+            "figure6": {"runs": [{**DOSES, "backbone": "resnet18"}, BRIGHTNESS], "randomised": "resnet18"},
+            "figure7": {"runs": [{**DOSES, "backbone": "vgg11"}]},
             **{name: {"runs": {"method": "simclr"}} for name in ("figure3", "figure4", "figure5", "figure8", "table5")},
             "table3": {"runs": [{**CLASSES, "sweep": "hue"}, {**CLASSES, "transform": "plain", "method": "untrained"}]},
         },

@@ -26,6 +26,7 @@ BACKBONES: dict[str, tuple[float, int]] = {
     "resnet152": (58.14, 2048),
     "convnext_tiny": (27.82, 768),
     "mobilenet_v2": (2.22, 1280),
+    "intensity": (0.0, 33),
 }
 # MB of the files of torchvision's ImageNet weights, with their classifiers.
 WEIGHTS_MB = {
@@ -96,8 +97,6 @@ def run_mb(study: Resolver, run: Run, pretraining: Pretraining | None) -> float:
     """About how many MB the folder of a run takes: weights of the encoder and of its heads, at the end and on the way,
     and embeddings. `pretraining`: of a run that is trained."""
     resolved = study.resolve(run)
-    if resolved.backbone.kind not in BACKBONES:
-        return evaluated_images(study, run.dataset) * 4 * 64 / 1e6
     millions, dim = BACKBONES[resolved.backbone.kind]
     dim = math.ceil(dim * resolved.backbone.width)
     found = evaluated_images(study, run.dataset) * dim * 4 / 1e6

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.stats import hypergeom
 
 from phenoviews.errors import UserError
 from phenoviews.measures.clusters import ami, check_finite, k_means
 from phenoviews.values import table
 
+BELOW = 0.95
 FEWEST = 10  # cells of a class; with fewer, chance alone moves the AMI by more than 0.05
 
 
@@ -27,7 +29,8 @@ def doses(
     Returns:
         Values with the dimensions concentration (µM) and dose (1 is the highest, 2 the next, ...), the lowest
         concentration first: ami_treated (normalised by the larger entropy), ami_random_labels (of the same clusters
-        with the labels shuffled), cells (of each class, as many as the rarest concentration, or the untreated, has).
+        with the labels shuffled), ami_random_most (see `by_chance`), cells (of each class, as
+        many as the rarest concentration, or the untreated, has).
 
     Raises:
         UserError: no treated or no untreated cells, fewer than `FEWEST` of one kind, a concentration that is negative
@@ -56,9 +59,36 @@ def doses(
     for dose, (value, treated) in zip(range(len(drawn), 0, -1), drawn.items(), strict=True):
         points = np.concatenate([untreated, treated])
         assigned = k_means(embeddings[points], 2, k_means_seed, n_init).labels_
-        numbers = {"ami_treated": ami(labels, assigned), "ami_random_labels": ami(rng.permutation(labels), assigned)}
+        numbers = {
+            "ami_treated": ami(labels, assigned),
+            "ami_random_labels": ami(rng.permutation(labels), assigned),
+            "ami_random_most": by_chance(assigned, n),
+        }
         rows += [
             {"metric": metric, "value": number, "concentration": value, "dose": float(dose)}
             for metric, number in {**numbers, "cells": n}.items()
         ]
     return table(rows)
+
+
+def by_chance(assigned: np.ndarray, n: int) -> float:
+    """The AMI that 95 % of all ways to label do not exceed, of two clusters and two classes of n points each.
+
+    With both clusters and both classes given, all hangs on how many of one class fall into the second cluster, which
+    follows the hypergeometric distribution; the farther from its mean, the higher the AMI.
+
+    Args:
+        assigned: (2n,), the cluster of each point, 0 or 1.
+    """
+    second = int(assigned.sum())
+    counts = np.arange(max(0, second - n), min(n, second) + 1)
+    far = np.abs(counts - second / 2)
+    order = np.argsort(far, kind="stable")
+    reached = np.cumsum(hypergeom.pmf(counts[order], 2 * n, n, second))
+    # Counts as far on the one side as on the other have one AMI, and are reached together.
+    at = far[order][np.searchsorted(reached, BELOW - 1e-9)]
+    count = int(counts[far <= at].max())
+    labels = np.zeros(2 * n, dtype=np.int64)
+    labels[np.flatnonzero(assigned == 1)[:count]] = 1
+    labels[np.flatnonzero(assigned == 0)[: n - count]] = 1
+    return ami(labels, assigned)

@@ -21,6 +21,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.models.vgg import cfgs, make_layers
 
 from phenoviews.errors import UserError
+from phenoviews.models.intensity import PER_CHANNEL, Intensity
 from phenoviews.models.weights import load_into, load_state
 
 STEMS = ("small", "standard")
@@ -195,6 +196,11 @@ def _mobilenet_v2(backbone: Mapping[str, Any], channels: int) -> Backbone:
     return Backbone(layers, model.last_channel)
 
 
+def _intensity(backbone: Mapping[str, Any], channels: int) -> Backbone:
+    """No network: nothing of the entry has a part in it."""
+    return Backbone({"statistics": Intensity()}, channels * PER_CHANNEL)
+
+
 def _initialise(model: nn.Module) -> None:
     """torchvision's random start of VGG and ResNet (normalisation layers start at 1 and 0 by themselves)."""
     for module in model.modules():
@@ -217,4 +223,5 @@ BACKBONES: dict[str, Callable[[Mapping[str, Any], int], Backbone]] = {
     "resnet152": partial(_resnet, Bottleneck, [3, 8, 36, 3]),
     "convnext_tiny": _convnext_tiny,
     "mobilenet_v2": _mobilenet_v2,
+    "intensity": _intensity,
 }

@@ -159,6 +159,7 @@ METRICS: dict[str, Metric] = {
     "lpips_sd": Metric("lpips", "SD of LPIPS over images", TEST, NEITHER),
     "ami_treated": Metric("doses", "AMI", CELLS, HIGHER, dimensions=DOSE),
     "ami_random_labels": Metric("doses", "AMI, labels shuffled", CELLS, NEITHER, dimensions=DOSE),
+    "ami_random_most": Metric("doses", "AMI, labels shuffled, 95 % at most", CELLS, NEITHER, dimensions=DOSE),
     "cells": Metric("doses", "Cells of either class", CELLS, NEITHER, digits=0, dimensions=DOSE),
     "nsc": Metric("scores", "NSC", TREATMENTS, HIGHER, "%", 1, counts="treatment", dimensions=PROFILED),
     "nscb": Metric("scores", "NSCB", TREATMENTS, HIGHER, "%", 1, counts="treatment", dimensions=PROFILED),

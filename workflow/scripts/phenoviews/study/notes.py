@@ -103,7 +103,13 @@ def label(study: Resolver, section: str, name: str, panel: Panel | None = None) 
         return labels[0]
     base, *overrides = name.split("+")
     entry = study.config[section].get(base)
-    return "+".join([entry.get("label", base) if isinstance(entry, dict) else base, *overrides])
+    return ", ".join([entry.get("label", base) if isinstance(entry, dict) else base, *map(_in_words, overrides)])
+
+
+def _in_words(override: str) -> str:
+    """`batch_size=64` as "batch size 64", `random_affine=off` as "without random affine"."""
+    key, _, value = override.replace("_", " ").partition("=")
+    return f"without {key}" if value == "off" else f"{key} {value}"
 
 
 def note(study: Resolver, panel: Panel, context: Context) -> str:

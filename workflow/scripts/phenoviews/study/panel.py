@@ -40,7 +40,7 @@ PLOTS: dict[str, Plot] = {
     "curves": Plot(("accuracy", "top1")),
     "superclasses": Plot(("superclass_accuracy", "top1")),
     "opposition": Plot(("opposed", "opposed_by_chance", "opposed_without_class", "opposed_honest")),
-    "doses": Plot(("ami_treated", "ami_random_labels", "cells")),
+    "doses": Plot(("ami_treated", "ami_random_labels", "ami_random_most", "cells")),
     "treatments": Plot(("nsc", "nscb")),
 }
 

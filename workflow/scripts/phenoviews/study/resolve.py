@@ -34,6 +34,9 @@ from phenoviews.study.schema import complete, dotted, nearest, part, validate
 # The kind of method that trains nothing: an encoder as it is given, ImageNet's or with random weights.
 FROZEN = "frozen"
 
+# The kind of backbone that is none: statistics of intensities, for a baseline.
+INTENSITY = "intensity"
+
 # A dataset's `split_seed`: what is drawn of it is drawn by the seed of the run that uses it.
 BY_RUN = "run"
 
@@ -289,6 +292,11 @@ class Resolver:
         entry = without(self.entry("backbones", name), "label", "gmacs", "run")
         if given := self.given(name):
             return Backbone(**{**given["backbone"], "name": name, "init": given["encoder"]})
+        if (entry["kind"] == INTENSITY) != (of_method.get("kind") == INTENSITY):
+            raise UserError(
+                f"config: backbone '{name}': the method intensity and a backbone of kind {INTENSITY}, such as "
+                "no_network, go together, and neither with others; name both, or none of them"
+            )
         users = {} if entry["init"] == "random" else {"init": entry["init"]}
         backbone = {**entry, **of_method, **users}
         stem = ("small" if size <= SMALL else "standard") if backbone["stem"] == "auto" else backbone["stem"]

@@ -18,7 +18,8 @@ from phenoviews.panels.style import WIDTH, label_scale, style
 from phenoviews.study.metrics import AXES
 from phenoviews.study.names import stand_in
 
-AMI, SHUFFLED = "ami_treated", "ami_random_labels"
+AMI, SHUFFLED, CHANCE = "ami_treated", "ami_random_labels", "ami_random_most"
+AXES_AT = {axis: place for place, axis in enumerate(AXES)}
 MARKERS = "osD^vP"
 GREY = "#767676"
 
@@ -33,41 +34,53 @@ def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Se
         found = of_run(records, dict(zip(AXES, run, strict=True)))
         return found[found["metric"] == metric]
 
-    curves: list[dict[str, Any]] = [{"title": title, "records": curve(run, AMI)} for run, title in named.items()]
+    main = panel["each"][0]["method"]
+    curves: list[dict[str, Any]] = [
+        {"title": title, "records": curve(run, AMI), "baseline": run[AXES_AT["method"]] != main}
+        for run, title in named.items()
+    ]
     if "randomised" in panel:
         name = stand_in(panel["randomised"], panel["scale"]["stand_ins"])
         run = next((run for run in named if name in run), None)
         if run is None:
             raise UserError(f"panel {panel['name']}: randomised: '{name}' is not among its runs; name one of them")
         curves.append({"title": f"{named[run]},\nlabels shuffled", "records": curve(run, SHUFFLED), "shuffled": True})
-    return figure(curves, _counted(records), panel["scale"]["note"], panel.get("dose_unit", "µM"))
+    return figure(curves, _counted(records), panel["scale"]["note"], panel.get("dose_unit", "µM"), _chance(records))
 
 
-def figure(curves: Sequence[Mapping[str, Any]], counted: str, note: str = "", unit: str = "µM") -> Figure:
+def figure(
+    curves: Sequence[Mapping[str, Any]],
+    counted: str,
+    note: str = "",
+    unit: str = "µM",
+    chance: pd.Series | None = None,
+) -> Figure:
     """Draw the curves: mean over seeds, with the sample standard deviation as a bar.
 
     Args:
         curves: one dict per curve, the smallest network first, since the colour darkens from curve to curve: title;
-            records of one metric; shuffled (a curve in grey, dashed). One without numbers stands in the legend with
-            its reason.
+            records of one metric; shuffled (a curve in grey, dashed); baseline (in black, dotted). One without numbers
+            stands in the legend with its reason.
         counted: how many cells and seeds the numbers are of.
         note: see `style.label_scale`.
         unit: of the concentrations.
+        chance: by concentration, what an AMI does not exceed by chance, for a band.
     """
     with style():
         fig = Figure(figsize=(WIDTH, 3.4), layout="constrained")
         ax = fig.subplots()
-        encoders = [curve for curve in curves if not curve.get("shuffled")]
+        encoders = [curve for curve in curves if not (curve.get("shuffled") or curve.get("baseline"))]
         # Light yellow would be lost on white.
         colours = mpl.colormaps["viridis_r"](np.linspace(0.15, 1, len(encoders))) if len(encoders) > 1 else ["#440154"]
-        handles, ticks = [], set()
+        handles, ticks = list[Any](), set()
         for number, curve in enumerate(curves):
-            shuffled = curve.get("shuffled", False)
+            shuffled, baseline = curve.get("shuffled", False), curve.get("baseline", False)
+            at = next((place for place, of in enumerate(encoders) if of is curve), number)
             look: dict[str, Any] = {
-                "color": GREY if shuffled else colours[number],
+                "color": GREY if shuffled else "black" if baseline else colours[at],
                 "marker": "x" if shuffled else MARKERS[number % 6],
             }
-            look |= {"linestyle": "--" if shuffled else "-", "linewidth": 1.2, "markersize": 4}
+            look |= {"linestyle": "--" if shuffled else ":" if baseline else "-", "linewidth": 1.2, "markersize": 4}
             valued = curve["records"].dropna(subset="value")
             handles.append(Line2D([], [], **look, label=_named(curve["title"], curve["records"])))
             if valued.empty:
@@ -78,6 +91,10 @@ def figure(curves: Sequence[Mapping[str, Any]], counted: str, note: str = "", un
             # Side by side, so that the bars of one concentration can be told apart.
             beside = by_dose.index * 10 ** (0.025 * (number - (len(curves) - 1) / 2))
             ax.errorbar(beside, by_dose["mean"], yerr=by_dose["std"].fillna(0), elinewidth=0.7, capsize=1.5, **look)
+        if chance is not None and len(chance):
+            band = ax.fill_between(chance.index, 0, chance, color=GREY, alpha=0.25, linewidth=0, zorder=0)
+            band.set_label("by chance: 95 % of\nshuffled labels")
+            handles.append(band)
         ax.set_ylabel("AMI of treated and untreated cells\n(K-means, k = 2)")
         if ticks:
             ax.set_xscale("log")
@@ -91,6 +108,15 @@ def figure(curves: Sequence[Mapping[str, Any]], counted: str, note: str = "", un
         ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, handlelength=2.5)
         label_scale(fig, note)
         return fig
+
+
+def _chance(records: pd.DataFrame) -> pd.Series:
+    """By concentration what no encoder's AMI exceeds by chance in more than 5 % of shuffles: the largest of theirs."""
+    found = records[records["metric"] == CHANCE].dropna(subset="value")
+    if found.empty:
+        return pd.Series(dtype=float)
+    means = found.groupby([*AXES, "concentration"])["value"].mean()
+    return means.groupby("concentration").max()
 
 
 def _named(title: str, found: pd.DataFrame) -> str:
