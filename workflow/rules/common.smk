@@ -3,6 +3,7 @@
 
 import atexit
 import functools
+import json
 import re
 import shlex
 import sys
@@ -302,6 +303,20 @@ def sweep_files(panel) -> dict[str, list[str]]:
     """What the sweeps of a panel are measured from."""
     sources = sweep_sources(panel, study.places(panel))
     return paths.sweep_sources(study.of(panel), {name: [place.run for place in of] for name, of in sources.items()})
+
+
+def confirming(panel) -> list:
+    """What an audit trains again: of the settings that its choice names, the runs with new seeds."""
+    chosen_file = getattr(checkpoints, f"{panel.name}_choice").get().output[0]
+    settings = json.loads(Path(chosen_file).read_text())
+    return user_errors(study.confirming, panel, settings) if settings else []
+
+
+def audited_again(panel) -> dict[str, list[str]]:
+    """The files of that."""
+    runs = confirming(panel)
+    files = paths.audit_files(study.of(panel), panel, runs) if runs else {}
+    return {f"again_{name}": of for name, of in files.items()}
 
 
 def in_report(panel, form) -> dict:

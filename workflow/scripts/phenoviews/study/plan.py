@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from phenoviews.errors import UserError
-from phenoviews.study import listing, names, paths
+from phenoviews.study import audits, listing, names, paths
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.resolved import Pretraining, Training
@@ -36,6 +36,10 @@ class Place:
 def places(study: Resolver, panel: Panel) -> list[Place]:
     """What a panel shows, each once, in the order in which it declares them and under the names that it gives them;
     `Resolver.on_disk` has those of their paths."""
+    if panel.is_audit:
+        found = design(study, panel)
+        its = audits.again(study, panel.declared, found.settings, found.seeds)
+        return [Place(run, *names.swept(getattr(run, axis) for axis in AXES)) for run in its]
     declared: dict[tuple[Run, str], Place] = {}
     for grid in grids(panel):
         axes = [[names.stand_in(name, study.config["stand_ins"]) for name in listed(grid[axis])] for axis in AXES]
@@ -48,6 +52,17 @@ def places(study: Resolver, panel: Panel) -> list[Place]:
                     run = replace(spelled, seed=seed)
                     declared.setdefault((run, swept), Place(run, swept, at))
     return list(declared.values())
+
+
+def design(study: Resolver, panel: Panel) -> audits.Design:
+    """What an audit trains."""
+    return audits.design(study, panel.declared, lambda run: load(study, run).seconds)
+
+
+def confirming(study: Resolver, panel: Panel, settings: Sequence[str]) -> list[Run]:
+    """The runs of an audit that are trained once the choice is made, of these settings, with seeds that it did not
+    see."""
+    return audits.again(study, panel.declared, settings, design(study, panel).new_seeds)
 
 
 def runs(study: Resolver, panel: Panel) -> list[Run]:
@@ -90,7 +105,9 @@ def sweep_values(sweep: Mapping[str, Any]) -> list[float]:
 
 
 def grids(panel: Panel) -> list[Mapping[str, Any]]:
-    """What a panel's `runs` declare."""
+    """What a panel's `runs` declare; of an audit what it is of."""
+    if panel.is_audit:
+        return [{**{axis: panel.declared.get(axis) for axis in AXES}, "transform": panel.declared["start"]}]
     return listed(panel.declared["runs"])
 
 
@@ -119,11 +136,13 @@ def _seeds(study: Resolver, panel: Panel, grid: Mapping[str, Any]) -> list[int]:
 # ----------------------------------------------------------------------------------------------------------------- load
 @dataclass(frozen=True)
 class Load:
-    """What a training asks for: epochs, steps, PFLOP, minutes on one GPU and MB of host memory."""
+    """What a training asks for: epochs, steps, PFLOP, minutes on one GPU and MB of host memory. `seconds`: what it is
+    expected to take; the minutes are more, so that none is ended."""
 
     epochs: int
     steps: int
     pflop: float
+    seconds: float
     minutes: int
     mem_mb: int
 
@@ -147,6 +166,7 @@ def load(study: Resolver, run: Run) -> Load:
         epochs=training.epochs,
         steps=steps,
         pflop=flop / 1e15,
+        seconds=seconds,
         minutes=int(20 + 1.5 * seconds / 60),  # half as much again, and the start-up and the probe
         mem_mb=int(6000 + min(3 * data_mb, 2 * HELD_MB)),
     )
