@@ -349,7 +349,7 @@ def recommended_yaml(recommendation: Recommendation, start: str, entry: Any, nam
     shown_parts: set[str] = set()
     for step in changed:
         ((operation, parameters),) = step.items()
-        given = yaml.safe_dump(parameters, default_flow_style=True, width=1000).strip()
+        given = yaml.safe_dump(parameters, default_flow_style=True, width=1000, sort_keys=False).strip()
         lines += _comments(recommendation, operation, shown_parts)
         lines.append(f"    - {operation}: {given}")
     gone = [part for part in recommendation.reasons if part not in shown_parts]

@@ -103,7 +103,8 @@ def shortest(entry: Any, words: Sequence[str]) -> str:
     whole = leaves[path]
     for count in range(1, len(whole) + 1):
         hits = [found for found, leaf in leaves.items() if leaf[-count:] == whole[-count:]]
-        if len(hits) == 1 + len(others):
+        # A place in a list is nothing that a person would know it by.
+        if len(hits) == 1 + len(others) and not whole[-count].isdigit():
             return ".".join(whole[-count:])
     return ".".join(whole)
 

@@ -26,8 +26,8 @@ Floats = npt.NDArray[np.float64]
 Scene = Callable[[np.random.Generator, int, Floats], Floats]
 
 SIDE = 32
-# Of equal luminance with grey: the shares of red, green and blue in it are 0.299, 0.587 and 0.114.
-RED_GREEN = np.array([1.0, -0.299 / 0.587, 0.0])
+# Of the same luminance, value and saturation: neither in grey nor in anything but their hue do they differ.
+ORANGE, AZURE = np.array([1.0, 0.258, 0.0]), np.array([0.0, 0.574, 1.0])
 
 _Y, _X = np.indices((SIDE, SIDE)) - (SIDE - 1) / 2  # pixels from the centre, down and to the right
 
@@ -52,6 +52,11 @@ def _clouds(rng: np.random.Generator, n: int, width: float | Floats) -> Floats:
     smooth = np.stack([gaussian_filter(image, one, mode="wrap") for image, one in zip(noise, widths, strict=True)])
     smooth -= smooth.mean(axis=(1, 2), keepdims=True)
     return np.asarray(smooth / smooth.std(axis=(1, 2), keepdims=True))
+
+
+def _light(rng: np.random.Generator, n: int) -> Floats:
+    """A slope of the light, and noise."""
+    return (_u(rng, n, -1, 1) * _X + _u(rng, n, -1, 1) * _Y) * 0.03 / SIDE + rng.normal(0, 0.01, (n, SIDE, SIDE))
 
 
 def _bumps(rng: np.random.Generator, n: int, count: int, reach: float, width: float) -> Floats:
@@ -80,14 +85,15 @@ def handedness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 
 def colour(rng: np.random.Generator, n: int, way: Floats) -> Floats:
-    """Soft spots, reddish or greenish, of the same luminance."""
-    spots = np.clip(_bumps(rng, n, 4, 11, 3.5), 0, 1) * _u(rng, n, 0.2, 0.25)
-    return 0.45 + 0.6 * spots[..., None] + (way * spots)[..., None] * RED_GREEN
+    """Soft spots, orange or azure, that differ in hue alone."""
+    spots = (np.clip(_bumps(rng, n, 4, 11, 3.5), 0, 1) * _u(rng, n, 0.5, 0.7))[..., None]
+    hue = np.where(way[..., None] > 0, ORANGE, AZURE)
+    return (1 - spots) * 0.4 + spots * (0.25 + 0.6 * hue)
 
 
 def brightness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """Broad clouds; those of one class are a quarter brighter in every pixel."""
-    return (0.42 + 0.06 * _clouds(rng, n, 4)) * np.sqrt(1.25) ** way
+    return (0.42 + 0.06 * _clouds(rng, n, 4) + _light(rng, n)) * np.sqrt(1.25) ** way
 
 
 def size(rng: np.random.Generator, n: int, way: Floats) -> Floats:
@@ -109,7 +115,7 @@ def texture_contrast(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """A lattice of pits and knobs, shallow or deep."""
     wave = 2 * np.pi * _u(rng, n, 0.11, 0.14)
     lattice = np.sin(wave * _X + _u(rng, n, 0, 2 * np.pi)) * np.sin(wave * _Y + _u(rng, n, 0, 2 * np.pi))
-    return 0.5 + 0.2 * np.sqrt(1.5) ** way * lattice
+    return 0.5 + (0.2 * lattice + _light(rng, n)) * np.sqrt(1.5) ** way
 
 
 def polarity(rng: np.random.Generator, n: int, way: Floats) -> Floats:
@@ -131,7 +137,7 @@ def mark(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 PAIRS: dict[str, tuple[Scene, str, str]] = {
     "orientation": (orientation, "upright", "lying"),
     "handedness": (handedness, "left", "right"),
-    "colour": (colour, "green", "red"),
+    "colour": (colour, "azure", "orange"),
     "brightness": (brightness, "dim", "bright"),
     "size": (size, "small", "large"),
     "position": (position, "west", "east"),
@@ -149,10 +155,10 @@ def draw(name: str, way: npt.NDArray[np.int_], rng: np.random.Generator) -> Floa
     """
     n = len(way)
     grey = PAIRS[name][0](rng, n, np.asarray(way, dtype=np.float64).reshape(n, 1, 1))
+    # Where light and noise are a part of what is brighter or deeper, they are so already: else their share would tell.
+    light = 0 if name in ("brightness", "texture_contrast") else _light(rng, n)[..., None]
     images = grey if grey.ndim == 4 else np.repeat(grey[..., None], 3, axis=3)
-    slope = (_u(rng, n, -1, 1) * _X + _u(rng, n, -1, 1) * _Y) * 0.03 / SIDE
-    noise = rng.normal(0, 0.01, (n, SIDE, SIDE, 1))
-    return np.clip(images + slope[..., None] + noise, 0, 1)
+    return np.clip(images + light, 0, 1)
 
 
 def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: Path, index: Path) -> None:
