@@ -1,6 +1,7 @@
 # phenoviews: which views make a self-supervised encoder keep the phenotype?
 #
-#   snakemake                              everything, at demo scale: minutes on a laptop
+#   snakemake                              everything, at demo scale: minutes on a laptop; and the page
+#   snakemake report                       the page: all panels, claims, runs and plates, for a browser
 #   snakemake no_free_lunch_table1         one panel, and only what it needs
 #   snakemake --list-target-rules          the panels
 #   snakemake plan --config scale=paper    what the papers' own scale would take, panel by panel
@@ -18,6 +19,10 @@ min_version("9.9")
 if Path("config.yaml").exists():
 
     configfile: "config.yaml"
+
+
+# The first page of `snakemake --report`.
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"

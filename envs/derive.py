@@ -28,7 +28,14 @@ PLATFORM = {
     "sys_platform": "linux",
 }
 # What the Snakefile itself and `snakemake --report` import; of these, the library needs the shared ones too.
-WORKFLOW = ("jsonschema", "pygments", "pyyaml", "snakemake", "snakemake-executor-plugin-slurm")
+WORKFLOW = (
+    "jsonschema",
+    "pygments",
+    "pyyaml",
+    "snakemake",
+    "snakemake-executor-plugin-cluster-generic",
+    "snakemake-executor-plugin-slurm",
+)
 SHARED = ("jsonschema", "pyyaml")
 
 

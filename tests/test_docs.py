@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from tests.documents import PAGES, examples
 
 from phenoviews.study import Study
 from phenoviews.study.document import merge, shipped
@@ -164,15 +168,9 @@ def test_links_between_pages_lead_somewhere(page):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def examples() -> dict[str, str]:
-    """The configurations in the README, by the name in their first line."""
-    blocks = re.findall(r"```yaml\n# (\w+)\.yaml[^\n]*\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    return dict(blocks)
-
-
 @pytest.mark.parametrize("name", examples())
 @pytest.mark.parametrize("scale", ["demo", "paper"])
-def test_a_configuration_in_the_readme_is_a_study_with_panels_of_its_own(name: str, scale: str):
+def test_a_configuration_in_the_documents_is_a_study_with_panels_of_its_own(name: str, scale: str):
     own = yaml.safe_load(examples()[name])
     study = Study({**merge(shipped(), own), "scale": scale}, shipped())
     panels = [f"{paper}_{item}" for paper, items in own["panels"].items() for item in items]
@@ -182,5 +180,26 @@ def test_a_configuration_in_the_readme_is_a_study_with_panels_of_its_own(name: s
         assert [study.resolve(study.on_disk(run)).seed for run in runs] == [run.seed for run in runs]
 
 
-def test_every_configuration_in_the_readme_has_a_name():
-    assert (ROOT / "README.md").read_text().count("```yaml") == len(examples()) == 4
+def test_every_study_in_the_documents_has_a_name():
+    """The others are parts of an entry, and are tested where such entries are."""
+    assert sorted(examples()) == ["given", "lab", "mine", "sweep"]
+    blocks = [block for page in PAGES for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)]
+    assert [block for block in blocks if "panels:" in block and not re.match(r"# \w+\.yaml", block)] == []
+
+
+def test_the_readme_is_short_and_has_two_pictures():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) < 120
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
+    assert len(pictures) == 2
+    assert all((ROOT / picture).is_file() for picture in pictures)
+
+
+def test_the_documentation_is_built_without_a_warning(tmp_path):
+    """Its links and anchors lead somewhere, and every page is in the contents."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=quiet, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    assert "gather" in (tmp_path / "api.html").read_text()
+    assert "A method" in (tmp_path / "contributing.html").read_text()

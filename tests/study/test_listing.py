@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from phenoviews.errors import UserError
-from phenoviews.study import Run, Study, listing, merge
+from phenoviews.study import Run, Study, listing, merge, plan
 from phenoviews.study.document import shipped
 
 
@@ -114,6 +114,22 @@ def test_the_users_images_are_counted_for_the_plan(folder, tmp_path, monkeypatch
     (tmp_path / "results/data/mine").mkdir(parents=True)
     np.save(tmp_path / "results/data/mine/images.npy", np.zeros((100, 2, 2, 3), np.uint8))
     assert steps() == 100 * 0.8 / 2
+
+
+def test_a_fine_tuning_has_images_enough(folder, monkeypatch, tmp_path):
+    """The recipe's batches are of 256; there are eight images to train with."""
+    monkeypatch.chdir(tmp_path)
+    entry = {"kind": "folder", "path": str(folder), "size": 32, "mean": "own", "std": "own", "recipe": "cifar"}
+
+    def settings(**recipe):
+        listing._walked.cache_clear()
+        own = {"scale": "paper", "datasets": {"mine": entry}, "recipes": {"cifar": recipe}}
+        return plan.fine_tuning(Study(merge(shipped(), own)), Run("mine", "plain", "simclr", "resnet18", 5))
+
+    message = "recipes.cifar.fine_tuning.training.batch_size is 256, but dataset 'mine' has about 8 images"
+    with pytest.raises(UserError, match=message):
+        settings()
+    assert settings(fine_tuning={"training": {"batch_size": 8}}).training.batch_size == 8
 
 
 def test_links_in_a_circle_are_counted_once(folder):

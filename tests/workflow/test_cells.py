@@ -1,4 +1,4 @@
-"""A lab's own screen by config alone, as the README tells it, and what is said where its files are bad."""
+"""A lab's own screen by config alone, as docs/screens.md tells it, and what is said where its files are bad."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import tifffile
 import yaml
-from tests.workflow.conftest import ROOT, Project
+from tests.documents import example, examples
+from tests.workflow.conftest import Project
 
 from phenoviews.cells.simulation import write_plate, write_tables
 from phenoviews.study import merge
@@ -40,12 +41,6 @@ QUICK = {
         "treatments": {"training": {"epochs": 2, "snapshot_epochs": 0}},
     },
 }
-
-
-def readme_example() -> dict:
-    """The configuration that the README shows a lab."""
-    text = (ROOT / "README.md").read_text()
-    return yaml.safe_load(re.search(r"```yaml\n(# lab\.yaml\n.*?)```", text, re.DOTALL)[1])
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +77,7 @@ def lab(screen, tmp_path):
     """(project, its screen's folder, options)"""
     project = Project(tmp_path / "project")
     shutil.copytree(screen, tmp_path / "lab-screen")
-    return project, tmp_path / "lab-screen", configured(project, readme_example())
+    return project, tmp_path / "lab-screen", configured(project, example("lab"))
 
 
 def configured(project: Project, config: dict) -> list[str]:
@@ -90,8 +85,8 @@ def configured(project: Project, config: dict) -> list[str]:
     return ["--configfile", "lab.yaml", "--"]
 
 
-def test_the_readmes_configuration_gives_a_table_of_ones_own(lab):
-    assert len((ROOT / "README.md").read_text().split("# lab.yaml\n")[1].split("```")[0].splitlines()) < 30
+def test_the_documents_configuration_gives_a_table_of_ones_own(lab):
+    assert len(examples()["lab"].splitlines()) < 30
     project, _, options = lab
     finished = project.snakemake(*options, "lab")
     assert finished.returncode == 0, finished.stdout
@@ -140,7 +135,7 @@ def test_treatments_of_ones_own_are_scored(lab):
         "columns": ["metric"],
     }
     config = {
-        "screens": readme_example()["screens"],
+        "screens": example("lab")["screens"],
         "datasets": {"ours": {"kind": "treatments", "screen": "lab", "plates": ["plateA"], "side": 48, "size": 48}},
         "seeds": [5],
         "recipes": {"treatments": {"training": {"batch_size": 16}}},
@@ -201,7 +196,7 @@ def test_other_plates_keep_their_work(lab):
     shutil.copytree(folder / "plateA", folder / "plateB")
     bad = one(folder, "plateB")
     bad.write_bytes(b"")
-    config = readme_example()
+    config = example("lab")
     config["datasets"]["drug_a"]["plates"] = ["plateA", "plateB"]
     options = ["--keep-going", *configured(project, config)]
     refused(lab, options, bad.name)
@@ -218,7 +213,7 @@ def test_other_plates_keep_their_work(lab):
 )
 def test_a_subset_that_cannot_be_is_said(lab, change, said):
     project, *_ = lab
-    config = readme_example()
+    config = example("lab")
     config["datasets"]["drug_a"] |= change
     refused(lab, configured(project, config), said)
 
@@ -234,7 +229,7 @@ def test_a_plate_without_controls_is_named(lab):
         for image in (folder / "plateB").glob(f"{well}_*"):
             image.unlink()
     whole[~bare].to_csv(folder / "platemap.csv", index=False)
-    config = readme_example()
+    config = example("lab")
     config["datasets"]["drug_a"]["plates"] = ["plateA", "plateB"]
     refused(lab, configured(project, config), "plate plateB has no untreated cells")
 

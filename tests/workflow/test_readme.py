@@ -1,25 +1,19 @@
-"""The README's examples, in their short form: to the end, with no empty cell. That of a screen: `test_cells`."""
+"""The documents' examples, in their short form: to the end, with no empty cell. That of a screen: `test_cells`."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import re
 
 import numpy as np
 import pandas as pd
 import yaml
 from PIL import Image
 from sklearn.datasets import load_digits
-from tests.workflow.conftest import ROOT, Project
+from tests.documents import example
+from tests.workflow.conftest import Project
 
 from phenoviews.study import merge
-
-
-def example(name: str) -> dict:
-    """A configuration of the README, by the name in its first line."""
-    text = re.search(rf"```yaml\n# {name}\.yaml[^\n]*\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
-    return yaml.safe_load(text)
 
 
 def made(project: Project, config: dict, target: str) -> pd.DataFrame:

@@ -34,7 +34,7 @@ from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IM
 from phenoviews.study.paths import CLUSTERS, EMBEDDINGS, LPIPS, MEASURE, MEASURE_K, OVERLAY, POINTS, PREDICTIONS
 from phenoviews.study.paths import LOOKS, PAGE, PROFILES, PROPERTIES, QC, RUN
 from phenoviews.study.paths import SCREEN, SHEET, SIMULATION, SNAPSHOTS, TRUTH, TSNE, VIEWS, WEIGHTS
-from phenoviews.study.plan import sweep_sources
+from phenoviews.study.plan import fine_tuning, sweep_sources
 from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining
 from phenoviews.study.told import told as told_of
 
@@ -271,7 +271,7 @@ def checkpoint_of(wildcards) -> str:
 
 @asked
 def fine_tuning_of(wildcards) -> dict:
-    return user_errors(study_of(wildcards).fine_tuning, run_of(wildcards)).to_dict()
+    return user_errors(fine_tuning, study_of(wildcards), run_of(wildcards)).to_dict()
 
 
 @asked

@@ -208,11 +208,23 @@ def _check(study: Resolver, run: Run, training: Training, count: int) -> None:
             f"training {run.name}: {where('warmup_epochs')} is {training.warmup_epochs}, which leaves nothing of "
             f"epochs: {training.epochs}; set it lower, or to 0 for no warm-up"
         )
+    _enough(study, run, where("batch_size"), training.batch_size, count)
+
+
+def fine_tuning(study: Resolver, run: Run) -> FineTuning:
+    """How a run's encoder is fine-tuned. Raises `UserError` where there are too few images for it."""
+    settings, recipe = study.fine_tuning(run), study.entry("datasets", run.dataset)["recipe"]
+    key = f"recipes.{recipe}.fine_tuning.training.batch_size"
+    _enough(study, run, key, settings.training.batch_size, images(study, run.dataset))
+    return settings
+
+
+def _enough(study: Resolver, run: Run, key: str, batch_size: int, count: int) -> None:
     # Some more than are counted, since how splits are rounded is the reader's.
-    if "path" in entry and training.batch_size > 1.05 * count + 10:
+    if "path" in study.entry("datasets", run.dataset) and batch_size > 1.05 * count + 10:
         raise UserError(
-            f"training {run.name}: {where('batch_size')} is {training.batch_size}, but dataset '{run.dataset}' has "
-            f"about {count} images to train with; lower it, or add images"
+            f"training {run.name}: {key} is {batch_size}, but dataset '{run.dataset}' has about {count} images to "
+            "train with; lower it, or add images"
         )
 
 

@@ -19,6 +19,7 @@ from phenoviews.errors import UserError
 from phenoviews.files import atomic
 from phenoviews.study.resolved import Pretraining
 from phenoviews.training import checkpoint as checkpoints
+from phenoviews.training.commit import commit
 from phenoviews.training.devices import claim, describe, name_of, torch_switches
 from phenoviews.training.embed import Snapshots, write_embeddings
 from phenoviews.training.history import History, Row
@@ -190,6 +191,7 @@ def _summary(
         "device": describe(trainer.device),
         "precision": name_of(trainer.dtype),
         "threads": torch.get_num_threads(),
+        **({"commit": made_by} if (made_by := commit()) else {}),
         "data": identity,
         "versions": {
             "python": platform.python_version(),

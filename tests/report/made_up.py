@@ -1,0 +1,135 @@
+"""Made-up results of a study, with the files that its rules would leave, written by the functions that these call."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from matplotlib.figure import Figure
+from PIL import Image
+from tests.panels.conftest import as_records, declared, grid, record
+
+from phenoviews.panels import numbers
+from phenoviews.panels.style import save
+
+NOTE = "Demo scale: made up <for tests>."
+CLAIMS = [{"id": "P.T1.c1", "says": "One keeps more than two.", "holds": ["ami of one > ami of two"]}]
+PUBLISHED = [
+    {"paper": "p", "panel": "table1", "dataset": "digits", "transform": name, "method": "moco", "backbone": "vgg11",
+     "metric": "ami", "unit": "", "value": value, "n_seeds": "5", "decimals": "2", "note": "", "quoted": ""}
+    for name, value in (("one", "0.83"), ("two", "0.37"))
+]  # fmt: skip
+LABELS = {"one": "First <b>set</b>", "two": "Second set"}
+
+
+def study(
+    results: Path, seeds: tuple[int, ...] = (5, 6, 7), transforms: tuple[str, ...] = ("one", "two"), plates: int = 1
+) -> dict[str, Any]:
+    """Write the results below a folder, and return what the page is told of them: a table and a figure of the same runs
+    each, of which the last of transform two has collapsed."""
+    each = grid(transform=transforms, seeds=seeds)
+    lines = []
+    for run in each:
+        folder = f"{results}/runs/{name(run)}"
+        failed = run["transform"] == "two" and run["seed"] == seeds[-1]
+        training(Path(folder), run, failed)
+        value = float("nan") if failed else 0.8 - 0.2 * transforms.index(run["transform"]) / len(transforms)
+        value += 0.013 * seeds.index(run["seed"])
+        reason = "collapsed in epoch 3, spread 0.0001" if failed else ""
+        line = record(run["transform"], run["seed"], "ami", value, reason)
+        lines.append({**line, "source": f"{folder}/measures/clusters.parquet"})
+    scale = {"name": "demo", "note": NOTE, "stand_ins": {}}
+    found, panels = as_records(lines), []
+    for item, more in (("table1", {}), ("figure1", {"plot": "tsne"})):
+        metrics = ["ami"] if item == "table1" else []
+        panel = declared(each, *metrics, name=f"p_{item}", title="What <is> kept", scale=scale, labels=LABELS, **more)
+        suffixes = ["json", "csv", "md", "tex", "claims.csv"] if metrics else ["json"]
+        files = {suffix.split(".")[0]: str(results / f"panels/p/{item}.{suffix}") for suffix in suffixes}
+        numbers.write(panel, found, files, PUBLISHED, CLAIMS if metrics else [])
+        if not metrics:
+            files |= {suffix: str(results / f"panels/p/{item}.{suffix}") for suffix in ("png", "pdf")}
+            save(Figure(figsize=(2, 1)), files["png"], files["pdf"])
+        panels.append({"name": f"p_{item}", "paper": "p", "item": item, "caption": "A *caption*.", "files": files})
+    return {
+        "scale": "demo",
+        "results": str(results),
+        "panels": panels,
+        "screens": {"screen": {"label": "Screen", "plates": [plate(results, f"plate{at}") for at in range(plates)]}},
+        "pictures": [str(pictures(results, transforms))],
+        "frozen": ["untrained"],
+        "elsewhere": {},
+        "labels": {"dataset": {}, "transform": LABELS, "method": {"moco": "MoCo v2+"}, "backbone": {}},
+        "config": {"seeds": list(seeds), "datasets": {}, "screens": {}},
+        "citation": {"message": "Cite it.", "title": "phenoviews", "version": "1", "license": "MIT",
+                     "authors": [{"name": "developers"}], "references": []},
+    }  # fmt: skip
+
+
+def name(run: dict[str, Any]) -> str:
+    return "/".join(map(str, list(run.values())[:4])) + f"/seed{run['seed']}"
+
+
+def training(folder: Path, run: dict[str, Any], failed: bool = False, epochs: int = 6) -> None:
+    """The run.yaml and history.csv of a training."""
+    folder.mkdir(parents=True)
+    done = 4 if failed else epochs
+    lines = ["epoch,loss,lr,spread,ami,seconds,images_per_s,memory_gb"]
+    lines += [f"{at},{5 / (at + 1)},0.1,{0.0001 if failed else 0.5},,2.5,400.0," for at in range(done)]
+    (folder / "history.csv").write_text("\n".join(lines) + "\n")
+    about = {
+        "outcome": "collapsed in epoch 3, spread 0.0001" if failed else "finished",
+        "name": name(run),
+        "transform": {"name": run["transform"], "sets": [{"weight": 1.0, "views": [[{"normalize": {}}]] * 2}]},
+        "training": {"epochs": epochs, "lr": 0.1},
+        "seed": run["seed"],
+        "result": {"loss": 1.0, "spread": 0.5, "epoch_kept": done - 1, "seconds": 2.5 * done, "images_per_s": 400.0},
+        "device": "cpu (AVX2, 1 threads)",
+        "precision": "float32",
+        "threads": 1,
+        "commit": "0123456789ab",
+        "data": {"images": 100, "shape": [8, 8, 1], "dtype": "uint8", "sha256": "ab" * 32},
+        "versions": {"python": "3.12", "torch": "2"},
+    }
+    (folder / "run.yaml").write_text(yaml.safe_dump(about, sort_keys=False))
+
+
+def plate(results: Path, called: str) -> dict[str, str]:
+    """A plate of four wells with two fields each, of which one is out of focus and one cannot be read."""
+    folder = results / "screens"
+    folder.mkdir(parents=True, exist_ok=True)
+    head = "Metadata_Plate,Metadata_Well,Metadata_Site,Metadata_Compound,Metadata_Concentration,Metadata_Field,count,"
+    lines = [head + "median_area,focus,left_out,empty,out_of_focus"]
+    for at, well in enumerate(("A01", "A02", "B01", "H12")):
+        for site in (1, 2):
+            broken = well == "H12" and site == 2
+            numbers_of = (
+                f"{0 if broken else 10 * (at + 1) + 2 * site},100,{-4 - at / 10},{'truncated' if broken else ''}"
+            )
+            blurred = well == "A02" and site == 1
+            lines.append(f"{called},{well},{site},drug,0.3,{well}_{site},{numbers_of},False,{blurred}")
+    (folder / f"{called}.csv").write_text("\n".join(lines) + "\n")
+    for kind in ("overlay", "light"):
+        Image.new("RGB", (40, 30)).save(folder / f"{called}-{kind}.png")
+    return {
+        "name": called,
+        "qc": str(folder / f"{called}.csv"),
+        "overlay": str(folder / f"{called}-overlay.png"),
+        "light": str(folder / f"{called}-light.png"),
+    }
+
+
+def pictures(results: Path, transforms: tuple[str, ...]) -> Path:
+    folder = results / "pictures" / "digits"
+    folder.mkdir(parents=True)
+    index = []
+    for number, transform in enumerate(transforms[:3]):
+        file = f"{number}-0.png"
+        Image.fromarray(np.full((8, 64, 3), 40 * number, np.uint8)).save(folder / file)
+        index.append(
+            {"names": [["digits", transform, "moco"]], "sets": [], "rows": [{"label": "As they are", "file": file}]}
+        )
+    (folder / "index.json").write_text(json.dumps(index))
+    return folder

@@ -1,0 +1,213 @@
+"""The page says what the panels' own files say."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tests.panels.conftest import declared, grid
+from tests.report import made_up
+from tests.report.conftest import built
+
+from phenoviews.cells import quality
+from phenoviews.errors import UserError
+from phenoviews.report import runs, screens
+from phenoviews.report.found import Found, failed_in, read
+from phenoviews.report.panels import called
+
+
+class Tables(HTMLParser):
+    """The cells of every table, by its id or number: rows of (classes, text without footnote marks)."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tables: dict[str, list[list[tuple[str, str]]]] = {}
+        self.rows: list[list[tuple[str, str]]] = []
+        self.cell, self.mark = False, False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag == "table":
+            self.rows = self.tables.setdefault(given.get("id") or str(len(self.tables)), [])
+        elif tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append((given.get("class") or "", ""))
+            self.cell = True
+        elif tag == "sup":
+            self.mark = True
+
+    def handle_endtag(self, tag):
+        self.cell = self.cell and tag not in ("td", "th")
+        self.mark = self.mark and tag != "sup"
+
+    def handle_data(self, data):
+        if self.cell and not self.mark:
+            kind, text = self.rows[-1][-1]
+            self.rows[-1][-1] = kind, text + data
+
+
+def script(file: Path):
+    """The data that a script gives."""
+    return json.loads(re.fullmatch(r"phenoviews\.give\(\"[^\"]+\",(.*)\);\n", file.read_text(), re.DOTALL)[1])
+
+
+def test_every_number_is_the_one_in_the_panels_own_files(page, told):
+    files = told["panels"][0]["files"]
+    shown = Tables((page / "panels/p_table1.html").read_text()).tables["numbers"][2:]
+    lines = [
+        line.strip("|").split(" | ") for line in Path(files["md"]).read_text().splitlines() if line.startswith("|")
+    ]
+    plain = [[re.sub(r"<sup>.*?</sup>", "", cell).replace("\\", "").strip() for cell in line] for line in lines]
+    table = pd.read_csv(files["csv"])
+    assert len(shown) == len(table) == 2
+    for row, of, (_, line) in zip(shown, plain[2:4], table.iterrows(), strict=True):
+        texts = [" ".join(text.split()) for _, text in row]
+        assert texts[:3] == of[:3]  # the transform, ours, the published one
+        assert texts[3] == f"{line['difference']:+.2f}"
+        assert [kind.split()[-1] for kind, _ in row[1:]] == ["ours", "published", "difference"]
+
+
+def test_behind_a_number_are_the_runs_of_its_sources_with_their_values(page, told):
+    data = script(page / "data/panels/p_table1.js")
+    table = pd.read_csv(told["panels"][0]["files"]["csv"])
+    for line, (_, row) in zip(data["lines"], table.iterrows(), strict=True):
+        valued = {str(data["runs"][place]["seed"]): data["runs"][place] for place in line["runs"]}
+        assert list(line["values"]) == row["seeds"].split()
+        assert line["mean"] == pytest.approx(sum(line["values"].values()) / row["n"])
+        for seed, source in zip(row["seeds"].split(), row["sources"].split(), strict=True):
+            assert f"/runs/{valued[seed]['name']}/measures/" in source
+            assert valued[seed]["seconds"] == 15
+            assert valued[seed]["commit"] == "0123456789ab"
+
+
+def test_the_sheet_has_every_verdict_of_the_panels(page, told):
+    sheet = pd.read_csv(page / "verdicts.csv")
+    claims = pd.read_csv(told["panels"][0]["files"]["claims"]).drop_duplicates("claim")
+    assert sheet[["paper", "panel", "claim", "verdict"]].to_numpy().tolist() == [
+        ["p", "table1", claim, verdict] for claim, verdict in claims[["claim", "verdict"]].to_numpy()
+    ]
+    assert (sheet["note"] == made_up.NOTE).all()
+    shown = Tables((page / "index.html").read_text()).tables["claims"][1]
+    assert [text for _, text in shown][:3] == ["P.T1.c1", "table1", claims["verdict"][0]]
+    markdown = (Path(told["results"]) / "verdicts.md").read_text()
+    assert f"| P.T1.c1 | {claims['verdict'][0]} |" in markdown
+
+
+def test_what_stands_in_names_is_text(page):
+    text = (page / "panels/p_table1.html").read_text()
+    assert "First &lt;b&gt;set&lt;/b&gt;" in text
+    assert "What &lt;is&gt; kept" in text
+    assert "<em>caption</em>" in text  # of reStructuredText
+
+
+def test_a_run_that_collapsed_is_marked_where_it_did(page):
+    listed = script(page / "data/runs.js")
+    place = {column: at for at, column in enumerate(listed["columns"])}
+    failed = [row for row in listed["rows"] if row[place["failed"]]]
+    assert [(row[place["transform"]], row[place["seed"]], row[place["epochs"]]) for row in failed] == [("two", 7, 4)]
+    group = script(page / f"data/runs/{failed[0][place['group']]}.js")
+    assert group["runs"]["7"]["failed_in"] == 3
+    assert group["runs"]["5"]["failed_in"] is None
+    assert group["runs"]["5"]["history"]["loss"] == [5, 2.5, 1.66667, 1.25, 1, 0.833333]
+    assert "ami" not in group["runs"]["5"]["history"]
+    assert [view["label"] for view in group["views"]] == ["As they are"]
+    assert (page / group["views"][0]["file"]).exists()
+    assert failed_in("finished") is None
+
+
+def test_every_link_leads_somewhere(page):
+    for file in page.rglob("*.html"):
+        for target in re.findall(r"(?:href|src)=\"([^\"#]+)(?:#[^\"]*)?\"", file.read_text()):
+            assert target.startswith("data:") or (file.parent / target).exists(), f"{file}: {target}"
+            assert "//" not in target  # nothing from a network
+
+
+def test_a_page_that_cannot_be_made_leaves_the_one_that_was_there(tmp_path):
+    told = made_up.study(tmp_path / "results" / "demo")
+    folder = built(told)
+    before = (folder / "index.html").read_text()
+    Path(told["panels"][1]["files"]["png"]).unlink()
+    with pytest.raises(UserError, match=r"figure1\.png: is not there"):
+        built(told)
+    assert (folder / "index.html").read_text() == before
+    (Path(told["results"]) / "runs/digits/one/moco/vgg11/seed5/run.yaml").write_text("outcome: finished\n")
+    with pytest.raises(UserError, match=r"seed5/run\.yaml: is no run\.yaml of a run"):
+        built(told)
+
+
+def test_a_study_that_is_not_done_says_how_many_runs_there_are(tmp_path):
+    told = made_up.study(tmp_path / "results" / "demo")
+    (Path(told["results"]) / "runs/digits/one/moco/vgg11/seed5/run.yaml").unlink()
+    text = " ".join((built(told) / "panels/p_table1.html").read_text().split())
+    assert "5 of 6 runs, 1 collapsed" in text
+
+
+def test_runs_of_a_line():
+    """A sweep's line is of all the values that are swept; a plain one of the very names."""
+    each = [
+        {**run, "swept": "hue", "at": at} for at in (0.1, 0.2) for run in grid(transform=[f"one+hue={at}"], seeds=[5])
+    ]
+    lines = [
+        {"dataset": "digits", "transform": "one", "method": "moco", "backbone": "vgg11", "metric": "opposed"},
+        {"dataset": "digits", "transform": "one+hue=0.2", "method": "moco", "metric": "ami"},
+        {"dataset": "digits", "transform": "one", "method": "moco", "metric": "ami"},
+    ]
+    panel = {"document": {**declared(each, "ami", "opposed"), "lines": lines}}
+    found = Found({}, {"p": panel}, {}, [])
+    names = [f"digits/one+hue={at}/moco/vgg11/seed5" for at in (0.1, 0.2)]
+    assert found.of_lines(panel) == [names, names[1:], []]
+
+
+def test_settings_are_compared_leaf_by_leaf():
+    sets = [{"weight": 1.0, "views": [[{"random_rotation": {"degrees": 90}}, {"normalize": {}}], [{"normalize": {}}]]}]
+    assert runs.settings({"transform": {"sets": sets}, "lr": 0.1, "none": None}) == {
+        "transform.sets.1.weight": "1.0",
+        "transform.sets.1.views.1": "random_rotation degrees=90 → normalize",
+        "transform.sets.1.views.2": "normalize",
+        "lr": "0.1",
+        "none": "null",
+    }
+
+
+def test_a_plate_as_a_map_of_its_wells(told):
+    table = quality.read(told["screens"]["screen"]["plates"][0]["qc"])
+    wells = screens.by_well(table)
+    assert wells["count"].to_dict() == {"A01": 13, "A02": 23, "B01": 33, "H12": 42}  # of H12 the field that can be read
+    assert wells["flagged"].to_dict() == {"A01": 0, "A02": 1, "B01": 0, "H12": 1}
+    shown = screens.plate_map(table, "count")
+    assert [len(shown["rows"]), len(shown["columns"])] == [8, 12]
+    cells = {(letter, at): cell["text"] for letter, row in shown["rows"] for at, cell in enumerate(row, 1) if cell}
+    assert cells == {("A", 1): "13", ("A", 2): "23", ("B", 1): "33", ("H", 12): "42"}
+    assert [shown["rows"][0][1][0]["shade"], shown["rows"][7][1][11]["shade"]] == [0, 9]
+
+
+@pytest.mark.parametrize(
+    ("last", "size"), [("I01", (16, 24)), ("A13", (16, 24)), ("Q01", (32, 48)), ("AF48", (32, 48))]
+)
+def test_a_map_is_as_large_as_its_plate(told, last, size):
+    table = quality.read(told["screens"]["screen"]["plates"][0]["qc"])
+    shown = screens.plate_map(table.replace({"Metadata_Well": {"H12": last}}), "focus")
+    assert (len(shown["rows"]), len(shown["columns"])) == size
+    named = screens.plate_map(table.replace({"Metadata_Well": {"H12": "corner"}}), "focus")
+    assert named["columns"] == ["A01", "A02", "B01", "corner"]
+
+
+@pytest.mark.parametrize(
+    ("item", "words"), [("table1", "Table 1"), ("figure10", "Figure 10"), ("random_start", "Random start")]
+)
+def test_what_a_panel_is_called(item, words):
+    assert called(item) == words
+
+
+def test_what_is_read_of_runs(told):
+    found = read(told)
+    assert len(found.runs) == 6
+    assert {run.group for run in found.runs.values()} == {"digits/one/moco/vgg11", "digits/two/moco/vgg11"}
+    assert found.panels_of["digits/one/moco/vgg11"] == ["p_table1", "p_figure1"]
+    assert found.label("method", "moco+temperature=0.1") == "MoCo v2+, temperature = 0.1"
