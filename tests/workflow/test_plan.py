@@ -73,7 +73,7 @@ PROBE = "probe"
         ("no_free_lunch_figure1", 2, ARRAYS | {"clusters", "tsne", OF_CLUSTERS}),
         ("no_free_lunch_figure9", 6, ARRAYS | {"clusters", OF_CLUSTERS}),
         ("no_free_lunch_table2", 270, CELLS | {"clusters", "weights", "embed_frozen"}),
-        ("no_free_lunch_ablation", 150, CELLS | {"clusters"}),
+        ("no_free_lunch_ablation", 150, CELLS | {"clusters", "embed_frozen"}),
         ("no_free_lunch_figure2", 3, CELLS | {"clusters", OF_CLUSTERS}),
         ("no_free_lunch_figure6", 0, CELLS | {OF_EMBEDDINGS, "weights", "embed_frozen"}),
         ("single_cell_table1", 10, CELLS | {"score", "weights"}),

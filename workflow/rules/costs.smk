@@ -42,7 +42,7 @@ def note_what_is_asked():
             if job.rule.name.endswith("pretrain") and job.wildcards.scale == scale
         }
         if trainings:
-            write_asked(study.at(scale), trainings)
+            stopping(write_asked, study.at(scale), trainings)
 
 
 onstart:

@@ -193,11 +193,11 @@ def _kinds(plan: Plan) -> Section:
     origins = {pace.origin for _, pace, _ in kinds}
     if SCALED in origins:
         words += (
-            " Scaled: from the measured kinds that are most alike, by what is to be computed. It may be off by a "
-            "factor of two, where they differ in much."
+            " Scaled: from the measured kinds that are most alike, by what is to be computed. Between "
+            "kinds that differ in much it may be off by a few times."
         )
     if SHIPPED in origins:
-        words += " The shipped figure is a guess at a current data-centre GPU; it may be off by a factor of three."
+        words += " The shipped figure is a cautious guess; a fast GPU may be several times as quick."
     return Section("Kinds of trainings", [words], ["Kind", "Trainings", "Images/s", "Pace", "GPU-hours"], rows)
 
 

@@ -17,10 +17,16 @@ ASKED = "results/{scale}/asked.json"
 
 
 def write(study: Resolver, trainings: Mapping[Run, bool]) -> None:
-    """Note the trainings of a call that begins; each with whether it is to be made (again), or is there already."""
-    loads = {run: plan.load(study, run) for run in trainings}
+    """Note the trainings of a call that begins; each with whether it is to be made (again), or is there already.
+
+    Raises:
+        UserError: a training that would end at its start.
+    """
+    loads = {run: plan.load(study, run) for run, to_do in trainings.items() if to_do}
     found = {
-        run.name: {"epochs": loads[run].epochs, "images": loads[run].images, "to_do": to_do}
+        run.name: {"epochs": loads[run].epochs, "images": loads[run].images, "to_do": True}
+        if to_do
+        else {"to_do": False}
         for run, to_do in sorted(trainings.items())
     }
     file = ASKED.format(scale=study.scale)
