@@ -30,7 +30,7 @@ PARTS = [
 ]  # fmt: skip
 SETTINGS = ["mine", *dict.fromkeys(f"mine+{override}" for part in PARTS for override in part["levels"].values())]
 CLASSES = ("cat", "dog", "retina")
-DESIGN = {"parts": PARTS, "settings": SETTINGS, "pairs": [], "hours": 1.4}
+DESIGN = {"parts": PARTS, "settings": SETTINGS, "pairs": [], "alone": {}, "hours": 1.4}
 PANEL = {
     "title": "Mine", "name": "lab_audit", "start": "mine", "entry": ENTRY, "design": DESIGN,
     "scale": {"note": ""}, "margin": 2.0,
@@ -178,7 +178,7 @@ def test_the_yaml_is_a_transform_with_a_reason_for_every_part():
 def test_the_report_says_what_and_for_whom_and_what_would_tell():
     judged, found = said(scores(np.random.default_rng(6), {"mine+hue=0.0": (9, 0, 0, 27)}, sd=3))
     text = audit.report(
-        judged, found, PANEL, None, ["`mine` tells the plate"], {"the network before any training": 41.2}
+        judged, found, PANEL, None, None, ["`mine` tells the plate"], {"the network before any training": 41.2}
     )
     assert "**Recommended: `mine+hue=0.0`**" in text
     assert re.search(r"about \d+ seeds of each, [\d.e+]+ GPU hours in all, would tell differences of 2 points", text)
@@ -196,3 +196,35 @@ def test_a_nuisance_that_is_told_better_than_the_class_is_named():
     first, second = audit.told_nuisances(pd.DataFrame(rows))
     assert "tells the plate 61.5 % beyond chance, more than the class" in first
     assert "beside the class" in second
+
+
+def test_an_operation_alone_is_judged_against_none():
+    rng = np.random.default_rng(7)
+    names = ["mine", "mine+none", "mine+rotation", "mine+hue"]
+    y = 70 + rng.normal(0, 1, (5, 4, 4))
+    y[:, 3] += [-5, 0, 0, -15]
+    found = Scores(y, tuple(names), tuple(range(5)), CLASSES, "points", "accuracy")
+    design = {"alone": {"": "mine+none", "random_rotation": "mine+rotation", "color_jitter": "mine+hue"}}
+    judged = audit.alone(found, design, 2.0)
+    assert judged.scores.settings == ("none", "random_rotation", "color_jitter")
+    np.testing.assert_array_equal(judged.ways[2], [0, 0, -1])
+    assert not judged.ways[1].any()
+    assert audit.alone(found, {"alone": {}}, 2.0) is None
+    whole = audit.of_the_set(found, {**design, "settings": names[:1]}, 2.0)
+    assert whole.scores.settings == ("mine",)
+
+
+def test_what_is_drawn_are_the_changes():
+    from phenoviews.panels.figures.audit import draw_audit
+
+    judged, _ = said(scores(np.random.default_rng(8), {"mine+hue=0.0": (6, 0, 0, 18)}))
+    table = audit.tidy(judged, None, DESIGN, "mine", ENTRY)
+    assert len(table) == len(SETTINGS) * 4
+    figure = draw_audit(table, "mine", "points", 2.0, "Demo scale")
+    left, right = figure.axes[:2]
+    assert [label.get_text() for label in left.get_yticklabels()][-1] == "hue=0.0"
+    drawn = np.concatenate([line.get_xdata() for line in left.get_lines() if line.get_marker() == "o"])
+    np.testing.assert_allclose(sorted(drawn), sorted(judged.changes[1:, 0]))
+    image = right.get_images()[1].get_array()
+    assert np.isfinite(np.ma.filled(image, np.nan)).sum() == (judged.ways != 0).sum()
+    assert figure.get_suptitle() == "Demo scale"

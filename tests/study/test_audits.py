@@ -75,7 +75,10 @@ def test_the_budget_buys_parts_first_then_strengths_and_pairs_then_seeds(documen
     more = design(study(document, {"budget_gpu_hours": 40}))
     assert least.settings[0] == more.settings[0] == "cifar"
     assert len(least.settings) == 1 + 8  # each part left out
-    assert len(more.settings) == 1 + 8 + 7 + 1 + 5  # half of each, crop and jitter together, twice of each
+    # Each of four operations alone and none, half of each part, crop and jitter together, twice of each.
+    assert len(more.settings) == 1 + 8 + 5 + 7 + 1 + 5
+    assert more.alone["random_grayscale"] == "cifar+color_jitter=off+random_horizontal_flip=off+random_resized_crop=off"
+    assert least.alone == {}
     assert more.pairs == (
         ("cifar+random_resized_crop=off", "cifar+color_jitter=off", "cifar+color_jitter=off+random_resized_crop=off"),
     )

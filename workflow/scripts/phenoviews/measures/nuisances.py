@@ -88,9 +88,9 @@ def voted(labels: np.ndarray, near: np.ndarray, count: int) -> np.ndarray:
 
 
 def _columns(index: pd.DataFrame) -> pd.DataFrame:
-    told = pd.DataFrame(
-        {"class": index["class"], "well": index[WELL[0]].astype(str) + "/" + index[WELL[1]].astype(str)}
-    )
+    """The class and the well of each image, and of the nuisances those that are known."""
+    plate, well = (index[column].astype(str) for column in WELL)
+    told = pd.DataFrame({"class": index["class"], "well": plate + "/" + well})
     for name, column in NUISANCES.items():
         if column in index:
             told[name] = index[column].astype(str)

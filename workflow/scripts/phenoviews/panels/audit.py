@@ -11,6 +11,7 @@ seeds that the choice has not seen.
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from phenoviews.study import names
 BETTER, WORSE, SAME, CANNOT = "better", "worse", "no difference", "cannot tell"
 DRAWS = 199
 UNTRAINED = "untrained"
+NOTHING = "none"
 
 
 @dataclass(frozen=True)
@@ -311,20 +313,42 @@ def _setting(run: Mapping[str, Any]) -> str:
 
 def without(scores: Scores, *settings: str) -> Scores:
     """Scores without some of their settings."""
-    kept = [at for at, name in enumerate(scores.settings) if name not in settings]
-    return Scores(
-        scores.y[:, kept], tuple(scores.settings[at] for at in kept), scores.seeds, scores.classes, scores.unit,
-        scores.objective,
-    )  # fmt: skip
+    return only(scores, *(name for name in scores.settings if name not in settings))
 
 
-def tidy(judged: Judged, design: Mapping[str, Any], start: str, entry: Any) -> pd.DataFrame:
-    """A row for each setting and outcome: what is changed, the change with its interval, p, whether it is shown."""
+def only(scores: Scores, *settings: str) -> Scores:
+    """Scores of these settings, in this order."""
+    places = [scores.settings.index(name) for name in settings]
+    return Scores(scores.y[:, places], settings, scores.seeds, scores.classes, scores.unit, scores.objective)
+
+
+def alone(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged | None:
+    """Each operation by itself against none of them, which is called "none"; None where that was not trained."""
+    named = {operation or NOTHING: setting for operation, setting in design["alone"].items()}
+    if not named:
+        return None
+    return Judged(dataclasses.replace(only(scores, *named.values()), settings=tuple(named)), margin)
+
+
+def of_the_set(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged:
+    """All other settings, against the set that is audited."""
+    apart = {UNTRAINED, *design["alone"].values()} - {design["settings"][0]}
+    return Judged(without(scores, *apart), margin)
+
+
+def tidy(judged: Judged, by_itself: Judged | None, design: Mapping[str, Any], start: str, entry: Any) -> pd.DataFrame:
+    """A row for each setting and outcome: what is changed, the change with its interval, p, whether it is shown.
+    `against`: the setting that changes are counted from, the set or none of its operations."""
     told = {
         names.override(entry, f"{start}+{override}")[1]: (part["name"], float(times))
         for part in design["parts"]
         for times, override in part["levels"].items()
     }
+    rows = _rows(judged, start, told)
+    return pd.DataFrame(rows + (_rows(by_itself, NOTHING, {}) if by_itself else []))
+
+
+def _rows(judged: Judged, start: str, told: Mapping[str, tuple[str, float]]) -> list[dict[str, Any]]:
     rows = []
     for at, setting in enumerate(judged.scores.settings):
         part, times = told.get(setting, ("", 1.0 if setting == start else np.nan))
@@ -332,14 +356,14 @@ def tidy(judged: Judged, design: Mapping[str, Any], start: str, entry: Any) -> p
             of = judged.scores.y[:, at, column]
             change, reach = judged.changes[at, column], judged.reaches[at, column]
             rows.append({
-                "setting": setting, "part": part, "times": times, "outcome": outcome,
+                "against": start, "setting": setting, "part": part, "times": times, "outcome": outcome,
                 "mean": np.nanmean(of) if np.isfinite(of).any() else np.nan, "trainings": int(np.isfinite(of).sum()),
                 "change": change, "low": change - reach, "high": change + reach,
                 "p": judged.corrected[at] if column == 0 else judged.found.p[0, at, column],
                 "verdict": judged.verdicts[at] if column == 0 else
                 {1: "gains", -1: "loses", 0: ""}[int(judged.ways[at, column - 1])],
             })  # fmt: skip
-    return pd.DataFrame(rows)
+    return rows
 
 
 def recommended_yaml(recommendation: Recommendation, start: str, entry: Any, name: str) -> str:
@@ -381,6 +405,7 @@ def report(
     judged: Judged,
     recommendation: Recommendation,
     panel: Mapping[str, Any],
+    by_itself: Judged | None,
     again: Judged | None,
     nuisances: Sequence[str],
     baselines: Mapping[str, float],
@@ -388,6 +413,7 @@ def report(
     """The audit in words, as Markdown: what is recommended, how sure, for whom, at what cost.
 
     Args:
+        by_itself: as from `alone`.
         again: the set and what is recommended in its place, with new seeds, on the half that tells; None where nothing
             is recommended.
         nuisances: a line for each set that tells a nuisance, from `told_nuisances`.
@@ -428,6 +454,8 @@ def report(
         lines.append(f"| {scores.settings[at]} | {mean:.1f} | {change} | {verdict} | {told[0]} | {told[1]} |")
     lines += ["", "## Part by part", ""]
     lines += [f"* **{part}** {reason}" for part, reason in recommendation.reasons.items()]
+    if by_itself:
+        lines += ["", "## Each operation alone, against none", "", *_each(by_itself)]
     if design["pairs"]:
         lines += ["", "## Parts that may do the same work", ""] + [_pair(judged, pair) for pair in design["pairs"]]
     if recommendation.trades:
@@ -454,6 +482,16 @@ def _confirmed(again: Judged, name: str, start: str) -> str:
         f"{won} with {seeds} seeds that the choice has not seen, on the other half of the images: "
         f"{change:+.1f} ± {reach:.1f} {again.scores.unit} against `{start}` (95 %)."
     )
+
+
+def _each(judged: Judged) -> list[str]:
+    lines = []
+    for at, name in enumerate(judged.scores.settings[1:], start=1):
+        told = {"gain": judged.of(1, at), "lose": judged.of(-1, at)}
+        who = "; ".join(f"{word}: {', '.join(named)}" for word, named in told.items() if named) or "no class is told of"
+        lines.append(f"* **{name}** all {judged.changes[at, 0]:+.1f} ± {judged.reaches[at, 0]:.1f} "
+                     f"{judged.scores.unit} ({judged.verdicts[at]}); {who}")  # fmt: skip
+    return lines
 
 
 def _pair(judged: Judged, pair: Sequence[str]) -> str:

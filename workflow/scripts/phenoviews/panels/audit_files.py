@@ -58,7 +58,7 @@ def scores(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: F
 def judged(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files) -> tuple[Judged, Scores]:
     """What was found on the half that chooses, and all scores, the untrained network's among them."""
     whole = scores(panel, runs, files, "choosing")
-    return Judged(audit.without(whole, UNTRAINED), float(panel["margin"])), whole
+    return audit.of_the_set(whole, panel["design"], float(panel["margin"])), whole
 
 
 def choice(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files) -> list[str]:
@@ -97,13 +97,19 @@ def write(
     if "nuisances" in files:
         told = records.read(zip(runs, files["nuisances"], strict=True))
         nuisances = audit.told_nuisances(told)
-    table = audit.tidy(found, panel["design"], panel["start"], panel["entry"])
+    by_itself = audit.alone(whole, panel["design"], found.margin)
+    table = audit.tidy(found, by_itself, panel["design"], panel["start"], panel["entry"])
     with atomic(outputs["csv"]) as partial:
         table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-    _text(outputs["md"], audit.report(found, recommendation, panel, confirmed, nuisances, baselines))
+    _text(outputs["md"], audit.report(found, recommendation, panel, by_itself, confirmed, nuisances, baselines))
     _text(outputs["yaml"], _pasted(found, recommendation, panel))
     unit = found.scores.unit
-    save(draw_audit(table, panel["start"], unit, found.margin, panel["scale"]["note"]), outputs["png"], outputs["pdf"])
+    of_the_set = table[table["against"] == panel["start"]]
+    save(
+        draw_audit(of_the_set, panel["start"], unit, found.margin, panel["scale"]["note"]),
+        outputs["png"],
+        outputs["pdf"],
+    )
 
 
 def _pasted(found: Judged, recommendation: Recommendation, panel: Mapping[str, Any]) -> str:

@@ -68,6 +68,7 @@ class Design:
     parts: tuple[Part, ...]
     settings: tuple[str, ...]
     pairs: tuple[tuple[str, str, str], ...]  # of settings: without one, without the other, without both
+    alone: Mapping[str, str]  # {operation: the setting in which it is the only one}; of "" that without any
     seeds: tuple[int, ...]
     new_seeds: tuple[int, ...]
     hours: float
@@ -145,8 +146,10 @@ def entry(study: Resolver, declared: Mapping[str, Any]) -> Any:
 
 
 def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run], float]) -> Design:
-    """What the budget is spent on: at first each part left out, then half of each, pairs, twice of each, as long as
-    `ENOUGH_SEEDS` can be paid; then seeds. `seconds`: of the training of a run.
+    """What the budget is spent on: at first each part left out; then each operation alone, half of each part, pairs,
+    twice of each, as long as `ENOUGH_SEEDS` can be paid; then seeds. `seconds`: of the training of a run.
+
+    An operation alone is compared with none: where several destroy the same, leaving out one shows nothing.
 
     Raises:
         UserError: a set without random operations, a budget that does not pay for the least.
@@ -159,6 +162,8 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     tiers = [
         [f"{declared['start']}+{part.levels[times]}" for part in found if times in part.levels] for times in (0.0, 0.5)
     ]
+    alone = _alone(declared["start"], found)
+    tiers[1:1] = [[*alone.values()]]
     tiers += [[both for *_, both in pairs]]
     tiers += [[f"{declared['start']}+{part.levels[2.0]}" for part in found if 2.0 in part.levels]]
     settings = [*whole, *tiers[0]]
@@ -176,13 +181,16 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
             settings += tier
     count = min(MOST_SEEDS, int(budget / ((len(settings) + 2) * hours)))
     seeds = _seeds(study.config["seeds"], 2 * count)
-    spelled = [_run(study, declared, name).transform for name in settings]
+
+    def spell(name: str) -> str:
+        return _run(study, declared, name).transform
+
+    alone = {operation: name for operation, name in alone.items() if name in settings}
     return Design(
+        alone={operation: spell(name) for operation, name in alone.items()},
         parts=tuple(found),
-        settings=tuple(dict.fromkeys(spelled)),
-        pairs=tuple(
-            tuple(_run(study, declared, name).transform for name in pair) for pair in pairs if pair[-1] in settings
-        ),  # type: ignore[arg-type]
+        settings=tuple(dict.fromkeys(map(spell, settings))),
+        pairs=tuple((spell(one), spell(other), spell(both)) for one, other, both in pairs if both in settings),
         seeds=seeds[:count],
         new_seeds=seeds[count:],
         hours=len(settings) * hours,
@@ -193,9 +201,13 @@ def _pairs(start: str, found: Sequence[Part]) -> Iterator[tuple[str, str, str]]:
     out = {part.name: part.levels[0.0] for part in found}
     for one, other in INTERACT:
         if one in out and other in out:
-            yield tuple(
-                f"{start}+{'+'.join(overrides)}" for overrides in ([out[one]], [out[other]], [out[one], out[other]])
-            )  # type: ignore[misc]
+            yield f"{start}+{out[one]}", f"{start}+{out[other]}", f"{start}+{out[one]}+{out[other]}"
+
+
+def _alone(start: str, found: Sequence[Part]) -> dict[str, str]:
+    out = {part.operation: part.levels[0.0] for part in found if part.name == part.operation}
+    without = {name: [override for other, override in out.items() if other != name] for name in ["", *out]}
+    return {name: "+".join([start, *overrides]) for name, overrides in without.items()} if len(out) > 1 else {}
 
 
 def again(study: Resolver, declared: Mapping[str, Any], settings: Sequence[str], seeds: Sequence[int]) -> list[Run]:
