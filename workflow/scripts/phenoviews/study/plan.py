@@ -12,7 +12,7 @@ from phenoviews.errors import UserError
 from phenoviews.study import audits, listing, names, paths
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
-from phenoviews.study.resolved import Backbone, Pretraining, Training
+from phenoviews.study.resolved import Backbone, FineTuning, Pretraining, Training
 from phenoviews.study.run import AXES, Run
 from phenoviews.study.schema import nearest
 
