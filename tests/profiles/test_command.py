@@ -223,10 +223,11 @@ def test_a_feature_that_decides_alone_is_noted(table, tmp_path, capsys):
 
 def test_the_commands_of_the_documents_run_as_typed(table, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "plates").mkdir()
     table.rename(columns={"Metadata_Batch": "Metadata_Week"}).to_csv("profiles.csv.gz", index=False)
     profiles = cellprofiler(table, np.random.default_rng(0))
     for number, (_, plate) in enumerate(profiles.groupby("Metadata_Plate")):
-        plate.to_csv(f"plate{number}.csv", index=False)
+        plate.to_csv(f"plates/{number}.csv", index=False)
     sheet = table.filter(like="Metadata_").rename(columns=lambda name: name.removeprefix("Metadata_").lower())
     sheet.to_csv("platemap.csv", index=False)
     typed = [

@@ -21,7 +21,7 @@ OWN = {
                 "runs": [{**DIGITS, "method": "moco"}, {**DIGITS, "transform": "plain", "method": "untrained"}],
                 "metrics": ["ami"],
                 "clusters": 10,
-                "rows": ["method"],
+                "rows": ["transform", "method"],
                 "columns": ["metric"],
             }
         }

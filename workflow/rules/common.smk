@@ -484,6 +484,18 @@ def page_templates(wildcards) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:20]
 
 
+MADE = []
+
+
 onsuccess:
-    for page in dict.fromkeys(PAGES):
+    MADE.extend(dict.fromkeys(PAGES))
+
+
+def name_pages():
+    """The last line of a call that made pages, or found them made."""
+    for page in MADE:
         print(f"phenoviews: every panel, run and verdict is on one page: {page}", file=sys.stderr)
+
+
+if workflow.is_main_process and not workflow.dryrun:
+    atexit.register(name_pages)

@@ -19,7 +19,7 @@ from phenoviews.study.names import bare
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
 FINISHED = "finished"  # as a run.yaml says it; `phenoviews.training.outcome.FINISHED`, whose module needs torch
-EPOCHS = ("epoch", "loss", "lr", "spread", "knn", "rank", "ami", "seconds", "images_per_s")
+EPOCHS = ("epoch", "loss", "lr", "spread", "ami", "seconds", "images_per_s")
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,6 @@ CURVES = {
     "loss": ("Loss", ""),
     "lr": ("Learning rate", ""),
     "spread": ("Spread of features (0: collapsed)", ""),
-    "knn": ("kNN accuracy", "%"),
-    "rank": ("RankMe", ""),
     "ami": ("AMI", ""),
     "images_per_s": ("Images per second", "1/s"),
 }
