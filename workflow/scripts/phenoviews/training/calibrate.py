@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -30,24 +28,24 @@ CLASSES = 2
 
 
 def calibrate(
-    costs: Costs, runs: Sequence[Pretraining], seconds: float = SECONDS, threads: int | None = None
+    costs: Costs, runs: Sequence[Pretraining], started: float, seconds: float = SECONDS, threads: int | None = None
 ) -> dict[str, Any]:
     """Train a few steps of each kind, the costliest first, for as long as there is time.
 
     Args:
         costs: of the study.
         runs: a training of each kind.
+        started: seconds that this process took to begin.
         seconds: for all of them; the kinds that are left then are scaled from the others by whoever plans.
         threads: of the CPU.
 
     Returns:
-        Plain data: device, when, start_seconds (of this process, to its first step), kinds (as `paces.plain` has them),
+        Plain data: device, when, start_seconds, kinds (as `paces.plain` has them),
         and too_large: the names of trainings that do not fit into the GPU's memory.
     """
     device, began = claim(), time.monotonic()
     kinds, too_large = [], []
     with torch_switches(device, threads), tempfile.TemporaryDirectory() as folder:
-        started = _age()
         for number, run in enumerate(tqdm(runs, unit="kind")):
             left = seconds - (time.monotonic() - began)
             if left <= 0:
@@ -80,14 +78,16 @@ def _probed(run: Pretraining, folder: Path, device: torch.device, seconds: float
     for _ in range(WARM if cuda else 1):
         trainer.advance()
     _wait(device)
-    steps, start = 0, time.monotonic()
+    # On a CPU others may compute too, and less or more of them later on: what counts is what this process took.
+    clock = time.monotonic if cuda else time.process_time
+    steps, start = 0, clock()
     while steps == 0 or time.monotonic() < until:
         trainer.advance()
         steps += 1
         if cuda and steps % 10 == 0:  # steps are launched ahead of the device
             _wait(device)
     _wait(device)
-    taken = time.monotonic() - start
+    taken = (clock() - start) / (1 if cuda else torch.get_num_threads())
     memory = torch.cuda.max_memory_allocated(device) / 2**30 if cuda else None
     return taken / (steps * trainer.batch), memory
 
@@ -112,11 +112,3 @@ def _made_up(run: Pretraining, folder: Path) -> data.Images:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _age() -> float:
-    """Seconds since this process was started."""
-    if not sys.platform.startswith("linux"):
-        return time.perf_counter()
-    began = float(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-    return float(Path("/proc/uptime").read_text().split()[0]) - began
