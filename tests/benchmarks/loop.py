@@ -14,8 +14,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
 
-import numpy as np
-import pandas as pd
 import torch
 from lightly.loss import NTXentLoss
 from lightly.models.modules.heads import MoCoProjectionHead, SimCLRProjectionHead
@@ -23,10 +21,11 @@ from lightly.models.utils import deactivate_requires_grad, update_momentum
 from lightly.transforms import MoCoV2Transform, SimCLRTransform
 from PIL import Image
 from shipped import pipeline
+from timing import noise, timed
 from torch import Tensor, nn
 
 from phenoviews import models
-from phenoviews.data import Images, write
+from phenoviews.data import Images
 from phenoviews.study.resolved import Pretraining
 from phenoviews.training.devices import autocast_dtype, claim, describe, memory_format, name_of, torch_switches
 from phenoviews.training.history import History
@@ -156,13 +155,6 @@ def make_run(preset: dict, device: str, backbone: str, precision: str, batch: in
     return Pretraining.from_dict(run)
 
 
-def noise(shape: tuple[int, ...], folder: Path) -> Images:
-    pixels = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
-    index = pd.DataFrame({"split": "train", "label": 0, "class": "noise", "source": "noise"}, index=range(len(pixels)))
-    write(folder / "images.npy", folder / "index.parquet", pixels, index)
-    return Images.open(folder)
-
-
 class Pictures(torch.utils.data.Dataset):
     """PIL images in memory, each given out as the views that `transform` makes of it."""
 
@@ -227,21 +219,6 @@ class Lightly:
         loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
-
-
-def timed(step: Callable[[], object], steps: int, device: torch.device, clock: Callable[[], float]) -> float:
-    """Seconds per step, after one that is not counted."""
-
-    def now() -> float:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return clock()
-
-    step()
-    begin = now()
-    for _ in range(steps):
-        step()
-    return (now() - begin) / steps
 
 
 def measure(arguments: argparse.Namespace, device: torch.device, folder: Path) -> dict:

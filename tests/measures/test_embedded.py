@@ -21,7 +21,15 @@ def settings() -> dict:
 
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_a_measure_has_the_metrics_and_the_dimensions_that_the_study_tells(name, settings):
-    index = pd.DataFrame({"Metadata_Concentration": np.repeat([0.0, 0.3, 3.0], 20), "label": np.repeat([0, 1, 1], 20)})
+    index = pd.DataFrame(
+        {
+            "Metadata_Concentration": np.repeat([0.0, 0.3, 3.0], 20),
+            "label": np.repeat([0, 1, 1], 20),
+            "class": np.repeat(["DMSO", "taxol", "taxol"], 20),
+            "Metadata_Plate": "P1",
+            "Metadata_Well": np.repeat(["B02", "B03", "C02"], 20),
+        }
+    )
     embeddings = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
     values = EMBEDDED[name](embeddings, index, 5, settings.get(name, {}))
     assert checked(values).equals(values)

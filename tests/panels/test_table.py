@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import subprocess
 
@@ -11,7 +12,7 @@ from tests.panels.conftest import NONE, as_records, declared, grid, printed, rec
 from phenoviews.errors import UserError
 from phenoviews.panels.records import changes
 from phenoviews.panels.records import published as as_published
-from phenoviews.panels.table import OPTIONAL, latex, layout, long, markdown, why_missing, write
+from phenoviews.panels.table import OPTIONAL, Layout, latex, layout, long, markdown, why_missing, write
 from phenoviews.study.metrics import AXES
 
 NOTHING = as_published([])
@@ -168,14 +169,50 @@ def test_latex_rows_and_columns_agree(records, panel, published):
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex")
-def test_latex_compiles_with_booktabs_alone(records, panel, published, tmp_path):
-    panel["labels"]["one"] = r"a_b & 50% of $x$ #1 {~^\} <i> ± µ — ≥"
+def test_latex_compiles_with_two_packages(records, panel, published, tmp_path):
+    panel["labels"]["one"] = r"a_b & 50% of $x$ #1 {~^\} <i> ± µ — ≥ βκλμτω"
     table = latex(layout(long(records, panel, published), panel))
-    document = r"\documentclass{article}\usepackage{booktabs}\begin{document}" + table + r"\end{document}"
+    document = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}" + table + r"\end{document}"
     (tmp_path / "table.tex").write_text(document)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def wide(columns: int) -> Layout:
+    """A table with as many columns as that, each of a number that is long and one that is published."""
+    names = [["A name of a row that is so long that it has to be wrapped", "random_resized_crop=off"]] * 3
+    heads = [(f"Head {number}", ["demo", "published"]) for number in range(columns)]
+    body = [
+        (of, [(f"{number}.5 ± 0.25 (3)", "a" if number % 2 else "") for number in range(2 * columns)]) for of in names
+    ]
+    return Layout("", "A caption.", ["Transform", "Setting"], heads, body, {"a": "why"}, [[0] * 2 * columns] * 3)
+
+
+def test_a_wide_table_goes_on_below():
+    """Its columns are all there once, in their order, and the names of the rows stand again before those below."""
+    text = latex(wide(14))
+    assert text.count(r"\begin{tabular}") == text.count("Transform & Setting") > 1
+    assert re.findall(r"\{c\}\{(Head \d+)\}", text) == [f"Head {number}" for number in range(14)]
+    assert [int(number) for number in re.findall(r"(\d+)\.5 \$", text)] == [
+        number
+        for part in re.findall(r"toprule\n(.*?)\\\\\n", text)
+        for _ in range(3)
+        for head in re.findall(r"Head (\d+)", part)
+        for number in (2 * int(head), 2 * int(head) + 1)
+    ]
+    assert latex(wide(1)).count(r"\begin{tabular}") == 1
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex")
+def test_no_table_is_wider_than_the_page(tmp_path):
+    tables = "".join(latex(wide(columns)) + r"\clearpage " for columns in (1, 2, 3, 5, 14, 40))
+    document = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}" + tables + r"\end{document}"
+    (tmp_path / "table.tex").write_text(document)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull \\hbox" not in done.stdout
 
 
 def test_at_paper_scale_nothing_is_called_demo(records, panel, published):

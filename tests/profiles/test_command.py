@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import glob
 import json
 import shlex
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from tests.documents import commands
 from tests.profiles.conftest import screen
 
 from phenoviews.profiles.__main__ import main, parser
@@ -217,3 +219,20 @@ def test_a_feature_that_decides_alone_is_noted(table, tmp_path, capsys):
     assert any("1 of 7 features vary more than 100 times as much as most (first: Area)" in line for line in out)
     out, _, _ = run(table.assign(Area=table["f0"] * 1e4), tmp_path, capsys, "--normalize", "mad")
     assert not any("100 times" in line for line in out)
+
+
+def test_the_commands_of_the_documents_run_as_typed(table, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table.rename(columns={"Metadata_Batch": "Metadata_Week"}).to_csv("profiles.csv.gz", index=False)
+    profiles = cellprofiler(table, np.random.default_rng(0))
+    for number, (_, plate) in enumerate(profiles.groupby("Metadata_Plate")):
+        plate.to_csv(f"plate{number}.csv", index=False)
+    sheet = table.filter(like="Metadata_").rename(columns=lambda name: name.removeprefix("Metadata_").lower())
+    sheet.to_csv("platemap.csv", index=False)
+    typed = [
+        shlex.split(line.partition("phenoviews.profiles ")[2]) for page, line in commands() if page == "profiles.md"
+    ]
+    assert len(typed) == 2
+    for words in typed:
+        main([name for word in words for name in (sorted(glob.glob(word)) if "*" in word else [word])])
+    assert "Among the nearest" in capsys.readouterr().out

@@ -28,7 +28,8 @@ SIMCLR = {
     "method": "simclr+batch_size=128",
     "backbone": "resnet18_imagenet",
 }
-CLASSES = {"dataset": "cifar100", "transform": "cifar", "method": "simclr", "backbone": "resnet18"}
+QUICK = "resnet18+stem=standard+width=0.25"
+CLASSES = {"dataset": "cifar100", "transform": "cifar", "method": "simclr", "backbone": QUICK}
 TINY = {
     "seeds": [5],
     "backbones": {"vgg11": {"width": 0.125}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,12 +141,41 @@ def test_another_probe_trains_no_encoder_again(done):
     project.lay_over(TINY)
 
 
+def test_every_panel_claim_and_plate_is_on_the_page(done):
+    """The main command made it: a page for each panel and plate, a line for each claim of the panels' own files."""
+    project, _ = done
+    folder = project.folder / "results/demo/report"
+    panels = {f"{file.parent.name}_{file.stem}" for file in (project.folder / "results/demo/panels").glob("*/*.json")}
+    assert {file.stem for file in (folder / "panels").glob("*.html")} == panels
+    claims = pd.concat(pd.read_csv(file) for file in (project.folder / "results/demo/panels").rglob("*.claims.csv"))
+    sheet = pd.read_csv(folder / "verdicts.csv")
+    assert dict(zip(sheet["claim"], sheet["verdict"], strict=True)) == dict(
+        zip(claims["claim"], claims["verdict"], strict=True)
+    )
+    plates = {file.stem for file in (project.folder / "results/screens/simulated/qc").glob("*.csv")}
+    assert {file.stem for file in (folder / "screens").glob("*.html")} == {f"simulated-{plate}" for plate in plates}
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex")
+def test_all_tables_are_one_document_of_latex_and_none_is_wider_than_its_page(done, tmp_path):
+    tables = sorted((done[0].folder / "results/demo/panels").rglob("*.tex"))
+    assert len(tables) > 20
+    body = "".join(rf"\input{{{table}}}\clearpage " for table in tables)
+    head = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}"
+    (tmp_path / "tables.tex").write_text(head + body + r"\end{document}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, errors="replace")
+    assert made.returncode == 0, made.stdout[-2000:]
+    assert "Overfull \\hbox" not in made.stdout
+
+
 def test_report_is_one_page(done):
     project, options = done
     finished = project.snakemake("--report", "report.html", *options)
     assert finished.returncode == 0, finished.stdout
     page = (project.folder / "report.html").read_text()
     assert "figure9.png" in page
+    assert "Which views make a self-supervised encoder" in page  # of its first page
     assert "table1" in page
 
 

@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import time
 
+import numpy as np
 import pytest
+import yaml
 from tests.workflow.conftest import TINY
 
 
@@ -75,3 +77,36 @@ def test_a_table_on_slurm_with_a_training_cancelled_on_the_way(project):
     )
     logs = "".join(file.read_text() for file in (project.folder / ".snakemake/slurm_logs").rglob("*.log"))
     assert "going on from step" in logs
+
+
+def test_short_measures_share_a_job_and_one_run_that_changes_is_measured_alone(project):
+    """Clusters of two encoders, a measure of each and a map: five measures, one Slurm job. Then the embeddings of one
+    change, and only what is measured of them is measured again."""
+    runs = {"dataset": "digits", "transform": "plain", "method": "untrained", "backbone": ["vgg11", "resnet18"]}
+    table = {"title": "Two", "runs": runs, "metrics": ["ami", "thickness_by_cluster"], "clusters": 10}
+    panels = {
+        "table": {**table, "rows": ["backbone"], "columns": ["metric"]},
+        "map": {"title": "A map", "plot": "tsne", "runs": {**runs, "backbone": "vgg11"}, "clusters": 10},
+    }
+    small = {"backbones": {name: {"width": 0.125} for name in runs["backbone"]}, "methods": {"untrained": {"size": 32}}}
+    (project.folder / "shared.yaml").write_text(yaml.safe_dump({"seeds": [5], **small, "panels": {"shared": panels}}))
+    call = ["--profile", "slurm", "--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "10"]
+    call += ["--slurm-keep-successful-logs", "--config", "scale=demo", "--configfile", "shared.yaml", "--", "shared"]
+
+    def bundles() -> int:
+        return len(list((project.folder / ".snakemake/slurm_logs").glob("group_*/**/*.log")))
+
+    done = project.snakemake(*call)
+    assert done.returncode == 0, done.stdout
+    measures = sorted((project.folder / "results/demo/runs").glob("*/*/*/*/*/measures/*.parquet"))
+    assert len(measures) == 4
+    assert bundles() == 1
+
+    before = {file: file.stat().st_mtime_ns for file in measures}
+    (embeddings,) = (project.folder / "results/demo/runs").glob("*/*/*/resnet18/*/embeddings/encoder.npy")
+    np.save(embeddings, 2 * np.load(embeddings))  # of small files it is the content that counts, not the time
+    done = project.snakemake(*call)
+    assert done.returncode == 0, done.stdout
+    again = {file for file in measures if file.stat().st_mtime_ns != before[file]}
+    assert again == {file for file in measures if "/resnet18/" in str(file)}
+    assert bundles() == 2

@@ -6,6 +6,7 @@ import functools
 import gc
 import hashlib
 import inspect
+import json
 import re
 import shlex
 import sys
@@ -362,6 +363,20 @@ def declared(panel) -> dict:
     return (
         {**found, "scale": {**found["scale"], "note": f"{lacks} {found['scale']['note']}".strip()}} if lacks else found
     )
+
+
+def confirming(panel) -> list:
+    """What an audit trains again: of the settings that its choice names, the runs with new seeds."""
+    chosen_file = getattr(checkpoints, f"{panel.name}_choice").get().output[0]
+    settings = json.loads(Path(chosen_file).read_text())
+    return user_errors(study.confirming, panel, settings) if settings else []
+
+
+def audited_again(panel) -> dict[str, list[str]]:
+    """The files of that."""
+    runs = confirming(panel)
+    files = paths.audit_files(study.of(panel), panel, runs) if runs else {}
+    return {f"again_{name}": of for name, of in files.items()}
 
 
 def in_report(panel, form) -> dict:

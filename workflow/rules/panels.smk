@@ -36,7 +36,59 @@ for panel in study.panels.values():
             script:
                 "../scripts/sweeps.py"
 
-    if panel.is_table:
+    if panel.is_audit:
+
+        # What is recommended is known once all settings are trained, and only then what is trained again.
+        checkpoint:
+            name:
+                f"{panel.name}_choice"
+            input:
+                **paths.audit_files(study.of(panel), panel, study.runs(panel)),
+            output:
+                panel_file(panel, "choice.json"),
+            log:
+                panel_file(panel, "choice.log"),
+            conda:
+                ENVIRONMENT
+            resources:
+                runtime=60,
+                mem_mb=4000,
+            params:
+                panel=user_errors(study.audited, panel),
+                inputs=[*paths.audit_files(study.of(panel), panel, study.runs(panel))],
+                code=code("audit_choice.py"),
+            script:
+                "../scripts/audit_choice.py"
+
+        rule:
+            name:
+                panel.name
+            input:
+                unpack(lambda wildcards, panel=panel: audited_again(panel)),
+                **paths.audit_files(study.of(panel), panel, study.runs(panel)),
+                **paths.audit_images(study.of(panel), panel, study.runs(panel)),
+            output:
+                csv=report(panel_file(panel, "csv"), **in_report(panel, "CSV")),
+                md=panel_file(panel, "md"),
+                yaml=report(panel_file(panel, "yaml"), **in_report(panel, "YAML")),
+                png=report(panel_file(panel, "png"), **in_report(panel, "PNG")),
+                pdf=panel_file(panel, "pdf"),
+            log:
+                panel_file(panel, "log"),
+            conda:
+                ENVIRONMENT
+            resources:
+                runtime=60,
+                mem_mb=8000,
+            params:
+                panel=user_errors(study.audited, panel),
+                inputs=[*paths.audit_files(study.of(panel), panel, study.runs(panel))],
+                again=lambda wildcards, panel=panel: [vars(run) for run in confirming(panel)],
+                code=code("audit.py"),
+            script:
+                "../scripts/audit.py"
+
+    elif panel.is_table:
 
         rule:
             name:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from phenoviews.measures.doses import doses
+from phenoviews.measures.nuisances import nuisances
 from phenoviews.measures.rankme import rankme
 
 # (embeddings (n, d), the index of their images, the run's seed, the measure's settings) → values
@@ -21,5 +22,6 @@ EMBEDDED: dict[str, Measure] = {
     "doses": lambda embeddings, index, seed, settings: doses(
         embeddings, index["Metadata_Concentration"].to_numpy(), seed, settings["seed"], settings["n_init"]
     ),
+    "nuisances": lambda embeddings, index, seed, settings: nuisances(embeddings, index, seed),
     "rankme": lambda embeddings, index, seed, settings: rankme(embeddings),
 }

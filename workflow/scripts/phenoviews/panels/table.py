@@ -28,6 +28,7 @@ from __future__ import annotations
 import itertools
 import re
 import string
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -392,7 +393,70 @@ def markdown(view: Layout) -> str:
 
 
 def latex(view: Layout) -> str:
-    """The layout as a `table` float for \\input; the document needs \\usepackage{booktabs}, nothing else."""
+    """The layout as a `table` float for \\input; the document needs \\usepackage{booktabs,graphicx}, nothing else.
+
+    What is wider than a page goes on below, with the names of the rows again; what is still wider, by the letters that
+    it happens to have, is scaled to the width of the text.
+    """
+    parts = _parts(view)
+    width = max(len(view.stub) + sum(len(view.heads[head][1]) for head in part) for part in parts)
+    note = rf"\textbf{{{_tex(view.note)}}} " if view.note else ""
+    lines = [
+        r"% Needs \usepackage{booktabs,graphicx}.",
+        r"\begin{table}",
+        r"\centering",
+        r"\footnotesize" if width < 8 and len(parts) == 1 else r"\scriptsize",
+        r"\setlength{\tabcolsep}{2.5pt}",
+        rf"\caption{{{note}{_tex(view.caption)}}}",
+    ]
+    for number, part in enumerate(parts):
+        lines += [r"\par\medskip"] * (number > 0) + _tabular(view, part)
+    if view.footnotes:
+        notes = [rf"\textsuperscript{{{mark}}}~{_tex(reason)}." for mark, reason in view.footnotes.items()]
+        lines += ["", r"\smallskip", rf"{{\scriptsize {' '.join(notes)}\par}}"]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+PAGE = 84  # characters of the smallest type that stand beside each other on a page
+GAP = 1.3  # characters between two columns
+LONG = 20  # characters of a row's name from which it is wrapped, so that the numbers find room on the page
+
+
+def _parts(view: Layout) -> list[list[int]]:
+    """The places of the heads that stand beside each other, as many as a page is wide enough for."""
+    names = sum(min(_longest([view.stub[at], *of]), _stub_width(of)) + GAP for at, of in enumerate(_names(view)))
+    parts: list[list[int]] = [[]]
+    left, start = PAGE - names, 0
+    for place, (title, subs) in enumerate(view.heads):
+        columns = range(start, start + len(subs))
+        texts = [[sub, *(line for _, cells in view.body for line in cells[at][0].split("\n"))]
+                 for sub, at in zip(subs, columns, strict=True)]  # fmt: skip
+        wide = max(sum(_longest(of) for of in texts) + GAP * (len(subs) - 1), len(title)) + GAP
+        if parts[-1] and wide > left:
+            parts.append([])
+            left = PAGE - names
+        parts[-1].append(place)
+        left, start = left - wide, start + len(subs)
+    return parts
+
+
+def _names(view: Layout) -> list[list[str]]:
+    """The names of the rows, by the column that they stand in."""
+    return [[names[at] for names, _ in view.body] for at in range(len(view.stub))]
+
+
+def _longest(texts: Iterable[str]) -> int:
+    return max(map(len, texts), default=0)
+
+
+def _stub_width(names: Sequence[str]) -> int:
+    """Characters that a column of names is given: its longest word at least, where it is wrapped."""
+    longest = _longest(names)
+    return longest if longest <= LONG else max(LONG, _longest(word for name in names for word in name.split()))
+
+
+def _tabular(view: Layout, part: Sequence[int]) -> list[str]:
+    """The rows with the heads of these places, no wider than the text."""
 
     def cell(text: str, mark: str) -> str:
         first, *others = map(_tex, text.split("\n"))
@@ -401,42 +465,35 @@ def latex(view: Layout) -> str:
         lines = r" \\ ".join([top, *(f"{{{other}}}" for other in others)])
         return rf"\shortstack[r]{{{lines}}}" if others else top
 
+    starts = list(itertools.accumulate((len(subs) for _, subs in view.heads), initial=0))
+    shown = [column for place in part for column in range(starts[place], starts[place + 1])]
     width = len(view.stub)
     top, rules, second = [""] * width, [], [_tex(text) for text in view.stub]
-    for title, subs in view.heads:
+    for title, subs in (view.heads[place] for place in part):
         top.append(rf"\multicolumn{{{len(subs)}}}{{c}}{{{_tex(title)}}}")
         rules.append(rf"\cmidrule(lr){{{width + 1}-{width + len(subs)}}}")
         width += len(subs)
         second += [_tex(sub.replace("published", "publ.")) for sub in subs]
-    # Long names of rows are wrapped, so that the numbers find room on the page.
-    wrapped = [max(map(len, names)) > 20 for names in zip(*(names for names, _ in view.body), strict=True)]
-    stub = "".join(rf"p{{{0.18 / len(view.stub):.2f}\linewidth}}" if wrap else "l" for wrap in wrapped)
+    wrapped = [_longest(of) > LONG for of in _names(view)]
+    stub = "".join(
+        f"p{{{0.55 * _stub_width(of):.1f}em}}" if wrap else "l" for wrap, of in zip(wrapped, _names(view), strict=True)
+    )
 
     def named(names: list[str]) -> list[str]:
         return [r"\raggedright " * wrap + _tex(text) for wrap, text in zip(wrapped, names, strict=True)]
 
-    note = rf"\textbf{{{_tex(view.note)}}} " if view.note else ""
-    lines = [
-        r"% Needs \usepackage{booktabs}.",
-        r"\begin{table}",
-        r"\centering",
-        r"\footnotesize" if width < 8 else r"\scriptsize",
-        r"\setlength{\tabcolsep}{2.5pt}",
-        rf"\caption{{{note}{_tex(view.caption)}}}",
-        rf"\begin{{tabular}}{{{stub}{'r' * (width - len(view.stub))}}}",
+    return [
+        rf"\sbox0{{\begin{{tabular}}{{{stub}{'r' * len(shown)}}}",
         r"\toprule",
         _tex_row(top),
         " ".join(rules),
         _tex_row(second),
         r"\midrule",
-        *(_tex_row([*named(names), *(cell(*entry) for entry in cells)]) for names, cells in view.body),
+        *(_tex_row([*named(names), *(cell(*cells[column]) for column in shown)]) for names, cells in view.body),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}%",
+        r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
     ]
-    if view.footnotes:
-        notes = [rf"\textsuperscript{{{mark}}}~{_tex(reason)}." for mark, reason in view.footnotes.items()]
-        lines += ["", r"\smallskip", rf"{{\scriptsize {' '.join(notes)}\par}}"]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
 def write(table: pd.DataFrame, view: Layout, csv: str | Path, md: str | Path, tex: str | Path, below: str = "") -> None:
@@ -542,8 +599,6 @@ _TEX = {
     "≥": r"$\geq$",
     "°": r"$^\circ$",
     "µ": r"$\mu$",
-    "μ": r"$\mu$",
-    "τ": r"$\tau$",
     "·": r"$\cdot$",
     "—": "---",
     "\N{EN DASH}": "--",
@@ -552,4 +607,11 @@ _TEX = {
 
 
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in text)
+    return "".join(_TEX.get(character) or _greek(character) for character in text)
+
+
+def _greek(character: str) -> str:
+    """A small Greek letter in mathematics, any other character as it is."""
+    name = unicodedata.name(character, "").removeprefix("GREEK SMALL LETTER ").lower()
+    name = {"lamda": "lambda"}.get(name, name)
+    return f"$\\{name}$" if "\N{GREEK SMALL LETTER ALPHA}" <= character <= "\N{GREEK SMALL LETTER OMEGA}" else character

@@ -9,11 +9,11 @@ settings), `plan` (panels → runs, and what these ask for), `checks`, `notes` (
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from phenoviews.study import notes, plan
+from phenoviews.study import names, notes, plan
 from phenoviews.study.checks import check
 from phenoviews.study.document import at_scale, changes, merge, unreached, validated
 from phenoviews.study.panel import Panel
@@ -55,7 +55,7 @@ class Study(Resolver):
         self.panels = {
             panel.name: panel
             for paper, items in self.config["panels"].items()
-            for panel in (Panel(paper, item, declared) for item, declared in items.items())
+            for panel in (Panel(paper, item, self._told(item, declared)) for item, declared in items.items())
         }
         self._shipped = {
             f"{paper}_{item}" for paper, items in (shipped or config).get("panels", {}).items() for item in items
@@ -64,6 +64,15 @@ class Study(Resolver):
         self._has_own = bool(said) and not asked and OWN in config["scales"]
         self.asked  # noqa: B018  # a name in `only` that means nothing is refused
         check(self, {name: panel for name, panel in self.panels.items() if self.of(panel) is self})
+
+    def _told(self, item: str, declared: dict[str, Any]) -> dict[str, Any]:
+        """Of an audit also what it does not say of itself and its data decide."""
+        if "start" not in declared:
+            return declared
+        kind = self.config["datasets"].get(names.parse(declared["dataset"])[0], {}).get("kind", "")
+        objective = "treatments" if kind == "treatments" else "labels"
+        of_data = {"objective": objective, "nuisances": kind in ("cells", "treatments")}
+        return {"title": f"Which views {declared['dataset']} should have", **of_data, **declared}
 
     @functools.cached_property
     def _own(self) -> Study:
@@ -103,6 +112,14 @@ class Study(Resolver):
     def load(self, run: Run) -> plan.Load:
         """See `plan.load`."""
         return plan.load(self, run)
+
+    def audited(self, panel: Panel) -> dict[str, Any]:
+        """See `notes.audited`."""
+        return notes.audited(self.of(panel), panel, self._context(panel))
+
+    def confirming(self, panel: Panel, settings: Sequence[str]) -> list[Run]:
+        """See `plan.confirming`."""
+        return plan.confirming(self.of(panel), panel, settings)
 
     def declaration(self, panel: Panel) -> dict[str, Any]:
         """See `notes.declaration`."""

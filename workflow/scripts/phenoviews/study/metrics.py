@@ -69,6 +69,7 @@ DIMENSIONS: dict[str, Dimension] = {
     "component": Dimension("component"),
     "k": Dimension("clusters"),
     "neighbours": Dimension("neighbours"),
+    "nuisance": Dimension("what is told"),
 }
 
 
@@ -155,6 +156,9 @@ METRICS: dict[str, Metric] = {
     "fine_tuned_f1": Metric("fine_tuning", "F1, fine-tuned", TEST, HIGHER, "%", 1, dimensions=OF_CLASS),
     "knn": Metric("knn", "kNN accuracy", TEST, HIGHER, "%", 1, dimensions=("neighbours", "split")),
     "rankme": Metric("rankme", "RankMe", ANY, HIGHER, digits=1),
+    "told": Metric(
+        "nuisances", "Told by neighbours in other wells", ANY, NEITHER, "%", 1, signed=True, dimensions=("nuisance",)
+    ),
     "lpips": Metric("lpips", "LPIPS", TEST, NEITHER),
     "lpips_sd": Metric("lpips", "SD of LPIPS over images", TEST, NEITHER),
     "ami_treated": Metric("doses", "AMI", CELLS, HIGHER, dimensions=DOSE),

@@ -7,7 +7,7 @@ sweeps that meet in a point share the training there.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -90,6 +90,23 @@ def override(entry: Any, name: str) -> tuple[Any, str]:
                 _set(entry, path, value)
                 kept[key] = value
     return entry, "+".join([base, *(f"{key}={spell(kept[key])}" for key in sorted(kept))])
+
+
+def shortest(entry: Any, words: Sequence[str]) -> str:
+    """The shortest key that names one leaf of `entry`, an operation or what is below it, whose words end in `words`.
+
+    Raises:
+        UserError: there are several such leaves, or none.
+    """
+    leaves = _leaves(_unshared(entry))
+    (path, *others) = _find(".".join(words), leaves, ".".join(words))
+    whole = leaves[path]
+    for count in range(1, len(whole) + 1):
+        hits = [found for found, leaf in leaves.items() if leaf[-count:] == whole[-count:]]
+        # A place in a list is nothing that a person would know it by.
+        if len(hits) == 1 + len(others) and not whole[-count].isdigit():
+            return ".".join(whole[-count:])
+    return ".".join(whole)
 
 
 def _unshared(entry: Any) -> Any:

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from phenoviews.errors import UserError
-from phenoviews.study import names
+from phenoviews.study import audits, names
 from phenoviews.study.colours import colours
 from phenoviews.study.metrics import DIMENSIONS
 from phenoviews.study.panel import Panel
-from phenoviews.study.plan import Place, grids, listed, places, runs, sweep_sources
+from phenoviews.study.plan import Place, design, grids, listed, places, runs, sweep_sources
 from phenoviews.study.resolve import RGB, Resolver
 from phenoviews.study.run import AXES
 
@@ -48,6 +48,20 @@ def declaration(study: Resolver, panel: Panel, context: Context) -> dict[str, An
             "stand_ins": study.config["stand_ins"],
             **({} if context.shipped or context.reduced else {"own": True}),
         },
+    }
+
+
+def audited(study: Resolver, panel: Panel, context: Context) -> dict[str, Any]:
+    """What an audit's scripts need besides the measures: its design, its set, what decides a recommendation."""
+    found = design(study, panel)
+    declared = panel.declared
+    return {
+        **{key: declared[key] for key in ("title", "start", "objective", "beside", "margin", "budget_gpu_hours")},
+        "name": panel.name,
+        "entry": audits.entry(study, declared),
+        "design": asdict(found),
+        "each": [asdict(run) for run in runs(study, panel)],
+        "scale": {"name": study.scale, "note": note(study, panel, context)},
     }
 
 

@@ -45,6 +45,16 @@ PLOTS: dict[str, Plot] = {
 }
 
 
+# What an audit counts by, each of its objectives: the measures of its runs, of which `panels.audit` knows what is in
+# them. Of data that know their plates also how well those are told.
+OBJECTIVES: dict[str, tuple[str, ...]] = {
+    "labels": ("probe",),
+    "treatments": ("scores", "structure"),
+    "none": ("rankme",),
+}
+NUISANCES = "nuisances"
+
+
 @dataclass(frozen=True)
 class Panel:
     """A table or figure of a paper: its name (`no_free_lunch_table1`) and what config.yaml declares of it."""
@@ -58,8 +68,13 @@ class Panel:
         return f"{self.paper}_{self.item}"
 
     @property
+    def is_audit(self) -> bool:
+        """Whether it declares a set that is audited, of whose parts the runs follow (`study.audits`)."""
+        return "start" in self.declared
+
+    @property
     def is_table(self) -> bool:
-        return "plot" not in self.declared
+        return not self.is_audit and "plot" not in self.declared
 
     @property
     def on_demand(self) -> bool:
@@ -74,12 +89,17 @@ class Panel:
     @property
     def metrics(self) -> list[str]:
         """What it shows: in its table, and in its figure."""
+        if self.is_audit:
+            return [name for measure in self.measures for name in measured(measure)]
         drawn = () if self.is_table else PLOTS[self.declared["plot"]].metrics
         return list(dict.fromkeys([*self.declared.get("metrics", ()), *drawn]))
 
     @property
     def measures(self) -> list[str]:
         """The measures of its runs whose files hold that."""
+        if self.is_audit:
+            nuisances = [NUISANCES] if self.declared["nuisances"] else []
+            return [*OBJECTIVES[self.declared["objective"]], *nuisances]
         metrics = [METRICS[metric] for metric in self.metrics]
         return list(dict.fromkeys(metric.measure for metric in metrics if not metric.of_sweep))
 
@@ -132,6 +152,8 @@ def check_panel(panel: Panel, kinds: Mapping[str, str], frozen: Collection[str] 
         UserError: a key that is missing, a dimension that its metrics do not have, data that are not the metrics'.
     """
     declared, where = panel.declared, f"config: panels.{panel.paper}.{panel.item}"
+    if panel.is_audit:
+        return _check_audit(panel, kinds)
     for key in _missing(panel):
         raise UserError(f"{where}: `{key}` is missing; add it")
     for name, kind in kinds.items():
@@ -152,6 +174,18 @@ def check_panel(panel: Panel, kinds: Mapping[str, str], frozen: Collection[str] 
         for name in declared.get(key, ()):
             if name not in there:
                 raise UserError(f"{where}.{key}: none of its metrics has the dimension '{name}'{nearest(name, there)}")
+
+
+def _check_audit(panel: Panel, kinds: Mapping[str, str]) -> None:
+    (kind,) = kinds.values()
+    wanted, objective = {"labels": TEST, "treatments": TREATMENTS, "none": ANY}, panel.declared["objective"]
+    its = DATA.get(kind, (TEST, ANY))
+    if wanted[objective] not in its:
+        fitting = " or ".join(name for name, data in wanted.items() if data in its)
+        raise UserError(
+            f"config: panels.{panel.paper}.{panel.item}.objective: '{objective}' needs {wanted[objective]}, and "
+            f"'{panel.declared['dataset']}' is of kind {kind}; it can be {fitting}"
+        )
 
 
 def _missing(panel: Panel) -> Iterator[str]:

@@ -244,6 +244,20 @@ def measures(study: Resolver, panel: Panel, runs: Iterable[Run]) -> dict[str, li
     }
 
 
+def audit_files(study: Resolver, panel: Panel, runs: Sequence[Run]) -> dict[str, list[str]]:
+    """What an audit is made from: of every run its measures, and what its classifier takes each test image for."""
+    found = measures(study, panel, runs)
+    if panel.declared["objective"] == "labels":
+        found["predictions"] = [run_file(study, PREDICTIONS, run, classifier="probe") for run in runs]
+        found["index"] = [run_file(study, INDEX, run) for run in runs]
+    return found
+
+
+def audit_images(study: Resolver, panel: Panel, runs: Sequence[Run]) -> dict[str, list[str]]:
+    """The images of an audit whose objective are labels, for what their intensities alone tell; else none."""
+    return {"images": [run_file(study, IMAGES, runs[0])]} if panel.declared["objective"] == "labels" else {}
+
+
 def sweep_sources(study: Resolver, sources: Mapping[str, Sequence[Run]]) -> dict[str, list[str]]:
     """The files that a panel's sweeps are measured from: of each measure those of these runs."""
     return {name: [run_file(study, MEASURE, run, measure=name) for run in runs] for name, runs in sources.items()}
@@ -262,4 +276,4 @@ def figure_files(study: Resolver, panel: Panel, runs: Iterable[Run]) -> dict[str
 
 def first_look(study: Resolver, panels: Iterable[Panel]) -> list[str]:
     """The file of each panel that people look at first."""
-    return [panel_file(study, panel, "md" if panel.is_table else "png") for panel in panels]
+    return [panel_file(study, panel, "md" if panel.is_table or panel.is_audit else "png") for panel in panels]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from phenoviews.errors import UserError
-from phenoviews.study import listing, names, paths
+from phenoviews.study import audits, listing, names, paths
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
-from phenoviews.study.resolved import Backbone, Pretraining, Training
+from phenoviews.study.resolved import Backbone, FineTuning, Pretraining, Training
 from phenoviews.study.run import AXES, Run
 from phenoviews.study.schema import nearest
 
@@ -37,6 +37,10 @@ class Place:
 def places(study: Resolver, panel: Panel) -> list[Place]:
     """What a panel shows, each once, in the order in which it declares them and under the names that it gives them;
     `Resolver.on_disk` has those of their paths."""
+    if panel.is_audit:
+        found = design(study, panel)
+        its = audits.again(study, panel.declared, found.settings, found.seeds)
+        return [Place(run, *names.swept(getattr(run, axis) for axis in AXES)) for run in its]
     declared: dict[tuple[Run, str], Place] = {}
     for grid in grids(panel):
         axes = [[names.stand_in(name, study.config["stand_ins"]) for name in listed(grid[axis])] for axis in AXES]
@@ -49,6 +53,17 @@ def places(study: Resolver, panel: Panel) -> list[Place]:
                     run = replace(spelled, seed=seed)
                     declared.setdefault((run, swept), Place(run, swept, at))
     return list(declared.values())
+
+
+def design(study: Resolver, panel: Panel) -> audits.Design:
+    """What an audit trains."""
+    return audits.design(study, panel.declared, lambda run: load(study, run).seconds)
+
+
+def confirming(study: Resolver, panel: Panel, settings: Sequence[str]) -> list[Run]:
+    """The runs of an audit that are trained once the choice is made, of these settings, with seeds that it did not
+    see."""
+    return audits.again(study, panel.declared, settings, design(study, panel).new_seeds)
 
 
 def runs(study: Resolver, panel: Panel) -> list[Run]:
@@ -107,7 +122,9 @@ def asked(panels: Mapping[str, Panel], only: Sequence[str]) -> list[Panel]:
 
 
 def grids(panel: Panel) -> list[Mapping[str, Any]]:
-    """What a panel's `runs` declare."""
+    """What a panel's `runs` declare; of an audit what it is of."""
+    if panel.is_audit:
+        return [{**{axis: panel.declared.get(axis) for axis in AXES}, "transform": panel.declared["start"]}]
     return listed(panel.declared["runs"])
 
 

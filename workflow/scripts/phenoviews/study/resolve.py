@@ -122,6 +122,10 @@ class Resolver:
         validate(changed, ["transforms", name], part("transform"))
         return changed, spelling
 
+    def transform(self, name: str, method: str, recipe: str) -> Any:
+        """The entry of a transform as a recipe trains a method (without overrides) with it, complete with defaults."""
+        return complete(self._transform(name, method, recipe)[0], part("transform"))
+
     @functools.cache  # noqa: B019
     def sets(self, name: str, method: str = "", recipe: str = "") -> list[dict[str, Any]]:
         """A transform as `[{"weight": w, "views": [pipeline, pipeline]}, …]`; one set unless it is a sum.

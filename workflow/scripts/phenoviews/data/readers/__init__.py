@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from phenoviews.data.readers import cifar, digits, folder, imagenet, mnist, photographs
+from phenoviews.data.readers import cifar, digits, folder, imagenet, mnist, photographs, planted
 from phenoviews.errors import UserError
 
 Reader = Callable[[Mapping[str, Any], Mapping[str, Path], Path, Path], None]
@@ -21,6 +21,7 @@ READERS: dict[str, Reader] = {
     "imagenet": imagenet.prepare,
     "mnist": mnist.prepare,
     "photographs": photographs.prepare,
+    "planted": planted.prepare,
 }
 
 

@@ -1,0 +1,230 @@
+"""What an audit says, of made-up scores whose truth is known."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from phenoviews.panels import audit
+from phenoviews.panels.audit import BETTER, CANNOT, SAME, WORSE, Judged, Scores, recommended
+
+ENTRY = [
+    {"random_rotation": {"degrees": 30}},
+    {"color_jitter": {"brightness": 0.4, "contrast": 0.0, "saturation": 0.0, "hue": 0.2, "p": 0.8}},
+    {"random_horizontal_flip": {"p": 0.5}},
+    {"normalize": {}},
+]
+PARTS = [
+    {"name": "random_rotation", "operation": "random_rotation", "strength": 30,
+     "levels": {0.0: "random_rotation=off", 0.5: "degrees=15.0"}},
+    {"name": "color_jitter", "operation": "color_jitter", "strength": 1, "levels": {0.0: "color_jitter=off"}},
+    {"name": "color_jitter.brightness", "operation": "color_jitter", "strength": 0.4,
+     "levels": {0.0: "brightness=0.0"}},
+    {"name": "color_jitter.hue", "operation": "color_jitter", "strength": 0.2, "levels": {0.0: "hue=0.0"}},
+    {"name": "random_horizontal_flip", "operation": "random_horizontal_flip", "strength": 0.5,
+     "levels": {0.0: "random_horizontal_flip=off"}},
+]  # fmt: skip
+SETTINGS = ["mine", *dict.fromkeys(f"mine+{override}" for part in PARTS for override in part["levels"].values())]
+CLASSES = ("cat", "dog", "retina")
+DESIGN = {"parts": PARTS, "settings": SETTINGS, "pairs": [], "alone": {}, "hours": 1.4}
+PANEL = {
+    "title": "Mine", "name": "lab_audit", "start": "mine", "entry": ENTRY, "design": DESIGN,
+    "scale": {"note": ""}, "margin": 2.0,
+}  # fmt: skip
+
+
+def scores(rng, effects=(), seeds: int = 5, sd: float = 1.0) -> Scores:
+    """Of noise, with {setting: (all, cat, dog, retina)} added."""
+    y = 70 + rng.normal(0, sd, (seeds, len(SETTINGS), 4)) + rng.normal(0, 3, (seeds, 1, 1))
+    for setting, change in dict(effects).items():
+        y[:, SETTINGS.index(setting)] += change
+    return Scores(y, tuple(SETTINGS), tuple(range(seeds)), CLASSES, "points", "accuracy")
+
+
+def said(found: Scores, margin: float = 2.0):
+    judged = Judged(found, margin)
+    return judged, recommended(judged, DESIGN, "mine", ENTRY)
+
+
+def test_what_hurts_is_dropped_and_what_helps_is_kept_with_reasons():
+    effects = {"mine+hue=0.0": (6, 0, 0, 18), "mine+random_horizontal_flip=off": (-6, -9, -9, 0)}
+    judged, found = said(scores(np.random.default_rng(0), effects))
+    assert found.overrides == ("hue=0.0",)
+    assert re.fullmatch(r"dropped: without it all \+[567]\.\d ± \d\.\d points; gain: 'retina' \+1[789]\.\d ± \d\.\d",
+                        found.reasons["color_jitter.hue"])  # fmt: skip
+    assert found.reasons["random_horizontal_flip"].startswith("kept: without it all -")
+    assert (
+        "lose: 'dog' -" in found.reasons["random_horizontal_flip"]
+        or "'cat' -" in found.reasons["random_horizontal_flip"]
+    )
+    verdicts = dict(zip(SETTINGS, judged.verdicts, strict=True))
+    assert verdicts["mine+hue=0.0"] == BETTER
+    assert verdicts["mine+random_horizontal_flip=off"] == WORSE
+
+
+def test_an_operation_goes_whole_where_that_is_better_than_one_of_its_strengths():
+    effects = {"mine+hue=0.0": (6, 6, 6, 6), "mine+color_jitter=off": (12, 12, 12, 12)}
+    _, found = said(scores(np.random.default_rng(1), effects))
+    assert found.overrides == ("color_jitter=off",)
+
+
+def test_what_trades_classes_is_no_winner():
+    judged, found = said(scores(np.random.default_rng(2), {"mine+hue=0.0": (3, 15, 12, -18)}))
+    assert found.overrides == ()
+    assert found.trades == ("mine+hue=0.0",)
+    assert "kept, and a choice" in found.reasons["color_jitter.hue"]
+    pairs, floor, p = judged.opposition(np.random.default_rng(0))
+    assert pairs == 2
+    assert floor < 1
+    assert p < 0.05
+
+
+def test_small_differences_are_none_and_large_noise_is_not_told():
+    judged, found = said(scores(np.random.default_rng(3), sd=0.2))
+    assert set(judged.verdicts[1:]) == {SAME}
+    assert "it makes no difference" in found.reasons["random_rotation"]
+    judged, found = said(scores(np.random.default_rng(3), sd=8))
+    assert set(judged.verdicts[1:]) == {CANNOT}
+    assert "cannot tell" in found.reasons["random_rotation"]
+    seeds, hours = audit.budget_that_tells(judged, DESIGN)
+    assert seeds > 50
+    assert hours == pytest.approx(seeds * (1.4 + 2 * 1.4 / len(SETTINGS)))
+
+
+def test_a_set_against_itself_shows_nothing():
+    """A/A: the same set, with other seeds under every name; by level, and 18 of 200 at most."""
+    rng = np.random.default_rng(4)
+    recommendations = shown = 0
+    for _ in range(200):
+        judged, found = said(scores(rng))
+        recommendations += bool(found.overrides)
+        shown += BETTER in judged.verdicts or WORSE in judged.verdicts or bool(judged.ways.any())
+    assert recommendations <= 18
+    assert shown <= 18
+
+
+def test_shuffled_labels_recommend_nothing():
+    """Embeddings of runs that do tell their classes, with labels that are shuffled anew: nothing is recommended in at
+    least 182 of 200 shuffles, and what is said is that it cannot be told."""
+    rng = np.random.default_rng(5)
+    n, seeds = 240, 4
+    truth = np.repeat(np.arange(3), n // 3)
+    runs = [{"transform": name, "method": "simclr", "seed": seed} for name in SETTINGS for seed in range(seeds)]
+    # By its setting a run has its classes further apart or nearer, so that real labels have effects.
+    apart = dict(zip(SETTINGS, np.linspace(0.5, 3, len(SETTINGS)), strict=True))
+    centres = rng.normal(size=(3, 8))
+    shared = rng.normal(size=(n, 8))
+    near = []
+    for run in runs:
+        found = apart[run["transform"]] * centres[truth] + shared + 0.7 * rng.normal(size=(n, 8))
+        unit = found / np.linalg.norm(found, axis=1, keepdims=True)
+        similar = unit @ unit.T
+        np.fill_diagonal(similar, -2)
+        near.append(np.argsort(-similar, axis=1)[:, :9])
+
+    def of(labels: np.ndarray) -> tuple[Judged, audit.Recommendation]:
+        predicted = [np.eye(3)[labels[rows]].sum(axis=1).argmax(axis=1) for rows in near]
+        rows = [
+            {"predictions": one, "labels": labels, "classes": list(CLASSES), "superclasses": None} for one in predicted
+        ]
+        return said(audit.scores_of_labels(runs, rows, "choosing"))
+
+    assert of(truth)[1].overrides, "with the true labels something is to be found"
+    false, told = 0, []
+    for _ in range(200):
+        judged, found = of(rng.permutation(truth))
+        false += bool(found.overrides)
+        told.append(judged.verdicts.count(CANNOT))
+    assert false <= 18
+    assert np.mean(told) > 0.9 * (len(SETTINGS) - 1)
+
+
+def test_the_halves_share_no_image_and_have_as_many_of_each_class():
+    labels = np.repeat([0, 1, 2], [10, 7, 2])
+    half = audit.halves(labels)
+    assert [half[labels == label].sum() for label in range(3)] == [5, 4, 1]
+    runs = [{"transform": "mine", "method": "simclr", "seed": 1}]
+    predictions = np.where(half, labels, 9)
+    one = [{"predictions": predictions, "labels": labels, "classes": list("abc"), "superclasses": None}]
+    assert audit.scores_of_labels(runs, one, "choosing").y[0, 0, 0] == 100
+    assert audit.scores_of_labels(runs, one, "telling").y[0, 0, 0] == 0
+
+
+def test_superclasses_count_their_classes_alike_and_a_training_that_failed_is_missing():
+    labels = np.repeat([0, 1, 2], 8)
+    names = {"labels": labels, "classes": ["a", "b", "c"], "superclasses": ["x", "x", "y"]}
+    runs = [{"transform": "mine", "method": "simclr", "seed": seed} for seed in (1, 2)]
+    rows = [{**names, "predictions": np.where(labels == 1, 0, labels)}, {**names, "predictions": np.empty(0, int)}]
+    found = audit.scores_of_labels(runs, rows, "choosing")
+    assert found.classes == ("x", "y")
+    np.testing.assert_allclose(found.y[0, 0], [200 / 3, 50, 100])
+    assert np.isnan(found.y[1]).all()
+
+
+def test_the_yaml_is_a_transform_with_a_reason_for_every_part():
+    _, found = said(scores(np.random.default_rng(0), {"mine+hue=0.0": (6, 6, 6, 6)}))
+    text = audit.recommended_yaml(found, "mine", ENTRY, "better")
+    (pipeline,) = yaml.safe_load(text)["transforms"].values()
+    assert [*pipeline[1]["color_jitter"].items()][3] == ("hue", 0.0)
+    assert pipeline[0] == ENTRY[0]
+    for part in PARTS:
+        assert f"# {part['name']}: " in text
+
+
+def test_the_report_says_what_and_for_whom_and_what_would_tell():
+    judged, found = said(scores(np.random.default_rng(6), {"mine+hue=0.0": (9, 0, 0, 27)}, sd=3))
+    text = audit.report(
+        judged, found, PANEL, None, None, ["`mine` tells the plate"], {"the network before any training": 41.2}
+    )
+    assert "**Recommended: `mine+hue=0.0`**" in text
+    assert re.search(r"about \d+ seeds of each, [\d.e+]+ GPU hours in all, would tell differences of 2 points", text)
+    assert "* the network before any training: 41.2" in text
+    assert "## What it should not tell" in text
+
+
+def test_a_nuisance_that_is_told_better_than_the_class_is_named():
+    rows = [
+        {"metric": "told", "transform": setting, "seed": seed, "nuisance": name, "value": value + seed}
+        for setting, plate in (("mine", 60), ("other", 5))
+        for seed in range(4)
+        for name, value in (("class", 20 + seed), ("plate", plate))
+    ]
+    first, second = audit.told_nuisances(pd.DataFrame(rows))
+    assert "tells the plate 61.5 % beyond chance, more than the class" in first
+    assert "beside the class" in second
+
+
+def test_an_operation_alone_is_judged_against_none():
+    rng = np.random.default_rng(7)
+    names = ["mine", "mine+none", "mine+rotation", "mine+hue"]
+    y = 70 + rng.normal(0, 1, (5, 4, 4))
+    y[:, 3] += [-5, 0, 0, -15]
+    found = Scores(y, tuple(names), tuple(range(5)), CLASSES, "points", "accuracy")
+    design = {"alone": {"": "mine+none", "random_rotation": "mine+rotation", "color_jitter": "mine+hue"}}
+    judged = audit.alone(found, design, 2.0)
+    assert judged.scores.settings == ("none", "random_rotation", "color_jitter")
+    np.testing.assert_array_equal(judged.ways[2], [0, 0, -1])
+    assert not judged.ways[1].any()
+    assert audit.alone(found, {"alone": {}}, 2.0) is None
+    whole = audit.of_the_set(found, {**design, "settings": names[:1]}, 2.0)
+    assert whole.scores.settings == ("mine",)
+
+
+def test_what_is_drawn_are_the_changes():
+    from phenoviews.panels.figures.audit import draw_audit
+
+    judged, _ = said(scores(np.random.default_rng(8), {"mine+hue=0.0": (6, 0, 0, 18)}))
+    table = audit.tidy(judged, None, DESIGN, "mine", ENTRY)
+    assert len(table) == len(SETTINGS) * 4
+    figure = draw_audit(table, "mine", "points", 2.0, "Demo scale")
+    left, right = figure.axes[:2]
+    assert [label.get_text() for label in left.get_yticklabels()][-1] == "hue=0.0"
+    drawn = np.concatenate([line.get_xdata() for line in left.get_lines() if line.get_marker() == "o"])
+    np.testing.assert_allclose(sorted(drawn), sorted(judged.changes[1:, 0]))
+    image = right.get_images()[1].get_array()
+    assert np.isfinite(np.ma.filled(image, np.nan)).sum() == (judged.ways != 0).sum()
+    assert figure.get_suptitle() == "Demo scale"

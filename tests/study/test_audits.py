@@ -1,0 +1,111 @@
+"""An audit's design: which parts a set has, how each is made weaker by name, what the budget pays for."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from phenoviews.errors import UserError
+from phenoviews.study import Study, merge
+from phenoviews.study.audits import parts
+from phenoviews.study.document import shipped
+
+AUDIT = {"dataset": "photographs", "start": "cifar", "method": "simclr", "backbone": "resnet18", "budget_gpu_hours": 6}
+
+
+@pytest.fixture(scope="module")
+def document():
+    return shipped()
+
+
+def study(document, audit=None, **more) -> Study:
+    said = {"scale": "demo", "panels": {"mine": {"audit": {**AUDIT, **(audit or {})}}}, **more}
+    return Study(merge(document, said), copy.deepcopy(document), said)
+
+
+def design(found: Study):
+    from phenoviews.study import plan
+
+    return plan.design(found, found.panels["mine_audit"])
+
+
+def test_parts_and_the_names_that_make_them_weaker(document):
+    found = {part.name: part.levels for part in parts("cifar", document["transforms"]["cifar"])}
+    assert found == {
+        "random_resized_crop": {0.0: "random_resized_crop=off", 0.5: "scale.0=0.54", 2.0: "scale.0=0.05"},
+        "color_jitter": {0.0: "color_jitter=off"},
+        "color_jitter.brightness": {0.0: "brightness=0.0", 0.5: "brightness=0.2", 2.0: "brightness=0.8"},
+        "color_jitter.contrast": {0.0: "contrast=0.0", 0.5: "contrast=0.2", 2.0: "contrast=0.8"},
+        "color_jitter.saturation": {0.0: "saturation=0.0", 0.5: "saturation=0.1", 2.0: "saturation=0.4"},
+        "color_jitter.hue": {0.0: "hue=0.0", 0.5: "hue=0.05", 2.0: "hue=0.2"},
+        "random_grayscale": {0.0: "random_grayscale=off", 0.5: "random_grayscale.p=0.1"},
+        "random_horizontal_flip": {0.0: "random_horizontal_flip=off", 0.5: "random_horizontal_flip.p=0.25"},
+    }
+
+
+def test_every_part_of_every_shipped_list_can_be_asked_for(document):
+    """By names that the study resolves, so that each of them is a run."""
+    found = study(document)
+    for name, entry in document["transforms"].items():
+        if isinstance(entry, list) and name != "plain":
+            for part in parts(name, found.config["transforms"][name]):
+                for override in part.levels.values():
+                    assert found.sets(f"{name}+{override}") != found.sets(name), (name, override)
+
+
+def test_runs_are_shared_by_name_with_a_sweep(document):
+    sweep = {
+        "title": "Hue", "metrics": ["top1"], "rows": ["at"], "columns": ["metric"],
+        "runs": {"dataset": "photographs", "transform": "cifar", "method": "simclr", "backbone": "resnet18",
+                 "sweep": "by_hand", "seeds": "all"},
+    }  # fmt: skip
+    said = {"sweeps": {"by_hand": {"leaf": "hue", "values": [0, 0.05, 0.1, 0.2]}}}
+    found = study(document, {"budget_gpu_hours": 40}, **said)
+    found = Study(
+        merge(found.config, {"panels": {"mine": {"table": sweep}}}), document, {"scale": "demo", "panels": {"mine": {}}}
+    )
+    runs = {name: set(found.runs(found.panels[f"mine_{name}"])) for name in ("audit", "table")}
+    assert len(runs["table"]) == 8
+    assert runs["table"] <= runs["audit"]
+
+
+def test_the_budget_buys_parts_first_then_strengths_and_pairs_then_seeds(document):
+    least = design(study(document, {"budget_gpu_hours": 0.4}))
+    more = design(study(document, {"budget_gpu_hours": 40}))
+    assert least.settings[0] == more.settings[0] == "cifar"
+    assert len(least.settings) == 1 + 8  # each part left out
+    # Each of four operations alone and none, half of each part, crop and jitter together, twice of each.
+    assert len(more.settings) == 1 + 8 + 5 + 7 + 1 + 5
+    assert more.alone["random_grayscale"] == "cifar+color_jitter=off+random_horizontal_flip=off+random_resized_crop=off"
+    assert least.alone == {}
+    assert more.pairs == (
+        ("cifar+random_resized_crop=off", "cifar+color_jitter=off", "cifar+color_jitter=off+random_resized_crop=off"),
+    )
+    assert 3 <= len(least.seeds) < 10 == len(more.seeds)
+    assert not set(more.seeds) & set(more.new_seeds)
+    assert more.seeds[:2] == (5, 6)
+
+
+def test_an_audit_is_of_the_untrained_network_too(document):
+    found = study(document)
+    methods = {run.method for run in found.runs(found.panels["mine_audit"])}
+    assert methods == {"simclr", "untrained"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"start": "plain"}, r"panels.mine.audit: start: 'plain' has no random operation.*take another set"),
+        ({"start": "dual"}, r"start: 'dual' is a sum of sets"),
+        ({"start": "cifra"}, r"panels.mine.audit: unknown transform 'cifra'; did you mean cifar"),
+        ({"budget_gpu_hours": 0.01}, r"panels.mine.audit: budget_gpu_hours: 0.01 is too little.*takes 0\.\d+"),
+        ({"objective": "lables"}, r"panels.mine.audit.objective: unknown value 'lables'; did you mean labels"),
+        ({"objective": "treatments"}, r"audit.objective: 'treatments' needs treatments.*can be labels or none"),
+        ({"datasets": "x"}, r"panels.mine.audit: unknown key 'datasets'; did you mean dataset"),
+        ({"dataset": "nothing"}, r"panels.mine.audit: unknown dataset 'nothing'"),
+    ],
+)
+def test_what_cannot_be_is_one_line(document, changed, message):
+    with pytest.raises(UserError, match=message):
+        study(document, changed)

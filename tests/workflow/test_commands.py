@@ -1,0 +1,79 @@
+"""Every command in the README and in docs/ is run by a test: here, or in the one that is named."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.documents import ROOT, commands
+from tests.workflow.conftest import Project
+
+# What other tests, or the gate, run as it stands or on a smaller study: where, and a word of it that is there.
+RUN_ELSEWHERE = {
+    "python3 -m pip install uv && python3 -m uv run snakemake": (".github/workflows/demo.yml", "README.md"),
+    "pytest": (".ci/run", "README.md"),
+    "snakemake": ("tests/workflow/test_demo.py", "project.snakemake(*options)"),
+    "snakemake --report report.html": ("tests/workflow/test_demo.py", '"--report", "report.html"'),
+    "snakemake --configfile mine.yaml -- mine_table1 report_own": ("tests/workflow/test_page.py", '"report_own"'),
+}
+WATCHER = "watchfiles snakemake config.yaml config resources workflow"
+# Those of docs/profiles.md: tests/profiles/test_command.py runs them as typed.
+ALL = list(dict.fromkeys(command for page, command in commands() if page != "profiles.md"))
+HERE = [command for command in ALL if command not in RUN_ELSEWHERE and command != WATCHER]
+
+
+def test_a_command_that_is_run_elsewhere_is_there():
+    for command, (file, word) in RUN_ELSEWHERE.items():
+        assert command in ALL
+        assert word in (ROOT / file).read_text(), f"{file} does not run {command}"
+    assert WATCHER in ALL
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    return Project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.mark.parametrize("command", HERE)
+def test_a_command_of_snakemake_has_a_plan(project, command):
+    """With a dry run in the place of the work; `--sdm conda` without conda, which need not be there."""
+    name, *arguments = shlex.split(command)
+    assert name == "snakemake"
+    dry = [] if {"-n", "--list-target-rules"} & set(arguments) else ["--dry-run"]
+    done = project.snakemake(*dry, *arguments)
+    if "conda" in arguments and "conda" not in os.environ["PATH"]:
+        pytest.skip("no conda here")
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_the_watcher_calls_again_when_a_file_is_saved(tmp_path):
+    """With a stub in the place of `snakemake`, that notes each call."""
+    folder, commands = tmp_path / "project", tmp_path / "commands"
+    for place in (commands, *(folder / name for name in ("config", "resources", "workflow"))):
+        place.mkdir(parents=True)
+    (folder / "config.yaml").write_text("seeds: [5]\n")
+    (commands / "snakemake").write_text(f"#!/bin/sh\necho called >> {tmp_path}/calls\n")
+    (commands / "snakemake").chmod(0o755)
+    path = f"{commands}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    watcher = subprocess.Popen(shlex.split(WATCHER), cwd=folder, env={**os.environ, "PATH": path})
+    calls = tmp_path / "calls"
+
+    def wait_for(count: int) -> None:
+        deadline = time.monotonic() + 120
+        while not calls.exists() or len(calls.read_text().splitlines()) < count:
+            assert time.monotonic() < deadline, f"not called {count} times"
+            time.sleep(0.1)
+
+    try:
+        wait_for(1)
+        time.sleep(1)  # until it watches
+        (folder / "workflow" / "caption.rst").write_text("A caption.\n")
+        wait_for(2)
+    finally:
+        watcher.terminate()
+        watcher.wait()

@@ -1,0 +1,15 @@
+"""An audit: what each part of a set of views does, to whom, and which set follows."""
+
+from phenoviews.errors import reported
+from phenoviews.panels import audit_files
+
+with reported(snakemake.log[0]):
+    names = snakemake.params.inputs
+    audit_files.write(
+        snakemake.params.panel,
+        {name: snakemake.input[name] for name in names},
+        snakemake.params.again,
+        {name: snakemake.input.get(f"again_{name}", []) for name in names},
+        dict(snakemake.output.items()),
+        snakemake.input.get("images"),
+    )

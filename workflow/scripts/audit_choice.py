@@ -1,0 +1,12 @@
+"""What an audit trains again, with seeds that the choice has not seen."""
+
+import json
+from pathlib import Path
+
+from phenoviews.errors import reported
+from phenoviews.panels import audit_files
+
+with reported(snakemake.log[0]):
+    panel = snakemake.params.panel
+    files = {name: snakemake.input[name] for name in snakemake.params.inputs}
+    Path(snakemake.output[0]).write_text(json.dumps(audit_files.choice(panel, panel["each"], files)) + "\n")

@@ -1,0 +1,525 @@
+"""What an audit says: of each part of a set what leaving it out, halving and doubling it do, to whom, and what follows.
+
+All error is spent once: half of `LEVEL` on the objective, over all settings (Holm), half on its classes, over all
+settings and classes (Benjamini and Hochberg); so where nothing does anything, something is recommended with probability
+`LEVEL` at most. A change is recommended where the objective or a class gains, as far as is shown, and no class loses.
+Where some gain and others lose, that is a choice, not a winner: such sets make the front.
+
+Images that are held out are parted in two, class by class. One half chooses; what was chosen is told of the other, with
+seeds that the choice has not seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import yaml
+from scipy.special import stdtrit
+
+from phenoviews.curves.contrasts import LEVEL, Contrasts, contrasts, every, front, interaction, needed, shown
+from phenoviews.curves.floors import by_chance, chance, drawn
+from phenoviews.curves.tables import Floats
+from phenoviews.curves.trends import count_pairs, opposed
+from phenoviews.errors import UserError
+from phenoviews.panels.verdicts import holm, over_seeds
+from phenoviews.study import names
+
+BETTER, WORSE, SAME, CANNOT = "better", "worse", "no difference", "cannot tell"
+DRAWS = 199
+UNTRAINED = "untrained"
+NOTHING = "none"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What is counted: `y` (seeds, settings, outcomes) of which the first is the objective and the others are `classes`
+    (its classes, superclasses or mechanisms), NaN where a training failed; `unit` of all."""
+
+    y: Floats
+    settings: tuple[str, ...]
+    seeds: tuple[int, ...]
+    classes: tuple[str, ...]
+    unit: str
+    objective: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Scores, and every setting against the one that is audited, the first."""
+
+    scores: Scores
+    margin: float
+    level: float = LEVEL
+
+    @cached_property
+    def found(self) -> Contrasts:
+        return contrasts(self.scores.y)
+
+    @cached_property
+    def corrected(self) -> Floats:
+        """p of the objective, of each setting against the first: Holm's; NaN of the first."""
+        p = self.found.p[0, :, 0].copy()
+        p[0] = np.nan
+        return holm(p)
+
+    @property
+    def changes(self) -> Floats:
+        """Of each setting against the first, (settings, outcomes)."""
+        return np.asarray(self.found.change[0])
+
+    @cached_property
+    def reaches(self) -> Floats:
+        """Half-widths of their intervals: those of the objective right all at once, those of the classes likewise."""
+        settings, outcomes = self.found.change.shape[1:]
+        objective = self.found.reach(self.level / 2, max(settings - 1, 1))[0, :, :1]
+        classes = self.found.reach(self.level / 2, max((settings - 1) * (outcomes - 1), 1))[0, :, 1:]
+        return np.concatenate([objective, classes], axis=1)
+
+    @cached_property
+    def ways(self) -> npt.NDArray[np.int64]:
+        """Which classes each setting raises (1) and lowers (-1), as far as is shown: (settings, classes)."""
+        return shown(self.found.of(slice(1, None)), 0, self.level / 2)
+
+    @cached_property
+    def verdicts(self) -> list[str]:
+        """Of each setting, on the objective: better, worse, no difference (within ± margin), cannot tell."""
+        change, reach, p = self.changes[:, 0], self.reaches[:, 0], self.corrected
+        tests = [p < self.level / 2, np.abs(change) + reach <= self.margin]
+        return list(np.select(tests, [np.where(change > 0, BETTER, WORSE), SAME], CANNOT))
+
+    def helps(self, setting: int) -> bool:
+        """Whether it is shown to raise the objective or a class, and to lower none."""
+        ways = self.ways[setting]
+        gains = self.verdicts[setting] == BETTER or bool((ways > 0).any())
+        return gains and self.verdicts[setting] != WORSE and not bool((ways < 0).any())
+
+    def trades(self, setting: int) -> bool:
+        """Whether it is shown to raise some and to lower others."""
+        ways = self.ways[setting]
+        gains = self.verdicts[setting] == BETTER or bool((ways > 0).any())
+        return gains and (self.verdicts[setting] == WORSE or bool((ways < 0).any()))
+
+    @cached_property
+    def undominated(self) -> npt.NDArray[np.bool_]:
+        """The front: which settings none beats."""
+        return front(every(self.found, self.level))
+
+    def of(self, way: int, setting: int) -> list[str]:
+        """The classes that it raises or lowers, with their changes: "retina -9.0 ± 2.1"."""
+        at = np.flatnonzero(self.ways[setting] == way)
+        order = at[np.argsort(-np.abs(self.changes[setting, 1 + at]))]
+        return [
+            f"'{self.scores.classes[one]}' {self.changes[setting, 1 + one]:+.1f} ± {self.reaches[setting, 1 + one]:.1f}"
+            for one in order
+        ]
+
+    def opposition(self, rng: np.random.Generator) -> tuple[int, float, float]:
+        """How many pairs of classes a setting opposes, all settings together; how many of them there are on average
+        where settings are assigned anew within each seed; and p."""
+
+        def count(y: Floats) -> int:
+            ways = shown(contrasts(y), 0, self.level / 2)
+            return sum(count_pairs(opposed(way)) for way in ways)
+
+        of_classes = self.scores.y[..., 1:]
+        observed = count(of_classes)
+        draws = drawn(of_classes, by_chance, count, rng, DRAWS)
+        return observed, float(draws.mean()), float(chance(observed, draws))
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A set: the overrides that make it from the one that is audited, and of each of its parts why, in words."""
+
+    overrides: tuple[str, ...]
+    reasons: dict[str, str]
+    trades: tuple[str, ...]  # settings on the front that raise some and lower others
+
+    def name(self, start: str) -> str:
+        return "+".join([start, *self.overrides])
+
+
+def recommended(judged: Judged, design: Mapping[str, Any], start: str, entry: Any) -> Recommendation:
+    """What follows of what was found, part by part."""
+    overrides: list[str] = []
+    reasons: dict[str, str] = {}
+    places = {name: at for at, name in enumerate(judged.scores.settings)}
+    by_operation: dict[str, list[Mapping[str, Any]]] = {}
+    for part in design["parts"]:
+        by_operation.setdefault(part["operation"], []).append(part)
+    for operation, parts in by_operation.items():
+        tried = {
+            part["name"]: {
+                float(times): places[spelled]
+                for times, override in part["levels"].items()
+                if (spelled := names.override(entry, f"{start}+{override}")[1]) in places
+            }
+            for part in parts
+        }
+        best = {name: _best(judged, levels) for name, levels in tried.items()}
+        taken = {name: times for name, times in best.items() if times is not None}
+        # The operation out, or some of its strengths changed: whichever raises the objective more.
+        if operation in taken and len(taken) > 1:
+            whole = judged.changes[tried[operation][taken[operation]], 0]
+            others = [judged.changes[tried[name][times], 0] for name, times in taken.items() if name != operation]
+            taken = {operation: taken[operation]} if whole >= max(others) else {
+                name: times for name, times in taken.items() if name != operation
+            }  # fmt: skip
+        for part in parts:
+            reasons[part["name"]] = _reason(judged, tried[part["name"]], taken.get(part["name"]))
+            if part["name"] in taken:
+                overrides.append(part["levels"][_key(part["levels"], taken[part["name"]])])
+    trades = tuple(
+        name for at, name in enumerate(judged.scores.settings) if at and judged.trades(at) and judged.undominated[at]
+    )
+    return Recommendation(tuple(overrides), reasons, trades)
+
+
+def _key(levels: Mapping[Any, str], times: float) -> Any:
+    return next(key for key in levels if float(key) == times)
+
+
+def _best(judged: Judged, levels: Mapping[float, int]) -> float | None:
+    """Of those levels that help the one that raises the objective most."""
+    helping = {times: judged.changes[at, 0] for times, at in levels.items() if judged.helps(at)}
+    return max(helping, key=lambda times: helping[times]) if helping else None
+
+
+WORDS = {0.0: "without it", 0.5: "at half of it", 2.0: "at twice of it"}
+DONE = {0.0: "dropped", 0.5: "halved", 2.0: "doubled"}
+
+
+def _reason(judged: Judged, levels: Mapping[float, int], taken: float | None) -> str:
+    """Why a part is kept, changed, or not told of."""
+    at = levels.get(0.0 if taken is None else taken)
+    if at is None:
+        return "kept: not tried"
+    gains, losses = judged.of(1, at), judged.of(-1, at)
+    change, reach, verdict = judged.changes[at, 0], judged.reaches[at, 0], judged.verdicts[at]
+    overall = f"all {change:+.1f} ± {reach:.1f} {judged.scores.unit}"
+    told = {"gain": gains, "lose": losses}
+    who = "; ".join(f"{word}: {', '.join(named)}" for word, named in told.items() if named)
+    if taken is not None:
+        return f"{DONE[taken]}: {WORDS[taken]} {overall}" + f"; {who}" * bool(who)
+    if judged.trades(at):
+        return f"kept, and a choice: without it {overall}; {who}"
+    if verdict == WORSE or losses:
+        return f"kept: without it {overall}" + f"; {who}" * bool(who)
+    if verdict == SAME:
+        most = -min(judged.changes[at, 1:].min(initial=0.0), 0.0)
+        return f"kept: it makes no difference, {overall}; no class loses more than {most:.1f} without it"
+    return f"kept, as this budget cannot tell: without it {overall}"
+
+
+def scores_of_labels(runs: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], half: str) -> Scores:
+    """Accuracy in percent, of all images and of each class (superclass, where there are some), on one half.
+
+    Args:
+        runs: each with transform, method and seed.
+        found: of each run `predictions` (n,), empty where there are none; `labels` (n,); `classes`, by label;
+            `superclasses`, of each class, or None.
+        half: `choosing` or `telling`.
+    """
+    first = found[0]
+    groups = first["superclasses"] or first["classes"]
+    outcomes = list(dict.fromkeys(groups))
+    member = np.array([outcomes.index(group) for group in groups])
+
+    def row(one: Mapping[str, Any]) -> Floats:
+        predictions, labels = one["predictions"], one["labels"]
+        if not len(predictions):
+            return np.full(1 + len(outcomes), np.nan)
+        of = halves(labels) == (half == "choosing")
+        right, at = (predictions == labels)[of], labels[of]
+        shares = [right[at == label].mean() if (at == label).any() else np.nan for label in range(len(groups))]
+        by_class = np.array(shares)
+        by_group = np.array([by_class[member == group].mean() for group in range(len(outcomes))])
+        return 100 * np.array([right.mean(), *by_group])
+
+    return _arranged(runs, [row(one) for one in found], outcomes, "points", "accuracy of the linear probe (%)")
+
+
+def halves(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which images choose, (n,): every other one of each class, in an order that is drawn once for all."""
+    chosen = np.zeros(len(labels), dtype=np.bool_)
+    for label in np.unique(labels):
+        at = np.flatnonzero(labels == label)
+        chosen[np.random.default_rng([0, int(label)]).permutation(at)[::2]] = True
+    return chosen
+
+
+def scores_of_values(runs: Sequence[Mapping[str, Any]], records: pd.DataFrame, objective: str) -> Scores:
+    """The objectives that are values of measures: of treatments the mAP of mechanisms in other weeks (of replicates
+    where there are none) under TVN, and as classes the share of each mechanism's treatments that NSCB finds; without
+    labels the effective rank."""
+    if objective == "none":
+        of_run = [_only(_of(records, run, "rankme")) for run in runs]
+        return _arranged(runs, [np.array([value]) for value in of_run], [], "dimensions", "RankMe")
+    profiled = records[records["postprocessing"].isin(["tvn", ""])]
+    metric = next(
+        (name for name in ("map_moas_other_batch", "map_moas", "map_replicates") if _any(profiled, name)), None
+    )
+    if metric is None:
+        raise UserError("treatments: no mAP could be measured of any run, so there is nothing to judge sets by")
+    right = profiled[profiled["metric"] == "nscb_right"]
+    moas = sorted(set(right["moa"]) - {""})
+    rows = []
+    for run in runs:
+        of = _of(profiled, run, "nscb_right")
+        by_moa = of.groupby("moa")["value"].mean()
+        rows.append(100 * np.array([_only(_of(profiled, run, metric)), *(by_moa.get(moa, np.nan) for moa in moas)]))
+    return _arranged(runs, rows, moas, "points", f"{metric} (%)")
+
+
+def _any(records: pd.DataFrame, metric: str) -> bool:
+    return bool(records.loc[records["metric"] == metric, "value"].notna().any())
+
+
+def _of(records: pd.DataFrame, run: Mapping[str, Any], metric: str) -> pd.DataFrame:
+    same = [records[key] == run[key] for key in ("transform", "method", "seed")]
+    return records[np.all(same, axis=0) & (records["metric"] == metric)]
+
+
+def _only(records: pd.DataFrame) -> float:
+    return float(records["value"].iloc[0]) if len(records) else float("nan")
+
+
+def _arranged(
+    runs: Sequence[Mapping[str, Any]], rows: Sequence[Floats], classes: Sequence[str], unit: str, objective: str
+) -> Scores:
+    settings = list(dict.fromkeys(_setting(run) for run in runs))
+    seeds = sorted({run["seed"] for run in runs})
+    y = np.full((len(seeds), len(settings), 1 + len(classes)), np.nan)
+    for run, row in zip(runs, rows, strict=True):
+        y[seeds.index(run["seed"]), settings.index(_setting(run))] = row
+    # A class that a run has no number of, such as one without images in a half, is not compared.
+    trained = np.isfinite(y[..., 0])
+    whole = np.isfinite(y[trained]).all(axis=0)
+    kept = [name for name, there in zip(classes, whole[1:], strict=True) if there]
+    return Scores(y[..., whole], tuple(settings), tuple(seeds), tuple(kept), unit, objective)
+
+
+def _setting(run: Mapping[str, Any]) -> str:
+    return UNTRAINED if run["method"] == UNTRAINED else str(run["transform"])
+
+
+def without(scores: Scores, *settings: str) -> Scores:
+    """Scores without some of their settings."""
+    return only(scores, *(name for name in scores.settings if name not in settings))
+
+
+def only(scores: Scores, *settings: str) -> Scores:
+    """Scores of these settings, in this order."""
+    places = [scores.settings.index(name) for name in settings]
+    return Scores(scores.y[:, places], settings, scores.seeds, scores.classes, scores.unit, scores.objective)
+
+
+def alone(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged | None:
+    """Each operation by itself against none of them, which is called "none"; None where that was not trained."""
+    named = {operation or NOTHING: setting for operation, setting in design["alone"].items()}
+    if not named:
+        return None
+    return Judged(dataclasses.replace(only(scores, *named.values()), settings=tuple(named)), margin)
+
+
+def of_the_set(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged:
+    """All other settings, against the set that is audited."""
+    apart = {UNTRAINED, *design["alone"].values()} - {design["settings"][0]}
+    return Judged(without(scores, *apart), margin)
+
+
+def tidy(judged: Judged, by_itself: Judged | None, design: Mapping[str, Any], start: str, entry: Any) -> pd.DataFrame:
+    """A row for each setting and outcome: what is changed, the change with its interval, p, whether it is shown.
+    `against`: the setting that changes are counted from, the set or none of its operations."""
+    told = {
+        names.override(entry, f"{start}+{override}")[1]: (part["name"], float(times))
+        for part in design["parts"]
+        for times, override in part["levels"].items()
+    }
+    rows = _rows(judged, start, told)
+    return pd.DataFrame(rows + (_rows(by_itself, NOTHING, {}) if by_itself else []))
+
+
+def _rows(judged: Judged, start: str, told: Mapping[str, tuple[str, float]]) -> list[dict[str, Any]]:
+    rows = []
+    for at, setting in enumerate(judged.scores.settings):
+        part, times = told.get(setting, ("", 1.0 if setting == start else np.nan))
+        for column, outcome in enumerate(["all", *judged.scores.classes]):
+            of = judged.scores.y[:, at, column]
+            change, reach = judged.changes[at, column], judged.reaches[at, column]
+            rows.append({
+                "against": start, "setting": setting, "part": part, "times": times, "outcome": outcome,
+                "mean": np.nanmean(of) if np.isfinite(of).any() else np.nan, "trainings": int(np.isfinite(of).sum()),
+                "change": change, "low": change - reach, "high": change + reach,
+                "p": judged.corrected[at] if column == 0 else judged.found.p[0, at, column],
+                "verdict": judged.verdicts[at] if column == 0 else
+                {1: "gains", -1: "loses", 0: ""}[int(judged.ways[at, column - 1])],
+            })  # fmt: skip
+    return rows
+
+
+def recommended_yaml(recommendation: Recommendation, start: str, entry: Any, name: str) -> str:
+    """The recommended set as it can be pasted into a config, with the reason for every line."""
+    changed = names.override(entry, recommendation.name(start))[0]
+    lines = ["transforms:", f"  {name}:"]
+    shown_parts: set[str] = set()
+    for step in changed:
+        ((operation, parameters),) = step.items()
+        given = yaml.safe_dump(parameters, default_flow_style=True, width=1000, sort_keys=False).strip()
+        lines += _comments(recommendation, operation, shown_parts)
+        lines.append(f"    - {operation}: {given}")
+    gone = [part for part in recommendation.reasons if part not in shown_parts]
+    lines += [
+        f"    # {line}" for part in gone for line in textwrap.wrap(f"{part}: {recommendation.reasons[part]}", 110)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _comments(recommendation: Recommendation, operation: str, shown_parts: set[str]) -> list[str]:
+    lines = []
+    for part, reason in recommendation.reasons.items():
+        if part.partition(".")[0] == operation and part not in shown_parts:
+            shown_parts.add(part)
+            lines += [f"    # {line}" for line in textwrap.wrap(f"{part}: {reason}", 110)]
+    return lines
+
+
+def budget_that_tells(judged: Judged, design: Mapping[str, Any]) -> tuple[int, float]:
+    """How many seeds bring every interval of the objective within ± margin, and the hours that they take with what is
+    trained again."""
+    widest = float(np.nanmax(judged.reaches[1:, 0])) if len(judged.reaches) > 1 else 0.0
+    seeds = needed(widest, len(judged.scores.seeds), judged.margin)
+    per_setting = design["hours"] / max(len(design["settings"]), 1)
+    return seeds, seeds * (design["hours"] + 2 * per_setting)
+
+
+def report(
+    judged: Judged,
+    recommendation: Recommendation,
+    panel: Mapping[str, Any],
+    by_itself: Judged | None,
+    again: Judged | None,
+    nuisances: Sequence[str],
+    baselines: Mapping[str, float],
+) -> str:
+    """The audit in words, as Markdown: what is recommended, how sure, for whom, at what cost.
+
+    Args:
+        by_itself: as from `alone`.
+        again: the set and what is recommended in its place, with new seeds, on the half that tells; None where nothing
+            is recommended.
+        nuisances: a line for each set that tells a nuisance, from `told_nuisances`.
+        baselines: {what is known without any training: percent}.
+    """
+    scores, design, start = judged.scores, panel["design"], panel["start"]
+    seeds, hours = budget_that_tells(judged, design)
+    spread = float(np.nanmean(np.nanstd(scores.y[:, :, 0], axis=0, ddof=1))) if len(scores.seeds) > 1 else np.nan
+    name = recommendation.name(start)
+    lines = [f"# {panel['title']}", ""]
+    lines += [f"> {panel['scale']['note']}", ""] if panel["scale"]["note"] else []
+    if recommendation.overrides:
+        lines += [f"**Recommended: `{name}`** in place of `{start}`.", ""]
+        lines += [_confirmed(again, name, start), ""] if again else []
+    else:
+        lines += [f"**Nothing is recommended in place of `{start}`.**", ""]
+    undecided = judged.verdicts[1:].count(CANNOT)
+    if undecided:
+        lines += [
+            f"Of {len(scores.settings) - 1} changes it cannot tell {undecided} at this budget; about {seeds} "
+            f"seeds of each, {hours:.3g} GPU hours in all, would tell differences of {judged.margin:g} {scores.unit}.",
+            "",
+        ]
+    lines += [
+        f"Counted by {scores.objective}, on the half of the held-out images that chooses; {len(scores.seeds)} seeds, "
+        f"between which it varies by {spread:.1f} {scores.unit} (SD). Intervals are right all at once (95 %): "
+        f"paired by seed, for {len(scores.settings) - 1} settings.",
+        "",
+    ]
+    lines += [f"* {what}: {value:.1f}" for what, value in baselines.items()] + ["" * bool(baselines)]
+    lines += ["| setting | mean | change | verdict | gain | lose |", "|---|---|---|---|---|---|"]
+    order = np.argsort(-np.nan_to_num(judged.changes[:, 0], nan=-np.inf), kind="stable")
+    for at in order:
+        change = "" if at == 0 else f"{judged.changes[at, 0]:+.1f} ± {judged.reaches[at, 0]:.1f}"
+        verdict = "the set itself" if at == 0 else judged.verdicts[at]
+        mean = np.nanmean(scores.y[:, at, 0]) if np.isfinite(scores.y[:, at, 0]).any() else np.nan
+        told = [", ".join(judged.of(way, at)) for way in (1, -1)]
+        lines.append(f"| {scores.settings[at]} | {mean:.1f} | {change} | {verdict} | {told[0]} | {told[1]} |")
+    lines += ["", "## Part by part", ""]
+    lines += [f"* **{part}** {reason}" for part, reason in recommendation.reasons.items()]
+    if by_itself:
+        lines += ["", "## Each operation alone, against none", "", *_each(by_itself)]
+    if design["pairs"]:
+        lines += ["", "## Parts that may do the same work", ""] + [_pair(judged, pair) for pair in design["pairs"]]
+    if recommendation.trades:
+        lines += ["", "## Sets that trade classes against each other", ""]
+        lines += ["None of these beats another, and which is better is yours to say.", ""]
+        lines += [
+            f"* `{name}`: gain: {', '.join(judged.of(1, at)) or 'all'}; lose: {', '.join(judged.of(-1, at)) or 'all'}"
+            for name in recommendation.trades
+            for at in [scores.settings.index(name)]
+        ]
+    if scores.classes:
+        observed, floor, p = judged.opposition(np.random.default_rng(0))
+        lines += ["", f"Opposed pairs of classes: {observed}; noise alone has {floor:.1f} on average (p = {p:.3f})."]
+    if nuisances:
+        lines += ["", "## What it should not tell", "", *(f"* {line}" for line in nuisances)]
+    return "\n".join(lines) + "\n"
+
+
+def _confirmed(again: Judged, name: str, start: str) -> str:
+    change, reach = again.changes[1, 0], again.found.reach()[0, 1, 0]
+    seeds = int(np.isfinite(again.scores.y[:, :, 0]).all(axis=1).sum())
+    won = "It wins" if change - reach > 0 else "It loses" if change + reach < 0 else "Whether it wins is not told"
+    return (
+        f"{won} with {seeds} seeds that the choice has not seen, on the other half of the images: "
+        f"{change:+.1f} ± {reach:.1f} {again.scores.unit} against `{start}` (95 %)."
+    )
+
+
+def _each(judged: Judged) -> list[str]:
+    lines = []
+    for at, name in enumerate(judged.scores.settings[1:], start=1):
+        told = {"gain": judged.of(1, at), "lose": judged.of(-1, at)}
+        who = "; ".join(f"{word}: {', '.join(named)}" for word, named in told.items() if named) or "no class is told of"
+        lines.append(f"* **{name}** all {judged.changes[at, 0]:+.1f} ± {judged.reaches[at, 0]:.1f} "
+                     f"{judged.scores.unit} ({judged.verdicts[at]}); {who}")  # fmt: skip
+    return lines
+
+
+def _pair(judged: Judged, pair: Sequence[str]) -> str:
+    places = [judged.scores.settings.index(name) for name in pair]
+    try:
+        change, error, df = interaction(judged.scores.y, 0, *places)
+    except UserError as error:
+        return f"* {pair[2]}: {error}"
+    reach = stdtrit(df, 1 - LEVEL / 2) * error[0]
+    return f"* {pair[2]}: {change[0]:+.1f} ± {reach:.1f} {judged.scores.unit} beyond both by themselves (95 %, by seed)"
+
+
+def told_nuisances(records: pd.DataFrame) -> list[str]:
+    """Of each setting what of plate, week, row and column its embeddings tell, and whether better than the class.
+
+    `records`: of the measure `nuisances`.
+    """
+    lines = []
+    for setting, of in records[records["metric"] == "told"].groupby("transform", sort=False):
+        wide = of.pivot_table(index="seed", columns="nuisance", values="value")
+        if "class" not in wide:
+            continue
+        for nuisance in [name for name in wide if name != "class"]:
+            beyond = (wide[nuisance] - wide["class"]).dropna().to_numpy()
+            p = over_seeds(beyond)[0] if len(beyond) else np.nan
+            more = "more than" if p < LEVEL else "beside"
+            lines.append(
+                f"`{setting}` tells the {nuisance} {wide[nuisance].mean():.1f} % beyond chance, {more} the class "
+                f"({wide['class'].mean():.1f} %)"
+            )
+    return lines

@@ -1,0 +1,125 @@
+"""From the files of an audit's runs to its scores, and from what was found to its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from phenoviews.errors import UserError
+from phenoviews.files import atomic
+from phenoviews.measures.intensities import intensity_accuracy
+from phenoviews.panels import audit, records
+from phenoviews.panels.audit import CANNOT, UNTRAINED, Judged, Recommendation, Scores
+from phenoviews.panels.figures.audit import draw_audit
+from phenoviews.panels.style import save
+
+Files = Mapping[str, Sequence[str]]
+
+
+def scores(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files, half: str) -> Scores:
+    """The scores of runs.
+
+    Args:
+        panel: as `study.notes.audited` has it.
+        runs: dicts with the keys of `metrics.RUN`.
+        files: of every run, in their order, those of each measure; for labels also `predictions` and `index`.
+        half: of the held-out images; see `audit.scores_of_labels`.
+    """
+    if panel["objective"] != "labels":
+        measures = [name for name in ("scores", "structure", "rankme") if name in files]
+        found = records.read((run, path) for name in measures for run, path in zip(runs, files[name], strict=True))
+        return audit.scores_of_values(runs, found, panel["objective"])
+    known: dict[str, dict[str, Any]] = {}
+    for path in dict.fromkeys(files["index"]):
+        table = pd.read_parquet(path)
+        classes = table.drop_duplicates("label").sort_values("label")
+        if len(classes) < 2:
+            only = classes["class"].iloc[0]
+            raise UserError(
+                f"{path}: all images are of one class, '{only}', so labels tell nothing of a set; add classes, or "
+                "audit with `objective: none`"
+            )
+        known[path] = {
+            "labels": table.loc[table["split"] == "test", "label"].to_numpy(),
+            "classes": classes["class"].tolist(),
+            "superclasses": classes["superclass"].tolist() if "superclass" in classes else None,
+        }
+    found_of = [
+        {**known[index], "predictions": np.load(file)}
+        for index, file in zip(files["index"], files["predictions"], strict=True)
+    ]
+    return audit.scores_of_labels(runs, found_of, half)
+
+
+def judged(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files) -> tuple[Judged, Scores]:
+    """What was found on the half that chooses, and all scores, the untrained network's among them."""
+    whole = scores(panel, runs, files, "choosing")
+    return audit.of_the_set(whole, panel["design"], float(panel["margin"])), whole
+
+
+def choice(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files) -> list[str]:
+    """The transforms that are trained again, with new seeds: the set and what is recommended in its place; or none."""
+    found, _ = judged(panel, runs, files)
+    recommendation = audit.recommended(found, panel["design"], panel["start"], panel["entry"])
+    return [panel["start"], recommendation.name(panel["start"])] if recommendation.overrides else []
+
+
+def write(
+    panel: Mapping[str, Any], files: Files, again: Sequence[Mapping[str, Any]], files_again: Files,
+    outputs: Mapping[str, str], images: str | None = None,
+) -> None:  # fmt: skip
+    """Write `outputs` (csv, md, yaml, png, pdf) of an audit.
+
+    Args:
+        again: the runs with new seeds, and `files_again` theirs; none where nothing is recommended.
+        images: the array of the images, for what their intensities alone tell.
+    """
+    runs = panel["each"]
+    found, whole = judged(panel, runs, files)
+    recommendation = audit.recommended(found, panel["design"], panel["start"], panel["entry"])
+    confirmed = None
+    if again:
+        new = audit.without(scores(panel, again, files_again, "telling"), UNTRAINED)
+        confirmed = Judged(new, float(panel["margin"]))
+    baselines = {}
+    if UNTRAINED in whole.settings:
+        of = whole.y[:, whole.settings.index(UNTRAINED), 0]
+        baselines["the network before any training"] = float(np.nanmean(of)) if np.isfinite(of).any() else float("nan")
+    if images:
+        baselines["intensities alone, channel by channel (all held-out images)"] = intensity_accuracy(
+            np.load(images, mmap_mode="r"), pd.read_parquet(Path(images).with_name("index.parquet"))
+        )
+    nuisances = []
+    if "nuisances" in files:
+        told = records.read(zip(runs, files["nuisances"], strict=True))
+        nuisances = audit.told_nuisances(told)
+    by_itself = audit.alone(whole, panel["design"], found.margin)
+    table = audit.tidy(found, by_itself, panel["design"], panel["start"], panel["entry"])
+    with atomic(outputs["csv"]) as partial:
+        table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+    _text(outputs["md"], audit.report(found, recommendation, panel, by_itself, confirmed, nuisances, baselines))
+    _text(outputs["yaml"], _pasted(found, recommendation, panel))
+    unit = found.scores.unit
+    of_the_set = table[table["against"] == panel["start"]]
+    save(
+        draw_audit(of_the_set, panel["start"], unit, found.margin, panel["scale"]["note"]),
+        outputs["png"],
+        outputs["pdf"],
+    )
+
+
+def _pasted(found: Judged, recommendation: Recommendation, panel: Mapping[str, Any]) -> str:
+    start = panel["start"]
+    told = sum(verdict != CANNOT for verdict in found.verdicts[1:])
+    lines = [f"# {panel['title']}: {told} of {len(found.verdicts) - 1} changes of '{start}' could be told.\n"]
+    name = panel["name"].rpartition("_")[0] + "_recommended"
+    return "".join(lines) + audit.recommended_yaml(recommendation, start, panel["entry"], name)
+
+
+def _text(path: str, text: str) -> None:
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -1,0 +1,235 @@
+"""An audit: one set of views as it is, and with less, none or more of each of its parts; as runs like any other's.
+
+A *part* is what can be weaker by itself: an operation, or one of the strengths of an operation that has several, such
+as the hue of colour jitter. A *setting* is a transform by its name with overrides, so that every run of an audit is
+shared by name with all panels that ask for the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from phenoviews.errors import UserError
+from phenoviews.study import names
+from phenoviews.study.resolve import Resolver
+from phenoviews.study.run import AXES, Run
+
+BESIDE_S = 30  # seconds that a training takes besides its steps: its start, embeddings and probe
+FEWEST_SEEDS, ENOUGH_SEEDS, MOST_SEEDS = 3, 5, 10
+UNTRAINED = ("plain", "untrained")  # transform and method of the baseline
+
+# What each operation's strengths are, and the value at which one does nothing. Of an operation with several, each is a
+# part, and so is the operation.
+STRENGTHS: dict[str, dict[str, float]] = {
+    "random_resized_crop": {"scale.0": 1.0},
+    "random_crop": {"fraction.0": 1.0},
+    "center_crop": {"fraction": 1.0},
+    "pad": {"fraction.1": 0.0},
+    "random_rotation": {"degrees": 0.0},
+    "random_affine": {"degrees": 0.0, "translate": 0.0, "shear": 0.0, "scale": 1.0},
+    "random_horizontal_flip": {"p": 0.0},
+    "random_vertical_flip": {"p": 0.0},
+    "random_rotate_90": {"p": 0.0},
+    "color_jitter": {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0},
+    "random_grayscale": {"p": 0.0},
+    "random_gain": {"gain": 1.0},
+    "random_contrast": {"contrast": 1.0},
+    "random_gamma": {"gamma": 1.0},
+    "random_invert": {"p": 0.0},
+    "random_solarize": {"p": 0.0},
+    "gaussian_blur": {"sigma.1": 0.0},
+    "random_erasing": {"p": 0.0},
+}
+# Beyond these a strength is not doubled. A probability is not at all: half of all images is where it does most.
+MOST = {"degrees": 180.0, "translate": 0.5, "shear": 45.0, "hue": 0.5, "brightness": 1.0, "contrast": 1.0,
+        "saturation": 1.0, "scale.0": 0.05, "fraction.0": 0.2, "fraction": 0.2, "sigma.1": 4.0}  # fmt: skip
+
+# Parts that may do the same work, so that leaving out either shows nothing.
+INTERACT = (("random_resized_crop", "color_jitter"), ("random_rotation", "random_affine"))
+
+
+@dataclass(frozen=True)
+class Part:
+    """What can be weaker by itself: its name, its operation, its strength in the set (the operation's alone: 1)."""
+
+    name: str
+    operation: str
+    strength: float
+    levels: Mapping[float, str]  # {times the strength in the set: the override that says so}; 0 takes it out
+
+
+@dataclass(frozen=True)
+class Design:
+    """What an audit trains: each of `settings` (the set itself first) with each of `seeds`, and what of it is again
+    trained with `new_seeds`, once the choice is made. `hours`: of one seed of all settings, on the plan's GPU."""
+
+    parts: tuple[Part, ...]
+    settings: tuple[str, ...]
+    pairs: tuple[tuple[str, str, str], ...]  # of settings: without one, without the other, without both
+    alone: Mapping[str, str]  # {operation: the setting in which it is the only one}; of "" that without any
+    seeds: tuple[int, ...]
+    new_seeds: tuple[int, ...]
+    hours: float
+
+
+def parts(name: str, entry: Any) -> list[Part]:
+    """The parts of the transform `name`, whose entry is `entry`.
+
+    Raises:
+        UserError: nothing in it is random; a sum, or views with pipelines of their own.
+    """
+    if not isinstance(entry, list):
+        what = "a sum of sets" if "sum" in entry else "one whose views have pipelines of their own"
+        raise UserError(f"start: '{name}' is {what}; audit a set that is one list of operations")
+    found = [part for step in entry for operation, of in step.items() for part in _parts(entry, operation, of)]
+    if not found:
+        raise UserError(f"start: '{name}' has no random operation, so there is nothing to audit; take another set")
+    return found
+
+
+def _parts(entry: Any, operation: str, of: Mapping[str, Any]) -> Iterator[Part]:
+    strengths = {}
+    for leaf, none in STRENGTHS.get(operation, {}).items():
+        value = _number(of, leaf)
+        if value is not None and value != none:
+            strengths[leaf] = (value, none)
+    if not strengths or of.get("p", 1) == 0:
+        return
+    out = {0.0: f"{names.shortest(entry, (operation,))}=off"}
+    if len(strengths) == 1:
+        (leaf, (value, none)) = next(iter(strengths.items()))
+        yield Part(operation, operation, value, {**out, **_levels(entry, operation, of, leaf, value, none)})
+        return
+    yield Part(operation, operation, 1.0, out)
+    for leaf, (value, none) in strengths.items():
+        levels = _levels(entry, operation, of, leaf, value, none)
+        out = {0.0: _override(entry, operation, of, leaf, none)}
+        yield Part(f"{operation}.{leaf}", operation, value, {**out, **levels})
+
+
+def _levels(
+    entry: Any, operation: str, of: Mapping[str, Any], leaf: str, value: float, none: float
+) -> dict[float, str]:
+    """Half and twice the strength, as far as there is such a thing."""
+    found = {0.5: round(none + (value - none) / 2, 4)}
+    most, double = MOST.get(leaf), none + 2 * (value - none)
+    if most is not None and abs(value - none) < abs(most - none):
+        found[2.0] = round(double if abs(double - none) <= abs(most - none) else most, 4)
+    return {times: _override(entry, operation, of, leaf, number) for times, number in found.items()}
+
+
+def _number(of: Mapping[str, Any], leaf: str) -> float | None:
+    """The strength at a leaf: of a range its end that is further from the middle, the upper one."""
+    key, _, place = leaf.partition(".")
+    value = of.get(key)
+    if isinstance(value, list):
+        return float(value[int(place)] if place else value[-1])
+    return None if value is None else float(value)
+
+
+def _override(entry: Any, operation: str, of: Mapping[str, Any], leaf: str, number: float) -> str:
+    key, _, place = leaf.partition(".")
+    spelled: Any = number
+    if isinstance(of[key], list) and not place:
+        # A range about a middle of 1 has its other end at the reciprocal or mirrored place; others have both the same.
+        spelled = [number, number] if key == "translate" else [round(2 - number, 4), number]
+    return f"{names.shortest(entry, (operation, *leaf.split('.')))}={names.spell(spelled)}"
+
+
+def entry(study: Resolver, declared: Mapping[str, Any]) -> Any:
+    """The set that is audited, as its method is trained with it on its data."""
+    dataset, method = (_named(study, declared, axis) for axis in ("dataset", "method"))
+    recipe = study.entry("datasets", dataset)["recipe"]
+    return study.transform(declared["start"], names.parse(method)[0], recipe)
+
+
+def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run], float]) -> Design:
+    """What the budget is spent on: at first each part left out; then each operation alone, half of each part, pairs,
+    twice of each, as long as `ENOUGH_SEEDS` can be paid; then seeds. `seconds`: of the training of a run.
+
+    An operation alone is compared with none: where several destroy the same, leaving out one shows nothing.
+
+    Raises:
+        UserError: a set without random operations, a budget that does not pay for the least.
+    """
+    found = parts(declared["start"], entry(study, declared))
+    start = _run(study, declared, declared["start"])
+    hours = (seconds(start) + BESIDE_S) / 3600
+    whole = [declared["start"], *declared["beside"]]
+    pairs = list(_pairs(declared["start"], found))
+    tiers = [
+        [f"{declared['start']}+{part.levels[times]}" for part in found if times in part.levels] for times in (0.0, 0.5)
+    ]
+    alone = _alone(declared["start"], found)
+    tiers[1:1] = [[*alone.values()]]
+    tiers += [[both for *_, both in pairs]]
+    tiers += [[f"{declared['start']}+{part.levels[2.0]}" for part in found if 2.0 in part.levels]]
+    settings = [*whole, *tiers[0]]
+    budget = declared["budget_gpu_hours"]
+    # The set and what is recommended in its place are trained again, with new seeds.
+    least = (len(settings) + 2) * FEWEST_SEEDS * hours
+    if budget < least:
+        raise UserError(
+            f"budget_gpu_hours: {budget:g} is too little: '{declared['start']}' with and without each of its "
+            f"{len(tiers[0])} parts, {FEWEST_SEEDS} times, takes {least:.2g} ({hours:.2g} each); raise it, or train "
+            "shorter with `epochs`"
+        )
+    for tier in tiers[1:]:
+        if (len(settings) + len(tier) + 2) * ENOUGH_SEEDS * hours <= budget:
+            settings += tier
+    count = min(MOST_SEEDS, int(budget / ((len(settings) + 2) * hours)))
+    seeds = _seeds(study.config["seeds"], 2 * count)
+
+    def spell(name: str) -> str:
+        return _run(study, declared, name).transform
+
+    alone = {operation: name for operation, name in alone.items() if name in settings}
+    return Design(
+        alone={operation: spell(name) for operation, name in alone.items()},
+        parts=tuple(found),
+        settings=tuple(dict.fromkeys(map(spell, settings))),
+        pairs=tuple((spell(one), spell(other), spell(both)) for one, other, both in pairs if both in settings),
+        seeds=seeds[:count],
+        new_seeds=seeds[count:],
+        hours=len(settings) * hours,
+    )
+
+
+def _pairs(start: str, found: Sequence[Part]) -> Iterator[tuple[str, str, str]]:
+    out = {part.name: part.levels[0.0] for part in found}
+    for one, other in INTERACT:
+        if one in out and other in out:
+            yield f"{start}+{out[one]}", f"{start}+{out[other]}", f"{start}+{out[one]}+{out[other]}"
+
+
+def _alone(start: str, found: Sequence[Part]) -> dict[str, str]:
+    out = {part.operation: part.levels[0.0] for part in found if part.name == part.operation}
+    without = {name: [override for other, override in out.items() if other != name] for name in ["", *out]}
+    return {name: "+".join([start, *overrides]) for name, overrides in without.items()} if len(out) > 1 else {}
+
+
+def again(study: Resolver, declared: Mapping[str, Any], settings: Sequence[str], seeds: Sequence[int]) -> list[Run]:
+    """The runs of these settings with these seeds, and of the network before its training."""
+    spelled = [_run(study, declared, name) for name in settings]
+    plain, untrained = UNTRAINED
+    baseline = study.spelled(replace(spelled[0], transform=plain, method=untrained))
+    return [replace(run, seed=seed) for run in [*spelled, baseline] for seed in seeds]
+
+
+def _run(study: Resolver, declared: Mapping[str, Any], transform: str) -> Run:
+    dataset, method, backbone = (_named(study, declared, axis) for axis in ("dataset", "method", "backbone"))
+    longer = f"+epochs={declared['epochs']}" if "epochs" in declared else ""
+    return study.spelled(Run(dataset, transform, method + longer, backbone, seed=0))
+
+
+def _named(study: Resolver, declared: Mapping[str, Any], axis: str) -> str:
+    name = names.stand_in(declared[axis], study.config["stand_ins"])
+    study.base(AXES[axis], name)
+    return name
+
+
+def _seeds(known: Sequence[int], count: int) -> tuple[int, ...]:
+    """Those of the study, and then others that it does not have."""
+    return tuple([*known, *range(max(known) + 1, max(known) + 1 + count)][:count])
