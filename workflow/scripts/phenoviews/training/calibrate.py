@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,13 @@ def calibrate(
         Plain data: device, when, start_seconds, kinds (as `paces.plain` has them),
         and too_large: the names of trainings that do not fit into the GPU's memory.
     """
-    device, began = claim(), time.monotonic()
+    device = claim()
     kinds, too_large = [], []
     with torch_switches(device, threads), tempfile.TemporaryDirectory() as folder:
+        clock = _clock(device)
+        began = clock()
         for number, run in enumerate(tqdm(runs, unit="kind")):
-            left = seconds - (time.monotonic() - began)
+            left = seconds - (clock() - began)
             if left <= 0:
                 break
             share = max(LEAST, left / (len(runs) - number))
@@ -74,22 +76,30 @@ def _probed(run: Pretraining, folder: Path, device: torch.device, seconds: float
     cuda = device.type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
-    until = time.monotonic() + seconds
+    clock = _clock(device)
+    until = clock() + seconds
     for _ in range(WARM if cuda else 1):
         trainer.advance()
     _wait(device)
-    # On a CPU others may compute too, and less or more of them later on: what counts is what this process took.
-    clock = time.monotonic if cuda else time.process_time
     steps, start = 0, clock()
-    while steps == 0 or time.monotonic() < until:
+    while steps == 0 or clock() < until:
         trainer.advance()
         steps += 1
         if cuda and steps % 10 == 0:  # steps are launched ahead of the device
             _wait(device)
     _wait(device)
-    taken = (clock() - start) / (1 if cuda else torch.get_num_threads())
+    taken = clock() - start
     memory = torch.cuda.max_memory_allocated(device) / 2**30 if cuda else None
     return taken / (steps * trainer.batch), memory
+
+
+def _clock(device: torch.device) -> Callable[[], float]:
+    """Seconds. On a CPU others may compute too, and less or more of them later on: what counts is what this process
+    took of its threads."""
+    if device.type == "cuda":
+        return time.monotonic
+    threads = torch.get_num_threads()
+    return lambda: time.process_time() / threads
 
 
 def _at_random(run: Pretraining) -> Pretraining:
