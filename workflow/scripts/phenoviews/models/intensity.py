@@ -26,7 +26,7 @@ class Intensity(nn.Module):
         quantiles = _percentiles(pixels)
         light = pixels - pixels.amin(dim=2, keepdim=True)
         light = torch.where(light.sum(dim=2, keepdim=True) > 0, light, 1.0)
-        radius = _radius(*images.shape[2:], device=images.device)
+        radius = _radius(images.shape[2], images.shape[3], images.device)
         share = light / light.sum(dim=2, keepdim=True)
         distance = (share * radius).sum(dim=2)
         width = (share * (radius - distance[..., None]).square()).sum(dim=2).sqrt()

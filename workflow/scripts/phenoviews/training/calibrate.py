@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import os
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,26 +28,28 @@ CLASSES = 2
 
 
 def calibrate(
-    costs: Costs, runs: Sequence[Pretraining], seconds: float = SECONDS, threads: int | None = None
+    costs: Costs, runs: Sequence[Pretraining], started: float, seconds: float = SECONDS, threads: int | None = None
 ) -> dict[str, Any]:
     """Train a few steps of each kind, the costliest first, for as long as there is time.
 
     Args:
         costs: of the study.
         runs: a training of each kind.
+        started: seconds that this process took to begin.
         seconds: for all of them; the kinds that are left then are scaled from the others by whoever plans.
         threads: of the CPU.
 
     Returns:
-        Plain data: device, when, start_seconds (of this process, to its first step), kinds (as `paces.plain` has them),
+        Plain data: device, when, start_seconds, kinds (as `paces.plain` has them),
         and too_large: the names of trainings that do not fit into the GPU's memory.
     """
-    device, began = claim(), time.monotonic()
+    device = claim()
     kinds, too_large = [], []
     with torch_switches(device, threads), tempfile.TemporaryDirectory() as folder:
-        started = _age()
+        clock = _clock(device)
+        began = clock()
         for number, run in enumerate(tqdm(runs, unit="kind")):
-            left = seconds - (time.monotonic() - began)
+            left = seconds - (clock() - began)
             if left <= 0:
                 break
             share = max(LEAST, left / (len(runs) - number))
@@ -76,20 +76,30 @@ def _probed(run: Pretraining, folder: Path, device: torch.device, seconds: float
     cuda = device.type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
-    until = time.monotonic() + seconds
+    clock = _clock(device)
+    until = clock() + seconds
     for _ in range(WARM if cuda else 1):
         trainer.advance()
     _wait(device)
-    steps, start = 0, time.monotonic()
-    while steps == 0 or time.monotonic() < until:
+    steps, start = 0, clock()
+    while steps == 0 or clock() < until:
         trainer.advance()
         steps += 1
         if cuda and steps % 10 == 0:  # steps are launched ahead of the device
             _wait(device)
     _wait(device)
-    taken = time.monotonic() - start
+    taken = clock() - start
     memory = torch.cuda.max_memory_allocated(device) / 2**30 if cuda else None
     return taken / (steps * trainer.batch), memory
+
+
+def _clock(device: torch.device) -> Callable[[], float]:
+    """Seconds. On a CPU others may compute too, and less or more of them later on: what counts is what this process
+    took of its threads."""
+    if device.type == "cuda":
+        return time.monotonic
+    threads = torch.get_num_threads()
+    return lambda: time.process_time() / threads
 
 
 def _at_random(run: Pretraining) -> Pretraining:
@@ -112,11 +122,3 @@ def _made_up(run: Pretraining, folder: Path) -> data.Images:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _age() -> float:
-    """Seconds since this process was started."""
-    if not sys.platform.startswith("linux"):
-        return time.perf_counter()
-    began = float(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-    return float(Path("/proc/uptime").read_text().split()[0]) - began
