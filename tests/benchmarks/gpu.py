@@ -1,5 +1,5 @@
-"""What a GPU gives to the papers' trainings: the whole loop beside its bare step and the card's peak, whether a step ever
-waits for the card, and the views alone."""
+"""What a GPU gives to the papers' trainings: the whole loop beside its bare step and the card's peak, whether a step
+ever waits for the card, and the views alone."""
 
 from __future__ import annotations
 

@@ -1,0 +1,52 @@
+"""A job starts with what it needs: what its script imports, seen in processes of their own."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
+TRAIN = {"pretrain", "embed", "embed_frozen", "fine_tune", "score_epochs"}
+OF_ENCODERS = {"probe", "measure_encoder"}  # whose measures need scikit-learn
+DRAW = {"figure", "qc", "properties"}
+ALL = {file.stem for file in SCRIPTS.glob("*.py")}
+WEIGHTS = {"weights"}  # are torchvision's
+# LPIPS needs torch where there are weights for it, not to say that there are none.
+REST = ALL - TRAIN - OF_ENCODERS - DRAW - WEIGHTS
+
+
+def imported(scripts: set[str]) -> set[str]:
+    """The libraries that are loaded where these scripts have imported what stands at their top."""
+    lines = [
+        ast.unparse(node)
+        for name in sorted(scripts)
+        for node in ast.parse((SCRIPTS / f"{name}.py").read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    code = "\n".join([*lines, "import sys", "print(*{name.partition('.')[0] for name in sys.modules})"])
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env={"PYTHONPATH": str(SCRIPTS)}
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("scripts", "without"),
+    [
+        (REST, {"torch", "torchvision", "matplotlib"}),
+        (DRAW, {"torch", "torchvision"}),
+        (TRAIN, {"matplotlib", "sklearn", "scipy", "skimage", "statsmodels"}),
+        (OF_ENCODERS, {"matplotlib", "skimage", "statsmodels"}),
+    ],
+    ids=["rest", "draw", "train", "of encoders"],
+)
+def test_scripts_import_nothing_that_they_do_not_use(scripts: set[str], without: set[str]):
+    assert imported(scripts) & without == set()
+
+
+def test_what_is_imported_is_seen():
+    assert {"pandas", "phenoviews"} <= imported({"tsne"})
