@@ -332,8 +332,7 @@ def alone(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged | 
 
 def of_the_set(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged:
     """All other settings, against the set that is audited."""
-    apart = {UNTRAINED, *design["alone"].values()} - {design["settings"][0]}
-    return Judged(without(scores, *apart), margin)
+    return Judged(without(scores, UNTRAINED, *design["apart"]), margin)
 
 
 def tidy(judged: Judged, by_itself: Judged | None, design: Mapping[str, Any], start: str, entry: Any) -> pd.DataFrame:

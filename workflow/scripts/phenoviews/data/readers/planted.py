@@ -108,7 +108,7 @@ def position(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 def texture_scale(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """Noise, fine or coarse, of any contrast."""
-    return 0.5 + _u(rng, n, 0.08, 0.14) * _clouds(rng, n, 0.95 * np.sqrt(1.6) ** way)
+    return 0.5 + _u(rng, n, 0.08, 0.14) * _clouds(rng, n, 0.95 * np.sqrt(1.75) ** way)
 
 
 def texture_contrast(rng: np.random.Generator, n: int, way: Floats) -> Floats:
