@@ -68,7 +68,7 @@ def contrasts(y: Floats) -> Contrasts:
     by_seed = y[:, columns] - y[:, rows]  # (seeds, pairs, outcomes)
     count = np.isfinite(by_seed).all(axis=2).sum(axis=0)  # (pairs,)
     known = count > 1
-    if not known.any():
+    if not np.any(known):
         raise UserError(
             f"{int(np.isfinite(y).all(axis=2).sum())} trainings of {settings} sets with {seeds} seed(s) leave nothing "
             "to judge their differences by; give the audit a larger budget"
@@ -126,7 +126,7 @@ def shown(found: Contrasts, base: int, q: float = LEVEL) -> Signs:
     counted = np.isfinite(p)
     counted[base] = False
     signs = np.zeros(p.shape, dtype=np.int64)
-    if counted.any():
+    if np.any(counted):
         signs[counted] = np.where(false_discovery_control(p[counted]) <= q, np.sign(change[counted]), 0)
     return signs
 
@@ -138,7 +138,7 @@ def every(found: Contrasts, q: float = LEVEL) -> Signs:
     p, change = found.p[rows, columns], found.change[rows, columns]
     counted = np.isfinite(p)
     half = np.zeros(p.shape, dtype=np.int64)
-    if counted.any():
+    if np.any(counted):
         half[counted] = np.where(false_discovery_control(p[counted]) <= q, np.sign(change[counted]), 0)
     signs = np.zeros(found.change.shape, dtype=np.int64)
     signs[rows, columns], signs[columns, rows] = half, -half
