@@ -76,7 +76,7 @@ def contrasts(y: Floats) -> Contrasts:
     by_seed, count = by_seed[:, known], count[known]
     mean, variance = np.nanmean(by_seed, axis=0), np.nanvar(by_seed, axis=0, ddof=1)
     trainings = np.isfinite(y).all(axis=2)
-    most = trainings.sum() - trainings.any(axis=0).sum() - trainings.any(axis=1).sum() + 1
+    most = np.sum(trainings) - np.sum(np.any(trainings, axis=0)) - np.sum(np.any(trainings, axis=1)) + 1
     variance, df = moderated(variance, np.broadcast_to((count - 1.0)[:, None], variance.shape), float(most))
     shape = (settings, settings, outcomes)
     change, error, degrees = (np.full(shape, np.nan) for _ in range(3))
@@ -151,7 +151,7 @@ def front(signs: Signs) -> Flags:
     `signs`: of `every`, over all outcomes that matter.
     """
     beats = (signs > 0).any(axis=2) & ~(signs < 0).any(axis=2)  # [a, b]: b beats a
-    return np.asarray(~beats.any(axis=1))
+    return np.asarray(~np.any(beats, axis=1))
 
 
 def interaction(y: Floats, base: int, one: int, other: int, both: int) -> tuple[Floats, Floats, int]:
