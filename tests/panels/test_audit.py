@@ -210,8 +210,8 @@ def test_an_operation_alone_is_judged_against_none():
     np.testing.assert_array_equal(judged.ways[2], [0, 0, -1])
     assert not judged.ways[1].any()
     assert audit.alone(found, {"alone": {}}, 2.0) is None
-    whole = audit.of_the_set(found, {**design, "settings": names[:1]}, 2.0)
-    assert whole.scores.settings == ("mine",)
+    whole = audit.of_the_set(found, {**design, "apart": names[1:3]}, 2.0)
+    assert whole.scores.settings == ("mine", "mine+hue")
 
 
 def test_what_is_drawn_are_the_changes():

@@ -79,6 +79,7 @@ def test_the_budget_buys_parts_first_then_strengths_and_pairs_then_seeds(documen
     assert len(more.settings) == 1 + 8 + 5 + 7 + 1 + 5
     assert more.alone["random_grayscale"] == "cifar+color_jitter=off+random_horizontal_flip=off+random_resized_crop=off"
     assert least.alone == {}
+    assert set(more.apart) == set(more.alone.values())
     assert more.pairs == (
         ("cifar+random_resized_crop=off", "cifar+color_jitter=off", "cifar+color_jitter=off+random_resized_crop=off"),
     )

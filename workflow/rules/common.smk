@@ -372,11 +372,11 @@ def confirming(panel) -> list:
     return user_errors(study.confirming, panel, settings) if settings else []
 
 
-def audited_again(panel) -> dict[str, list[str]]:
-    """The files of that."""
+def audited_again(panel) -> dict:
+    """The choice, and the files of what is trained again."""
     runs = confirming(panel)
     files = paths.audit_files(study.of(panel), panel, runs) if runs else {}
-    return {f"again_{name}": of for name, of in files.items()}
+    return {"choice": panel_file(panel, "choice.json"), **{f"again_{name}": of for name, of in files.items()}}
 
 
 def in_report(panel, form) -> dict:

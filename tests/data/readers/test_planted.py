@@ -57,10 +57,10 @@ def test_what_the_classes_share_is_the_same_pixel_by_pixel():
     inside = second < 1
     np.testing.assert_allclose(second[inside], 1.25 * first[inside])
     first, second = both("texture_contrast")
-    np.testing.assert_allclose(second - 0.5, 1.5 * (first - 0.5), atol=1e-12)
+    np.testing.assert_allclose(second - 0.5, 1.4 * (first - 0.5), atol=1e-12)
     first, second = both("position")
-    moved = np.roll(first, 4, axis=2)
-    assert np.abs(moved - second)[:, :, 4:].max() < 0.1
+    moved = np.roll(first, 3, axis=2)
+    assert np.abs(moved - second)[:, :, 3:].max() < 0.1
     first, second = both("mark")
     differs = np.abs(first - second)[..., 0] > 0.1
     assert 4 <= differs.sum((1, 2)).min() <= differs.sum((1, 2)).max() <= 25
@@ -75,9 +75,9 @@ def test_an_untrained_network_tells_every_pair(name):
     settings = {"kind": "vgg11", "stem": "small", "width": 0.25, "batch_norm": True, "init": "random"}
     network = models.build(settings, channels=3).eval()
     rng = np.random.default_rng(7)
-    way = np.tile([-1, 1], 200)
+    way = np.tile([-1, 1], 400)
     images = torch.from_numpy(planted.draw(name, way, rng)).float().permute(0, 3, 1, 2)
     with torch.no_grad():
         features = network((images - 0.5) / 0.25).numpy()
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
-    assert probe.fit(features[:240], way[:240]).score(features[240:], way[240:]) >= 0.85
+    assert probe.fit(features[:600], way[:600]).score(features[600:], way[600:]) >= 0.85

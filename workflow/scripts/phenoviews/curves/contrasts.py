@@ -68,7 +68,7 @@ def contrasts(y: Floats) -> Contrasts:
     by_seed = y[:, columns] - y[:, rows]  # (seeds, pairs, outcomes)
     count = np.isfinite(by_seed).all(axis=2).sum(axis=0)  # (pairs,)
     known = count > 1
-    if not known.any():
+    if not np.any(known):
         raise UserError(
             f"{int(np.isfinite(y).all(axis=2).sum())} trainings of {settings} sets with {seeds} seed(s) leave nothing "
             "to judge their differences by; give the audit a larger budget"
@@ -76,7 +76,7 @@ def contrasts(y: Floats) -> Contrasts:
     by_seed, count = by_seed[:, known], count[known]
     mean, variance = np.nanmean(by_seed, axis=0), np.nanvar(by_seed, axis=0, ddof=1)
     trainings = np.isfinite(y).all(axis=2)
-    most = trainings.sum() - trainings.any(axis=0).sum() - trainings.any(axis=1).sum() + 1
+    most = np.sum(trainings) - np.sum(np.any(trainings, axis=0)) - np.sum(np.any(trainings, axis=1)) + 1
     variance, df = moderated(variance, np.broadcast_to((count - 1.0)[:, None], variance.shape), float(most))
     shape = (settings, settings, outcomes)
     change, error, degrees = (np.full(shape, np.nan) for _ in range(3))
@@ -126,7 +126,7 @@ def shown(found: Contrasts, base: int, q: float = LEVEL) -> Signs:
     counted = np.isfinite(p)
     counted[base] = False
     signs = np.zeros(p.shape, dtype=np.int64)
-    if counted.any():
+    if np.any(counted):
         signs[counted] = np.where(false_discovery_control(p[counted]) <= q, np.sign(change[counted]), 0)
     return signs
 
@@ -138,7 +138,7 @@ def every(found: Contrasts, q: float = LEVEL) -> Signs:
     p, change = found.p[rows, columns], found.change[rows, columns]
     counted = np.isfinite(p)
     half = np.zeros(p.shape, dtype=np.int64)
-    if counted.any():
+    if np.any(counted):
         half[counted] = np.where(false_discovery_control(p[counted]) <= q, np.sign(change[counted]), 0)
     signs = np.zeros(found.change.shape, dtype=np.int64)
     signs[rows, columns], signs[columns, rows] = half, -half
@@ -151,7 +151,7 @@ def front(signs: Signs) -> Flags:
     `signs`: of `every`, over all outcomes that matter.
     """
     beats = (signs > 0).any(axis=2) & ~(signs < 0).any(axis=2)  # [a, b]: b beats a
-    return np.asarray(~beats.any(axis=1))
+    return np.asarray(~np.any(beats, axis=1))
 
 
 def interaction(y: Floats, base: int, one: int, other: int, both: int) -> tuple[Floats, Floats, int]:

@@ -285,7 +285,8 @@ def _any(records: pd.DataFrame, metric: str) -> bool:
 
 def _of(records: pd.DataFrame, run: Mapping[str, Any], metric: str) -> pd.DataFrame:
     same = [records[key] == run[key] for key in ("transform", "method", "seed")]
-    return records[np.all(same, axis=0) & (records["metric"] == metric)]
+    found: pd.DataFrame = records[np.all(same, axis=0) & (records["metric"] == metric)]
+    return found
 
 
 def _only(records: pd.DataFrame) -> float:
@@ -332,8 +333,7 @@ def alone(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged | 
 
 def of_the_set(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged:
     """All other settings, against the set that is audited."""
-    apart = {UNTRAINED, *design["alone"].values()} - {design["settings"][0]}
-    return Judged(without(scores, *apart), margin)
+    return Judged(without(scores, UNTRAINED, *design["apart"]), margin)
 
 
 def tidy(judged: Judged, by_itself: Judged | None, design: Mapping[str, Any], start: str, entry: Any) -> pd.DataFrame:
@@ -497,10 +497,10 @@ def _each(judged: Judged) -> list[str]:
 def _pair(judged: Judged, pair: Sequence[str]) -> str:
     places = [judged.scores.settings.index(name) for name in pair]
     try:
-        change, error, df = interaction(judged.scores.y, 0, *places)
+        change, spread, df = interaction(judged.scores.y, 0, *places)
     except UserError as error:
         return f"* {pair[2]}: {error}"
-    reach = stdtrit(df, 1 - LEVEL / 2) * error[0]
+    reach = stdtrit(df, 1 - LEVEL / 2) * spread[0]
     return f"* {pair[2]}: {change[0]:+.1f} ± {reach:.1f} {judged.scores.unit} beyond both by themselves (95 %, by seed)"
 
 

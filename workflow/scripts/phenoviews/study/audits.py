@@ -69,6 +69,7 @@ class Design:
     settings: tuple[str, ...]
     pairs: tuple[tuple[str, str, str], ...]  # of settings: without one, without the other, without both
     alone: Mapping[str, str]  # {operation: the setting in which it is the only one}; of "" that without any
+    apart: tuple[str, ...]  # settings that are there for that alone
     seeds: tuple[int, ...]
     new_seeds: tuple[int, ...]
     hours: float
@@ -185,9 +186,13 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     def spell(name: str) -> str:
         return _run(study, declared, name).transform
 
-    alone = {operation: name for operation, name in alone.items() if name in settings}
+    # Of two operations each is alone where the other is left out, but nothing to compare it with need be trained.
+    alone = alone if alone.get("") in settings else {}
+    of_set = {spell(name) for name in settings if name not in alone.values()}
+    of_set |= {spell(name) for name in tiers[0]}
     return Design(
         alone={operation: spell(name) for operation, name in alone.items()},
+        apart=tuple(there for name in alone.values() if (there := spell(name)) not in of_set),
         parts=tuple(found),
         settings=tuple(dict.fromkeys(map(spell, settings))),
         pairs=tuple((spell(one), spell(other), spell(both)) for one, other, both in pairs if both in settings),

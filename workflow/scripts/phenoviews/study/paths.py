@@ -253,9 +253,9 @@ def audit_files(study: Resolver, panel: Panel, runs: Sequence[Run]) -> dict[str,
     return found
 
 
-def audit_images(study: Resolver, panel: Panel, runs: Sequence[Run]) -> dict[str, list[str]]:
+def audit_images(study: Resolver, panel: Panel, runs: Sequence[Run]) -> dict[str, str]:
     """The images of an audit whose objective are labels, for what their intensities alone tell; else none."""
-    return {"images": [run_file(study, IMAGES, runs[0])]} if panel.declared["objective"] == "labels" else {}
+    return {"images": run_file(study, IMAGES, runs[0])} if panel.declared["objective"] == "labels" else {}
 
 
 def sweep_sources(study: Resolver, sources: Mapping[str, Sequence[Run]]) -> dict[str, list[str]]:

@@ -98,24 +98,24 @@ def brightness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 def size(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """A disc, small or large."""
-    return 0.35 + _u(rng, n, 0.25, 0.35) * _disc(_u(rng, n, -3, 3), _u(rng, n, -3, 3), 6.25 + 0.85 * way)
+    return 0.35 + _u(rng, n, 0.25, 0.35) * _disc(_u(rng, n, -3, 3), _u(rng, n, -3, 3), 6.25 + 0.6 * way)
 
 
 def position(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """A dark spot, left or right of the middle."""
-    return 0.65 - _u(rng, n, 0.25, 0.35) * _bump(2.0 * way + _u(rng, n, -0.5, 0.5), _u(rng, n, -8, 8), 3.0)
+    return 0.65 - _u(rng, n, 0.25, 0.35) * _bump(1.5 * way + _u(rng, n, -0.5, 0.5), _u(rng, n, -8, 8), 3.0)
 
 
 def texture_scale(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """Noise, fine or coarse, of any contrast."""
-    return 0.5 + _u(rng, n, 0.08, 0.14) * _clouds(rng, n, 0.95 * np.sqrt(1.8) ** way)
+    return 0.5 + _u(rng, n, 0.08, 0.14) * _clouds(rng, n, 0.95 * np.sqrt(1.75) ** way)
 
 
 def texture_contrast(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """A lattice of pits and knobs, shallow or deep."""
     wave = 2 * np.pi * _u(rng, n, 0.11, 0.14)
     lattice = np.sin(wave * _X + _u(rng, n, 0, 2 * np.pi)) * np.sin(wave * _Y + _u(rng, n, 0, 2 * np.pi))
-    return 0.5 + (0.2 * lattice + _light(rng, n)) * np.sqrt(1.5) ** way
+    return 0.5 + (0.2 * lattice + _light(rng, n)) * np.sqrt(1.4) ** way
 
 
 def polarity(rng: np.random.Generator, n: int, way: Floats) -> Floats:

@@ -38,7 +38,7 @@ def draw_audit(table: pd.DataFrame, start: str, unit: str, margin: float, note: 
                           label=verdict)  # fmt: skip
         left.set_yticks(places, names)
         left.set_xlabel(f"Change of the objective ({unit})")
-        left.legend(loc="best", frameon=False)
+        left.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False)
         if classes:
             of_classes = table[table["outcome"] != "all"]
             values, told = (
