@@ -45,14 +45,18 @@ def test_what_a_signal_ends_leaves_its_last_words(root: Path, tmp_path: Path, bo
     assert any('File "<string>", line 4' in line for line in more) == crashed
 
 
-@pytest.mark.parametrize(
-    ("body", "status"), [("pass", 0), ("sys.exit(143)", 143), ("raise ValueError('a fault of the program')", 1)]
-)
+@pytest.mark.parametrize(("body", "status"), [("pass", 0), ("sys.exit(143)", 143)])
 def test_what_ends_by_itself_leaves_none(root: Path, tmp_path: Path, body: str, status: int):
     done = run(root, tmp_path, body)
     assert done.returncode == status
     assert not (tmp_path / LOG).exists()
-    assert ("ValueError: a fault of the program" in done.stderr) == (status == 1)
+
+
+def test_a_fault_of_the_program_leaves_its_line_and_tells_where(root: Path, tmp_path: Path):
+    done = run(root, tmp_path, "raise ValueError('a fault\\nof the program')")
+    assert done.returncode == 1
+    assert (tmp_path / LOG).read_text() == "phenoviews: failed: ValueError: a fault of the program\n"
+    assert "Traceback" in done.stderr
 
 
 def test_what_the_user_can_put_right_is_one_line(root: Path, tmp_path: Path):

@@ -841,7 +841,7 @@ REFUSED = {
         "figure2: `nsc` is measured on treatments; 'digits' is of kind digits, which has none",
     ),
     "doses of a data set without any": (
-        ("panels", "no_free_lunch", "figure6", "runs", "dataset", "mnist"),
+        ("panels", "no_free_lunch", "figure6", "runs", 0, "dataset", "mnist"),
         "figure6: `ami_treated` is measured on cells of one compound; 'digits' is of kind digits",
     ),
     "scores on the way of what is not trained": (

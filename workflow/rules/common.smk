@@ -435,10 +435,23 @@ def page_files(panel) -> dict[str, str]:
     return {**number_files(panel), **drawn}
 
 
+def runs_with_data(scale) -> list[Run]:
+    """With `partial: true` nothing is made for the page: those runs of it whose images are there."""
+    there = study.at(scale)
+    return [run for run in page_runs(scale) if Path(IMAGES.format(dataset=there.on_disk(run).dataset)).exists()]
+
+
+def has_pictures(screen, plate) -> bool:
+    return all(Path(file.format(screen=screen, plate=plate)).exists() for file in (QC, OVERLAY, LIGHT))
+
+
 def page_inputs(scale) -> dict[str, list[str]]:
     """Everything that stands on the page, but for what runs say of themselves: a panel is made anew with its runs."""
     there, runs = study.at(scale), page_runs(scale)
     plates = paths.plates_of(there, (run.dataset for run in runs))
+    if study.config["partial"]:
+        runs = runs_with_data(scale)
+        plates = {screen: [plate for plate in of if has_pictures(screen, plate)] for screen, of in plates.items()}
     return {
         "panels": [file for panel in page_panels(scale).values() for file in page_files(panel).values()],
         "views": user_errors(looks.folders, there, runs),
@@ -457,9 +470,15 @@ def page_told(scale):
     def told(wildcards):
         PAGES.append(PAGE.format(scale=scale))
         panels = page_panels(scale)
-        return told_of(
-            study.at(scale), panels, {name: page_files(panel) for name, panel in panels.items()}, page_runs(scale)
+        found = told_of(
+            study.at(scale),
+            panels,
+            {name: page_files(panel) for name, panel in panels.items()},
+            runs_with_data(scale) if study.config["partial"] else page_runs(scale),
         )
+        for name, screen in found["screens"].items() if study.config["partial"] else ():
+            screen["plates"] = [plate for plate in screen["plates"] if has_pictures(name, plate["name"])]
+        return found
 
     return told
 
