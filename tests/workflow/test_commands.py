@@ -20,6 +20,10 @@ RUN_ELSEWHERE = {
     "snakemake": ("tests/workflow/test_demo.py", "project.snakemake(*options)"),
     "snakemake --report report.html": ("tests/workflow/test_demo.py", '"--report", "report.html"'),
     "snakemake --configfile mine.yaml -- mine_table1 report_own": ("tests/workflow/test_page.py", '"report_own"'),
+    "PYTHONPATH=workflow/scripts uv run python -m phenoviews.status": (
+        "tests/status/test_status.py",
+        "from phenoviews.status.__main__ import main",
+    ),
 }
 WATCHER = "watchfiles snakemake config.yaml config resources workflow"
 # Those of docs/profiles.md: tests/profiles/test_command.py runs them as typed.
