@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
-TRAIN = {"pretrain", "embed", "embed_frozen", "fine_tune", "score_epochs"}
-OF_ENCODERS = {"probe", "measure_encoder"}  # whose measures need scikit-learn
+TRAIN = {"pretrain", "embed", "embed_frozen", "fine_tune"}
+OF_ENCODERS = {"probe", "measure_encoder", "score_epochs"}  # whose measures need scikit-learn
 DRAW = {"figure", "qc", "properties"}
 ALL = {file.stem for file in SCRIPTS.glob("*.py")}
 WEIGHTS = {"weights"}  # are torchvision's
