@@ -38,11 +38,13 @@ def _u(rng: np.random.Generator, n: int, low: float, high: float) -> Floats:
 
 def _disc(x: Floats, y: Floats, radius: Floats | float) -> Floats:
     """1 within, 0 without, over an edge of two pixels."""
-    return np.clip((radius - np.hypot(_X - x, _Y - y)) / 2 + 0.5, 0, 1)
+    found: Floats = np.clip((radius - np.hypot(_X - x, _Y - y)) / 2 + 0.5, 0, 1)
+    return found
 
 
 def _bump(x: Floats, y: Floats, width: Floats | float) -> Floats:
-    return np.exp(-((_X - x) ** 2 + (_Y - y) ** 2) / (2 * width**2))
+    found: Floats = np.exp(-((_X - x) ** 2 + (_Y - y) ** 2) / (2 * width**2))
+    return found
 
 
 def _clouds(rng: np.random.Generator, n: int, width: float | Floats) -> Floats:
@@ -56,18 +58,25 @@ def _clouds(rng: np.random.Generator, n: int, width: float | Floats) -> Floats:
 
 def _light(rng: np.random.Generator, n: int) -> Floats:
     """A slope of the light, and noise."""
-    return (_u(rng, n, -1, 1) * _X + _u(rng, n, -1, 1) * _Y) * 0.03 / SIDE + rng.normal(0, 0.01, (n, SIDE, SIDE))
+    found: Floats = (_u(rng, n, -1, 1) * _X + _u(rng, n, -1, 1) * _Y) * 0.03 / SIDE + rng.normal(
+        0, 0.01, (n, SIDE, SIDE)
+    )
+    return found
 
 
 def _bumps(rng: np.random.Generator, n: int, count: int, reach: float, width: float) -> Floats:
-    return np.sum([_bump(_u(rng, n, -reach, reach), _u(rng, n, -reach, reach), width) for _ in range(count)], axis=0)
+    found: Floats = np.sum(
+        [_bump(_u(rng, n, -reach, reach), _u(rng, n, -reach, reach), width) for _ in range(count)], axis=0
+    )
+    return found
 
 
 def orientation(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """Stripes, upright or lying, within 12 degrees."""
     angle = np.deg2rad(45 + 45 * way + _u(rng, n, -12, 12))
     wave = 2 * np.pi * _u(rng, n, 0.12, 0.17) * (_X * np.cos(angle) + _Y * np.sin(angle)) + _u(rng, n, 0, 2 * np.pi)
-    return 0.5 + _u(rng, n, 0.15, 0.25) * np.sin(wave)
+    found: Floats = 0.5 + _u(rng, n, 0.15, 0.25) * np.sin(wave)
+    return found
 
 
 def handedness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
@@ -78,10 +87,12 @@ def handedness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
     def bar(left: float, right: float, top: float, bottom: float) -> Floats:
         inside = np.minimum.reduce([x - left, right - x, y - top, bottom - y])
-        return np.clip(inside + 0.5, 0, 1)
+        found: Floats = np.clip(inside + 0.5, 0, 1)
+        return found
 
     flag = np.maximum.reduce([bar(-5, -2, -11, 11), bar(-5, 7, -11, -8), bar(-5, 4, -3, 0)])
-    return 0.35 + _u(rng, n, 0.3, 0.4) * flag
+    found: Floats = 0.35 + _u(rng, n, 0.3, 0.4) * flag
+    return found
 
 
 def colour(rng: np.random.Generator, n: int, way: Floats) -> Floats:
@@ -93,7 +104,8 @@ def colour(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 def brightness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """Broad clouds; those of one class are a quarter brighter in every pixel."""
-    return (0.42 + 0.06 * _clouds(rng, n, 4) + _light(rng, n)) * np.sqrt(1.25) ** way
+    found: Floats = (0.42 + 0.06 * _clouds(rng, n, 4) + _light(rng, n)) * np.sqrt(1.25) ** way
+    return found
 
 
 def size(rng: np.random.Generator, n: int, way: Floats) -> Floats:
@@ -115,7 +127,8 @@ def texture_contrast(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """A lattice of pits and knobs, shallow or deep."""
     wave = 2 * np.pi * _u(rng, n, 0.11, 0.14)
     lattice = np.sin(wave * _X + _u(rng, n, 0, 2 * np.pi)) * np.sin(wave * _Y + _u(rng, n, 0, 2 * np.pi))
-    return 0.5 + (0.2 * lattice + _light(rng, n)) * np.sqrt(1.4) ** way
+    found: Floats = 0.5 + (0.2 * lattice + _light(rng, n)) * np.sqrt(1.4) ** way
+    return found
 
 
 def polarity(rng: np.random.Generator, n: int, way: Floats) -> Floats:
@@ -130,7 +143,8 @@ def mark(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     ring = np.exp(-((np.hypot(_X, _Y) - _u(rng, n, 5.5, 6.5)) ** 2) / 8)
     angle, out = _u(rng, n, 0, 2 * np.pi), _u(rng, n, 12, 13.5)
     dot = _bump(out * np.cos(angle), out * np.sin(angle), 1.3)
-    return 0.5 + _u(rng, n, 0.15, 0.25) * ring - 0.4 * (way > 0) * dot
+    found: Floats = 0.5 + _u(rng, n, 0.15, 0.25) * ring - 0.4 * (way > 0) * dot
+    return found
 
 
 # Of each property its scene, and what its two classes are called: -1, +1.
