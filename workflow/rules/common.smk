@@ -293,6 +293,19 @@ def minutes(wildcards, attempt) -> int:
     return PLANNED[there.scale, run].minutes * attempt
 
 
+def note_what_is_asked():
+    """For `python -m phenoviews.status`: the trainings of this call, done already or not."""
+    to_do = set(workflow.dag.needrun_jobs())
+    for scale in study.at_work:
+        trainings = {
+            run_of(job.wildcards): job in to_do
+            for job in workflow.dag.jobs
+            if job.rule.name.endswith("pretrain") and job.wildcards.scale == scale
+        }
+        if trainings:
+            stopping(write_asked, study.at(scale), trainings)
+
+
 def told():
     """At the end of a dry run, what its trainings come to."""
     if PLANNED and workflow.dryrun:

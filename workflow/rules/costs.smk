@@ -32,18 +32,5 @@ rule calibrate:
         "../scripts/calibrate.py"
 
 
-def note_what_is_asked():
-    """For `python -m phenoviews.status`: the trainings of this call, done already or not."""
-    to_do = set(workflow.dag.needrun_jobs())
-    for scale in study.at_work:
-        trainings = {
-            run_of(job.wildcards): job in to_do
-            for job in workflow.dag.jobs
-            if job.rule.name.endswith("pretrain") and job.wildcards.scale == scale
-        }
-        if trainings:
-            stopping(write_asked, study.at(scale), trainings)
-
-
 onstart:
     note_what_is_asked()
