@@ -18,6 +18,7 @@ from phenoviews.study.run import AXES, Run
 
 BESIDE_S = 30  # seconds that a training takes besides its steps: its start, embeddings and probe
 FEWEST_SEEDS, ENOUGH_SEEDS, MOST_SEEDS = 3, 5, 10
+FEWEST_EPOCHS = 20  # twice the recipes' warm-up: a training is cut to no fewer for a budget's sake
 UNTRAINED = ("plain", "untrained")  # transform and method of the baseline
 
 # What each operation's strengths are, and the value at which one does nothing. Of an operation with several, each is a
@@ -63,8 +64,10 @@ class Part:
 @dataclass(frozen=True)
 class Design:
     """What an audit trains: each of `settings` (the set itself first) with each of `seeds`, and what of it is again
-    trained with `new_seeds`, once the choice is made. `hours`: of one seed of all settings, on the plan's GPU."""
+    trained with `new_seeds`, once the choice is made. `hours`: of one seed of all settings, on the plan's GPU.
+    `declared`: the panel's declaration, with the `epochs` that the budget pays for."""
 
+    declared: Mapping[str, Any]
     parts: tuple[Part, ...]
     settings: tuple[str, ...]
     pairs: tuple[tuple[str, str, str], ...]  # of settings: without one, without the other, without both
@@ -156,9 +159,11 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
         UserError: a set without random operations, a budget that does not pay for the least.
     """
     found = parts(declared["start"], entry(study, declared))
-    start = _run(study, declared, declared["start"])
-    hours = (seconds(start) + BESIDE_S) / 3600
     whole = [declared["start"], *declared["beside"]]
+    # The set and what is recommended in its place are trained again, with new seeds.
+    fewest = len(whole) + sum(0.0 in part.levels for part in found) + 2
+    declared = _shortened(study, declared, seconds, fewest)
+    hours = (seconds(_run(study, declared, declared["start"])) + BESIDE_S) / 3600
     pairs = list(_pairs(declared["start"], found))
     tiers = [
         [f"{declared['start']}+{part.levels[times]}" for part in found if times in part.levels] for times in (0.0, 0.5)
@@ -169,8 +174,7 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     tiers += [[f"{declared['start']}+{part.levels[2.0]}" for part in found if 2.0 in part.levels]]
     settings = [*whole, *tiers[0]]
     budget = declared["budget_gpu_hours"]
-    # The set and what is recommended in its place are trained again, with new seeds.
-    least = (len(settings) + 2) * FEWEST_SEEDS * hours
+    least = fewest * FEWEST_SEEDS * hours
     if budget < least:
         raise UserError(
             f"budget_gpu_hours: {budget:g} is too little: '{declared['start']}' with and without each of its "
@@ -191,6 +195,7 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     of_set = {spell(name) for name in settings if name not in alone.values()}
     of_set |= {spell(name) for name in tiers[0]}
     return Design(
+        declared=declared,
         alone={operation: spell(name) for operation, name in alone.items()},
         apart=tuple(there for name in alone.values() if (there := spell(name)) not in of_set),
         parts=tuple(found),
@@ -200,6 +205,21 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
         new_seeds=seeds[count:],
         hours=len(settings) * hours,
     )
+
+
+def _shortened(
+    study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run], float], fewest: int
+) -> Mapping[str, Any]:
+    """The declaration, with the most `epochs` of which `fewest` settings can be trained with `ENOUGH_SEEDS` seeds,
+    where it says no number itself and the recipe's is more."""
+    if "epochs" in declared:
+        return declared
+    start = _run(study, declared, declared["start"])
+    training = study.resolve(start).training
+    assert training is not None
+    each = declared["budget_gpu_hours"] * 3600 / (fewest * ENOUGH_SEEDS) - BESIDE_S
+    epochs = max(FEWEST_EPOCHS, int(each / (seconds(start) / training.epochs)))
+    return declared if epochs >= training.epochs else {**declared, "epochs": epochs}
 
 
 def _pairs(start: str, found: Sequence[Part]) -> Iterator[tuple[str, str, str]]:

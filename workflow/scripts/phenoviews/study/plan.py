@@ -39,7 +39,7 @@ def places(study: Resolver, panel: Panel) -> list[Place]:
     `Resolver.on_disk` has those of their paths."""
     if panel.is_audit:
         found = design(study, panel)
-        its = audits.again(study, panel.declared, found.settings, found.seeds)
+        its = audits.again(study, found.declared, found.settings, found.seeds)
         return [Place(run, *names.swept(getattr(run, axis) for axis in AXES)) for run in its]
     declared: dict[tuple[Run, str], Place] = {}
     for grid in grids(panel):
@@ -63,7 +63,8 @@ def design(study: Resolver, panel: Panel) -> audits.Design:
 def confirming(study: Resolver, panel: Panel, settings: Sequence[str]) -> list[Run]:
     """The runs of an audit that are trained once the choice is made, of these settings, with seeds that it did not
     see."""
-    return audits.again(study, panel.declared, settings, design(study, panel).new_seeds)
+    found = design(study, panel)
+    return audits.again(study, found.declared, settings, found.new_seeds)
 
 
 def runs(study: Resolver, panel: Panel) -> list[Run]:
