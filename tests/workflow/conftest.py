@@ -28,7 +28,7 @@ SIMCLR = {
     "method": "simclr+batch_size=128",
     "backbone": "resnet18_imagenet",
 }
-QUICK = "resnet18+stem=standard+width=0.25"
+QUICK = "resnet18+stem=standard"
 CLASSES = {"dataset": "cifar100", "transform": "cifar", "method": "simclr", "backbone": QUICK}
 TINY = {
     "seeds": [5],
