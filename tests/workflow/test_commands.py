@@ -44,10 +44,6 @@ def project(tmp_path_factory) -> Project:
 
 
 @pytest.mark.parametrize("command", HERE)
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_a_command_of_snakemake_has_a_plan(project, command):
     """With a dry run in the place of the work; `--sdm conda` without conda, which need not be there."""
     name, *arguments = shlex.split(command)

@@ -31,10 +31,6 @@ def done(tmp_path_factory):
     return project, options
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_every_panel_is_there(done):
     project, _ = done
     panels = {file.name for file in (project.folder / PANELS).iterdir()}
@@ -55,10 +51,6 @@ def test_every_panel_is_there(done):
     assert {"figure2.png", "figure2.pdf"} <= of_paper_b
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_profiles_of_a_run_are_scored_by_the_command_alike(done):
     """The table of profiles that a run leaves, read by the command as anybody's: the same counts as in its panel."""
     project, _ = done
@@ -77,10 +69,6 @@ def test_profiles_of_a_run_are_scored_by_the_command_alike(done):
     assert told["counts"]["treatments"] == 32
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_cells_are_those_of_the_simulation(done):
     """From the simulated archives through download, correction, nuclei and crops: both classes, their doses, and the
     true phenotypes of nearly all cells."""
@@ -95,10 +83,6 @@ def test_cells_are_those_of_the_simulation(done):
     assert centre > 2 * np.median(images[..., 0]), "nuclei stand in the middle of their crops"
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_detection_on_a_simulated_plate(done):
     project, options = done
     file = "results/screens/simulated/detection/Week1_00001.json"
@@ -107,10 +91,6 @@ def test_detection_on_a_simulated_plate(done):
     assert json.loads((project.folder / file).read_text())["f1"] > 0.95
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_a_second_screen_is_not_simulated_for_a_table_of_digits(done):
     """Nothing is made that the target does not need."""
     project, _ = done
@@ -119,10 +99,6 @@ def test_a_second_screen_is_not_simulated_for_a_table_of_digits(done):
     assert not {"simulate_plate", "download", "cells", "weights"} & set(planned)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_every_number_says_where_it_comes_from(done):
     project, _ = done
     with (project.folder / PANELS / "table1.csv").open() as stream:
@@ -140,10 +116,6 @@ def test_every_number_says_where_it_comes_from(done):
             assert "not comparable" in line["note"]
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_encoder_is_a_plain_state_dict(done):
     project, _ = done
     file = next((project.folder / "results/demo/runs").rglob("encoder.pt"))
@@ -152,19 +124,11 @@ def test_encoder_is_a_plain_state_dict(done):
     assert yaml.safe_load(file.with_name("run.yaml").read_text())["seed"] == 5
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_a_second_call_does_nothing(done):
     project, options = done
     assert project.planned(*options) == {}
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_another_probe_trains_no_encoder_again(done):
     project, _ = done
     recipe = TINY["recipes"]["mnist"]
@@ -177,10 +141,6 @@ def test_another_probe_trains_no_encoder_again(done):
     project.lay_over(TINY)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_every_panel_claim_and_plate_is_on_the_page(done):
     """The main command made it: a page for each panel and plate, a line for each claim of the panels' own files."""
     project, _ = done
@@ -197,10 +157,6 @@ def test_every_panel_claim_and_plate_is_on_the_page(done):
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex")
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_all_tables_are_one_document_of_latex_and_none_is_wider_than_its_page(done, tmp_path):
     tables = sorted((done[0].folder / "results/demo/panels").rglob("*.tex"))
     assert len(tables) > 20
@@ -213,10 +169,6 @@ def test_all_tables_are_one_document_of_latex_and_none_is_wider_than_its_page(do
     assert "Overfull \\hbox" not in made.stdout
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_report_is_one_page(done):
     project, options = done
     finished = project.snakemake("--report", "report.html", *options)
@@ -227,10 +179,6 @@ def test_report_is_one_page(done):
     assert "table1" in page
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_a_killed_snakemake_goes_on_where_it_was(tmp_path):
     """SIGKILL of Snakemake in the middle of a training: the next call needs no help, and ends with the same weights
     as the undisturbed run."""

@@ -96,10 +96,6 @@ def chosen(record):
     return {registry: found for registry, found in keys.items() if found}
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not seen to pass since four branches were merged at the end of a session; see the closing note",
-)
 def test_the_code_that_a_rule_states_is_the_code_that_it_runs(study, recorded):
     """Every module in `sys.modules` and every definition whose code ran in a real job is among what is reached."""
     records = [json.loads(file.read_text()) for file in recorded.iterdir()]

@@ -14,8 +14,6 @@ from phenoviews.files import atomic
 from phenoviews.measures.intensities import intensity_accuracy
 from phenoviews.panels import audit, records
 from phenoviews.panels.audit import CANNOT, UNTRAINED, Judged, Recommendation, Scores
-from phenoviews.panels.figures.audit import draw_audit
-from phenoviews.panels.style import save
 
 Files = Mapping[str, Sequence[str]]
 
@@ -78,6 +76,9 @@ def write(
         again: the runs with new seeds, and `files_again` theirs; none where nothing is recommended.
         images: the array of the images, for what their intensities alone tell.
     """
+    from phenoviews.panels.figures.audit import draw_audit  # here: the choice is made without drawing
+    from phenoviews.panels.style import save
+
     runs = panel["each"]
     found, whole = judged(panel, runs, files)
     recommendation = audit.recommended(found, panel["design"], panel["start"], panel["entry"])
