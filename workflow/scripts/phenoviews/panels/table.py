@@ -400,14 +400,14 @@ def latex(view: Layout) -> str:
     """
     parts = _parts(view)
     width = max(len(view.stub) + sum(len(view.heads[head][1]) for head in part) for part in parts)
-    note = rf"\textbf{{{_tex(view.note)}}} " if view.note else ""
+    note = rf"\textbf{{{_prose(view.note)}}} " if view.note else ""
     lines = [
         r"% Needs \usepackage{booktabs,graphicx}.",
         r"\begin{table}",
         r"\centering",
         r"\footnotesize" if width < 8 and len(parts) == 1 else r"\scriptsize",
         r"\setlength{\tabcolsep}{2.5pt}",
-        rf"\caption{{{note}{_tex(view.caption)}}}",
+        rf"\caption{{{note}{_prose(view.caption)}}}",
     ]
     for number, part in enumerate(parts):
         lines += [r"\par\medskip"] * (number > 0) + _tabular(view, part)
@@ -608,6 +608,11 @@ _TEX = {
 
 def _tex(text: str) -> str:
     return "".join(_TEX.get(character) or _greek(character) for character in text)
+
+
+def _prose(text: str) -> str:
+    """As `_tex`, for lines that break: a setting's name, which has no blanks, may do so at its dots and underscores."""
+    return re.sub(r"(\.(?=[A-Za-z])|\\_)", r"\1\\allowbreak{}", _tex(text))
 
 
 def _greek(character: str) -> str:
