@@ -31,7 +31,7 @@ for scale in study.at_work:
         name:
             page_rule(scale)
         input:
-            **page_inputs(scale),
+            unpack(lambda wildcards, scale=scale: page_inputs(scale)),
         output:
             page=PAGE.format(scale=scale),
             csv=SHEET.format(scale=scale, suffix="csv"),
