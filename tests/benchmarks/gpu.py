@@ -18,20 +18,23 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
 
 import torch
 from timing import noise, timed
+from torch import Tensor
 
 from phenoviews.data import Images
 from phenoviews.study import Run, Study
 from phenoviews.study.document import shipped
 from phenoviews.study.resolved import Pretraining
+from phenoviews.training.capture import PLAIN_CALLS, Captured
 from phenoviews.training.devices import claim, describe, name_of, torch_switches
 from phenoviews.training.history import History
 from phenoviews.training.loop import Trainer
 
 EPILOG = """\
 what is measured, for each case in turns within one process:
-  bare    forward, backward and optimizer on views that were made beforehand: nothing can be faster
-  loop    a whole step as `pretrain` does it: rows, both views, the same step, the history
-  views   making both views, without a step
+  bare    forward, backward and optimizer on views that were made beforehand, as one CUDA graph: nothing can be faster
+  loop    a whole step as `pretrain` does it: rows, both views, the same step, the history; as one graph, too
+  eager   the same two, launched kernel by kernel: bare_eager and loop_eager
+  views   making both views, without a step, kernel by kernel
   waits   whether a step waits for the card, as torch.cuda.set_sync_debug_mode("error") sees it; "not seen" on a CPU
   peak    the share of the card's bfloat16 peak that the bare step reaches, where this file knows the card
 
@@ -107,16 +110,29 @@ def waits(trainer: Trainer, device: torch.device) -> str:
 def measure(run: Pretraining, flop: float, images: Images, device: torch.device, rounds: int, steps: int) -> dict:
     """The figures of one case, as medians over the rounds."""
     trainer, history = Trainer(run, images, device), History(device)
-    for _ in range(3):
+    for _ in range(PLAIN_CALLS + 2):
         trainer.advance()
-    waiting = waits(trainer, device)
+    waiting, captured = waits(trainer, device), trainer.captured
     rows = torch.arange(trainer.batch, device=device)
-    pairs = [(weight, first.clone(), second.clone()) for weight, first, second in trainer.views(rows)]
+    pairs = [(weight, first.clone(), second.clone()) for weight, first, second in trainer.views(trainer.take(rows))]
+
+    def bare(rows: Tensor) -> Tensor | None:
+        return trainer.learn_pairs(pairs, rows)
+
+    def loop(by: Captured | None) -> None:
+        trainer.captured = by
+        history.add(trainer.advance(), trainer.method.observed)
+
+    steps_of = Captured(bare, trainer.generator) if captured else bare
     contestants = {
-        "bare": lambda: trainer.learn(pairs, rows),
-        "loop": lambda: history.add(trainer.advance(), trainer.method.observed),
-        "views": lambda: trainer.views(trainer.rows(trainer.step)),
+        "bare": lambda: (steps_of(rows), trainer.method.after_step(0.5)),
+        "loop": lambda: loop(captured),
+        "bare_eager": lambda: (bare(rows), trainer.method.after_step(0.5)),
+        "loop_eager": lambda: loop(None),
+        "views": lambda: trainer.views(trainer.take(rows)),
     }
+    for _ in range(PLAIN_CALLS + 1):
+        contestants["bare"]()
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds):
         for name, step in list(contestants.items())[:: 1 if number % 2 else -1]:
@@ -130,6 +146,7 @@ def measure(run: Pretraining, flop: float, images: Images, device: torch.device,
         "precision": name_of(trainer.dtype),
         "images_per_s": rate,
         "loop_of_bare": statistics.median(b / a for a, b in zip(seconds["loop"], seconds["bare"], strict=True)),
+        "times_eager": statistics.median(b / a for a, b in zip(seconds["loop"], seconds["loop_eager"], strict=True)),
         "share_of_peak": rate["bare"] * flop / peak / 1e12 if peak and run.backbone.width == 1 else None,
         "waits": waiting,
         "memory_gb": torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else None,
@@ -166,8 +183,9 @@ def main() -> None:
             found = measure(*resolved(study, case, arguments.dry), noise(shape, Path(folder)), device, rounds, steps)
         report["cases"][name] = found
         rate = found["images_per_s"]
-        print(f"{name:9} loop {rate['loop']:8.0f}  bare {rate['bare']:8.0f}  views {rate['views']:9.0f} images/s  "
-              f"loop / bare {found['loop_of_bare']:.2f}  waits: {found['waits']}", flush=True)  # fmt: skip
+        print(f"{name:9} " + "  ".join(f"{one} {value:.0f}" for one, value in rate.items()) + " images/s; "
+              f"loop / bare {found['loop_of_bare']:.2f}, loop / eager loop {found['times_eager']:.2f}, share of the peak "
+              f"{found['share_of_peak'] or 0:.2f}, waits: {found['waits']}", flush=True)  # fmt: skip
     if report["left_out"]:
         print(f"left out, for want of time: {', '.join(report['left_out'])}")
     if arguments.json:

@@ -230,10 +230,11 @@ def measure(arguments: argparse.Namespace, device: torch.device, folder: Path) -
 
     trainer = Trainer(run, images, device)
     rows = torch.arange(trainer.batch, device=device)
-    pairs = [(weight, first.clone(), second.clone()) for weight, first, second in trainer.views(rows)]
+    pairs = [(weight, first.clone(), second.clone()) for weight, first, second in trainer.views(trainer.take(rows))]
+    trainer.advance()  # which begins the epoch
     history = History(device)
     contestants = {
-        "bare": lambda: trainer.learn(pairs, rows),
+        "bare": lambda: (trainer.learn_pairs(pairs, rows), trainer.method.after_step(0.5)),
         "loop": lambda: history.add(trainer.advance(), trainer.method.observed),
     }
     recipe = None

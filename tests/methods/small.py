@@ -92,7 +92,8 @@ def pair(n: int = N) -> list[tuple[float, Tensor, Tensor]]:
 
 
 def loss_of(method: methods.Method, pairs: list[tuple[float, Tensor, Tensor]]) -> Tensor:
-    return method(pairs, torch.arange(len(pairs[0][1])))
+    first = pairs[0][1]
+    return method(pairs, torch.arange(len(first), device=first.device))
 
 
 def step(

@@ -35,21 +35,21 @@ def test_every_pass_sees_each_image_at_most_once_in_an_order_of_its_own(make_run
 
 def test_views_follow_from_seed_and_step_alone(make_run: Callable, digits: Path):
     trainer, rows = trainer_of(make_run(), digits), torch.arange(4)
-    [(weight, first, second)] = trainer.views(rows)
+    [(weight, first, second)] = trainer.views(trainer.take(rows))
     assert weight == 1.0
     assert first.shape == second.shape == (4, 3, 32, 32)
     assert first.is_contiguous(memory_format=torch.channels_last)
     assert not torch.equal(first, second)
     torch.rand(3)
-    assert torch.equal(trainer.views(rows)[0][1], first)
+    assert torch.equal(trainer.views(trainer.take(rows))[0][1], first)
     trainer.step = 1
-    assert not torch.equal(trainer.views(rows)[0][1], first)
+    assert not torch.equal(trainer.views(trainer.take(rows))[0][1], first)
 
 
 def test_two_sets_and_two_pipelines(make_run: Callable, digits: Path):
     sets = [{"weight": 0.4, "views": [STRONG, WEAK]}, *SETS]
     trainer = trainer_of(make_run(transform={"name": "dual", "sets": sets}), digits)
-    pairs = trainer.views(torch.arange(4))
+    pairs = trainer.views(trainer.take(torch.arange(4)))
     assert [weight for weight, *_ in pairs] == [0.4, 1.0]
     assert all(view.shape == (4, 3, 32, 32) for _, *views in pairs for view in views)
     assert math.isfinite(trainer.advance().item())
@@ -103,7 +103,7 @@ def test_weights_and_views_lie_in_the_layout_that_is_safe_for_the_backbone(
     make_run: Callable, digits: Path, width: float, layout: torch.memory_format
 ):
     trainer = trainer_of(make_run(backbone={"kind": "resnet18", "width": width}), digits)
-    [(_, *views)] = trainer.views(torch.arange(4))
+    [(_, *views)] = trainer.views(trainer.take(torch.arange(4)))
     assert all(view.is_contiguous(memory_format=layout) for view in views)
     strided = trainer.method.encoder.layer2[0].downsample[0].weight
     assert strided.is_contiguous(memory_format=layout)

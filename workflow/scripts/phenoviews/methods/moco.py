@@ -65,7 +65,6 @@ class MoCo(Method):
         for branch, keys in self._keys.items():
             for queue, fresh in zip(self._queues(branch), keys, strict=True):
                 queue.enqueue(fresh)
-        self._keys = {}
 
     def _queues(self, number: int) -> Sequence[Queue]:
         return cast(Sequence[Queue], self.queues[number])

@@ -36,10 +36,9 @@ NAMES = {name: f"fine_tuned_{name}" for name in ("top1", "accuracy", "f1", "auro
 
 
 class FineTuner(Steps):
-    """A fine-tuning between two steps. `network`: the encoder and, on its features, a linear classifier.
+    """A fine-tuning: each image is seen once in a step, under the transform.
 
-    Each image is seen once in a step, under the transform. As in a pretraining, the same run, data and number of
-    threads give the same weights bit by bit on the CPU, interrupted or not.
+    `network`: the encoder and, on its features, a linear classifier.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class FineTuner(Steps):
         classifier = nn.Linear(dim, len(images.classes))
         joined = nn.Sequential(encoder.requires_grad_(True), classifier)
         self.layout = memory_format(joined, device)
-        self.network = placed(joined, device).train()
+        self.network = self.trained = placed(joined, device).train()
         self.optimizer = optim.build([{"params": list(self.network.parameters())}], settings.training)
         self.transform = Transform(settings.transform, dataset.size, dataset.mean, dataset.std)
         self.labels = torch.from_numpy(images.labels("train")).to(device)
@@ -68,22 +67,16 @@ class FineTuner(Steps):
     def observed(self) -> Tensor:
         return self._observed
 
-    def advance(self) -> Tensor:
-        """The whole of one step; returns the cross-entropy, on the device and without gradient."""
-        self._seed_networks(self._seed("step", self.step))
-        rows = self.rows(self.step)
-        images = self.images.take(rows, self.following())
-        self.generator.manual_seed(self._seed("views", self.step))
+    def learn(self, images: Tensor, rows: Tensor) -> Tensor:
+        """The loss is the cross-entropy."""
         views = self.transform(images, self.generator).contiguous(memory_format=self.layout)
-        optim.set_lr(self.optimizer, self.lr)
         encoder, classifier = self.network
         with self.autocast():
             found = encoder(views)
             scores = classifier(found)
-        loss = F.cross_entropy(scores.float(), self.labels[rows.to(self.device, non_blocking=True)])
+        loss = F.cross_entropy(scores.float(), self.labels[rows])
         self._observed = found.detach()
         self.descend(loss)
-        self.step += 1
         return loss.detach()
 
     def state_dict(self) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 The images are on the device from the start, or, where they do not fit, the next step's are read from the disk during
 this one. A step picks its rows, makes both views on the device, and trains. Which rows, and every random number of the
-views, follow from (seed, step) alone, so a step needs nothing but the weights before it.
+views, follow from (seed, step) alone, so a step needs nothing but the weights before it. On a GPU its work is one CUDA
+graph (`capture`).
 
 Here is what decides the weights, and nothing else: a checkpoint is of use for as long as this code stays as it is.
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from phenoviews import methods, models
 from phenoviews.data.images import Images
@@ -24,6 +25,7 @@ from phenoviews.data.pool import Pool, as_int16, pool
 from phenoviews.methods.base import Method
 from phenoviews.study.resolved import Dataset, Pipeline, Pretraining, Training
 from phenoviews.training import optim
+from phenoviews.training.capture import Captured, assumed
 from phenoviews.training.devices import autocast_dtype, memory_format
 from phenoviews.training.embed import State, embedder, evaluation_view, features, placed, with_statistics
 from phenoviews.views import Transform
@@ -32,14 +34,17 @@ Pairs = list[tuple[float, Tensor, Tensor]]
 
 
 class Steps:
-    """What the steps of every training have in common: their number, which rows each has, every random number, the
-    precision, the optimizer's step.
+    """A training between two steps, of whatever kind: `advance` does the next one. The kinds differ in `learn`.
 
     `step`: how many are done, of `steps`; `steps_per_epoch`: max(min_iters_per_epoch, images // batch) (ambiguity
-    A-30).
+    A-30); `trained`: all that learns.
+
+    On the CPU the same run, data and number of threads give the same weights bit by bit; so they do where the training
+    goes on, at any step, from `state_dict()` in another process.
     """
 
     optimizer: torch.optim.Optimizer
+    trained: nn.Module
 
     def __init__(self, images: Pool, training: Training, seed: int, device: torch.device):
         self.images, self.training, self.seed, self.device = images, training, seed, device
@@ -56,6 +61,10 @@ class Steps:
             self.inside.append(torch.cuda.default_generators[device.index])
         self.order, self.order_of = torch.empty(0), -1
         self.step = 0
+        # Gradients that are scaled, for float16, have a step of the optimizer that depends on their values.
+        self.captured = (
+            Captured(self.learn, self.generator) if device.type == "cuda" and not self.scaler.is_enabled() else None
+        )
 
     @property
     def epoch(self) -> int:
@@ -73,8 +82,39 @@ class Steps:
         raise NotImplementedError
 
     def advance(self) -> Tensor | None:
-        """The whole of one step. Returns the loss, on the device and without gradient; None where there is none."""
+        """The whole of one step: rows, views, learning. Returns the loss as `learn` does. Waits for the device at most
+        where an epoch begins: there its work is captured, and a method may look at what it has gathered."""
+        begins = self.step % self.steps_per_epoch == 0
+        if begins:
+            self.begin_epoch()
+        if self.captured and (begins or self.captured.graph is None):
+            self.captured.assume(assumed(self.trained))
+        self._seed_networks(self._seed("step", self.step))
+        rows = self.rows(self.step)
+        images = self.take(rows, self.following())
+        optim.set_lr(self.optimizer, self.lr)
+        loss = (self.captured or self.learn)(images, rows.to(self.device, non_blocking=True))
+        self.step += 1
+        self.end_step()
+        return loss
+
+    def take(self, rows: Tensor, following: Tensor | None = None) -> Tensor:
+        """The images of `rows`, and the generator as the next step's views need it; both arguments as for
+        `Streamed.take`."""
+        self.generator.manual_seed(self._seed("views", self.step))
+        return self.images.take(rows, following)
+
+    def begin_epoch(self) -> None:
+        """What is to be done before an epoch's first step."""
+
+    def learn(self, images: Tensor, rows: Tensor) -> Tensor | None:
+        """The work of a step: views of `images` (n, C, H, W), numbered `rows` (int64, on the device) among the training
+        images; forward, backward, the optimizer. Returns the loss, on the device and without gradient; None where there
+        is none, and then nothing is learnt."""
         raise NotImplementedError
+
+    def end_step(self) -> None:
+        """What is to be done after a step, which is counted by then."""
 
     def rows(self, step: int) -> Tensor:
         """The rows of a step, int64 on the CPU, pinned for a GPU: every pass over the images has its own random order,
@@ -110,10 +150,12 @@ class Steps:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        optim.load(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         self.dtype = state["dtype"]  # `precision: auto` may be another here than where the training began
         self.step = state["step"]
+        if self.captured:
+            self.captured.forget()
 
     def _seed_networks(self, seed: int) -> None:
         for generator in self.inside:
@@ -125,11 +167,7 @@ class Steps:
 
 
 class Trainer(Steps):
-    """A training between two steps: `advance` does the next one.
-
-    On the CPU the same run, data and number of threads give the same weights bit by bit; so they do where the training
-    goes on, at any step, from `state_dict()` in another process.
-    """
+    """A self-supervised training."""
 
     def __init__(self, run: Pretraining, images: Images, device: torch.device, weights: Path | None = None):
         super().__init__(pool(images, "train", device), run.training, run.seed, device)
@@ -140,7 +178,8 @@ class Trainer(Steps):
         encoder = models.build(run.backbone.to_dict(), weights, run.dataset.channels)
         method = methods.build(run.method.to_dict(), encoder, sets=len(sets), images=len(self.images))
         layout = memory_format(method, device)
-        self.method = placed(method, device).train()
+        self.method: Method = placed(method, device).train()
+        self.trained = self.method
         self.optimizer = optim.build(method.parameter_groups(), run.training)
         self.sets = [(one.weight, _pair_maker(one.views, self.run.dataset, layout)) for one in sets]
         self.keeper = KEEPERS[run.training.keep](self.run, images, device)
@@ -149,36 +188,30 @@ class Trainer(Steps):
     def observed(self) -> Tensor:
         return self.method.observed
 
-    def advance(self) -> Tensor | None:
-        """The whole of one step: rows, views, learning. Returns the loss as `learn` does. Waits for the device at most
-        where an epoch begins, if the method does."""
-        if self.step % self.steps_per_epoch == 0:
-            seed = self._seed("epoch", self.epoch)
-            self._seed_networks(seed)
-            self.method.enter_epoch(self.epoch)
-            self.method.before_epoch(self.epoch, torch.Generator().manual_seed(seed))
-        self._seed_networks(self._seed("step", self.step))
-        rows = self.rows(self.step)
-        return self.learn(self.views(rows, self.following()), rows)
+    def begin_epoch(self) -> None:
+        seed = self._seed("epoch", self.epoch)
+        self._seed_networks(seed)
+        self.method.enter_epoch(self.epoch)
+        self.method.before_epoch(self.epoch, torch.Generator().manual_seed(seed))
 
-    def views(self, rows: Tensor, following: Tensor | None = None) -> Pairs:
-        """Per set of transformations its weight and both views (n, C, size, size) of the images in `rows`; both
-        arguments as for `Streamed.take`."""
-        images = self.images.take(rows, following)
-        self.generator.manual_seed(self._seed("views", self.step))
+    def learn(self, images: Tensor, rows: Tensor) -> Tensor | None:
+        return self.learn_pairs(self.views(images), rows)
+
+    def views(self, images: Tensor) -> Pairs:
+        """Per set of transformations its weight and both views (n, C, size, size) of the images."""
         return [(weight, *make(images, self.generator)) for weight, make in self.sets]
 
-    def learn(self, pairs: Pairs, rows: Tensor) -> Tensor | None:
-        """Forward, backward and the optimizer's step; returns the loss, on the device and without gradient. None where
-        the method has none, and then nothing is learnt."""
-        optim.set_lr(self.optimizer, self.lr)
+    def learn_pairs(self, pairs: Pairs, rows: Tensor) -> Tensor | None:
+        """`learn`, of views that are there."""
         with self.autocast():
-            loss: Tensor | None = self.method(pairs, rows.to(self.device, non_blocking=True))
-        if loss is not None:
-            self.descend(loss)
-        self.step += 1
+            loss: Tensor | None = self.method(pairs, rows)
+        if loss is None:
+            return None
+        self.descend(loss)
+        return loss.detach()
+
+    def end_step(self) -> None:
         self.method.after_step(self.step / self.steps)
-        return None if loss is None else loss.detach()
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "method": self.method.state_dict(), "best": self.keeper.best}

@@ -74,7 +74,12 @@ def build(groups: Groups, training: Training) -> torch.optim.Optimizer:
     """
     if training.optimizer not in OPTIMIZERS:
         raise UserError(f"training.optimizer: {training.optimizer!r} is none of {', '.join(OPTIMIZERS)}")
-    return OPTIMIZERS[training.optimizer](groups, peak_lr(training), training)
+    optimizer = OPTIMIZERS[training.optimizer](groups, peak_lr(training), training)
+    for group in optimizer.param_groups:
+        device = group["params"][0].device
+        if device.type == "cuda":  # where a captured step reads what `set_lr` writes
+            group["lr"] = torch.tensor(group["lr"], dtype=torch.float32, device=device)
+    return optimizer
 
 
 # SGD and Adam fused: one kernel for all parameters, on the CPU as on the GPU.
@@ -92,7 +97,10 @@ def sgd(groups: Groups, lr: float, training: Training) -> torch.optim.Optimizer:
 
 
 def adam(groups: Groups, lr: float, training: Training) -> torch.optim.Optimizer:
-    return torch.optim.Adam(groups, lr=lr, weight_decay=training.weight_decay, fused=True)
+    optimizer = torch.optim.Adam(groups, lr=lr, weight_decay=training.weight_decay, fused=True)
+    for group in optimizer.param_groups:
+        group["capturable"] = group["params"][0].device.type == "cuda"
+    return optimizer
 
 
 def lars(groups: Groups, lr: float, training: Training) -> torch.optim.Optimizer:
@@ -115,8 +123,24 @@ OPTIMIZERS: dict[str, Callable[[Groups, float, Training], torch.optim.Optimizer]
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Set the learning rate of all groups but those with `"scheduled": False`."""
     for group in optimizer.param_groups:
-        if group.get("scheduled", True):
+        if not group.get("scheduled", True):
+            continue
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr)
+        else:
             group["lr"] = lr
+
+
+def load(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """`optimizer.load_state_dict`, of a state that may come from another kind of device: where the learning rate lies,
+    and whether a step can be captured, stay as they are here."""
+    here = [(group["lr"], group.get("capturable")) for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, (lr, capturable) in zip(optimizer.param_groups, here, strict=True):
+        loaded = float(group["lr"])
+        group["lr"] = lr.fill_(loaded) if isinstance(lr, Tensor) else loaded
+        if capturable is not None:
+            group["capturable"] = capturable
 
 
 class LARS(torch.optim.Optimizer):
@@ -166,7 +190,7 @@ class LARS(torch.optim.Optimizer):
                 buffers = [self.state[p]["momentum_buffer"] for p in params]
                 torch._foreach_mul_(buffers, group["momentum"])
                 torch._foreach_add_(buffers, gradients)
-                torch._foreach_add_(params, buffers, alpha=-group["lr"])
+                torch._foreach_sub_(params, torch._foreach_mul(buffers, group["lr"]))
 
     @staticmethod
     def _scaled(layers: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> Sequence[Tensor]:
@@ -176,7 +200,7 @@ class LARS(torch.optim.Optimizer):
         w, g = torch.stack(torch._foreach_norm(layers)), torch.stack(torch._foreach_norm(gradients))
         local = group["eta"] * w / (g + group["weight_decay"] * w + group["eps"])
         if group["clip_lr"]:
-            local = (local / group["lr"]).clamp(max=1) if group["lr"] else torch.ones_like(local)
+            local = (local / group["lr"]).clamp(max=1)  # at a rate of 0 as well: infinity becomes 1
         usable = (w > 0) & (g > 0)
         local = torch.where(usable, local, 1.0)
         decay = torch.where(usable, group["weight_decay"], 0.0)
