@@ -183,9 +183,9 @@ def main() -> None:
             found = measure(*resolved(study, case, arguments.dry), noise(shape, Path(folder)), device, rounds, steps)
         report["cases"][name] = found
         rate = found["images_per_s"]
-        print(f"{name:9} " + "  ".join(f"{one} {value:.0f}" for one, value in rate.items()) + " images/s; "
-              f"loop / bare {found['loop_of_bare']:.2f}, loop / eager loop {found['times_eager']:.2f}, share of the peak "
-              f"{found['share_of_peak'] or 0:.2f}, waits: {found['waits']}", flush=True)  # fmt: skip
+        print(f"{name:9} " + "  ".join(f"{one} {value:.0f}" for one, value in rate.items()) + " images/s\n"
+              f"{'':9} loop / bare {found['loop_of_bare']:.2f}, loop / eager loop {found['times_eager']:.2f}, share of "
+              f"the peak {found['share_of_peak'] or 0:.2f}, waits: {found['waits']}", flush=True)  # fmt: skip
     if report["left_out"]:
         print(f"left out, for want of time: {', '.join(report['left_out'])}")
     if arguments.json:
