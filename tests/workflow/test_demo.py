@@ -129,6 +129,11 @@ def test_a_second_call_does_nothing(done):
     assert project.planned(*options) == {}
 
 
+def test_nothing_of_a_finished_study_is_partial(done):
+    project, options = done
+    assert project.planned(*options, "--config", "partial=true") == {}
+
+
 def test_another_probe_trains_no_encoder_again(done):
     project, _ = done
     recipe = TINY["recipes"]["mnist"]

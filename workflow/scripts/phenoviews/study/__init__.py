@@ -93,8 +93,8 @@ class Study(Resolver):
 
     @property
     def at_work(self) -> list[str]:
-        """The scales of its panels."""
-        return [self.scale, OWN] if self._has_own else [self.scale]
+        """Its scale, and the users' own where one of the panels is at it."""
+        return [self.scale, *([OWN] if any(self.of(panel) is not self for panel in self.panels.values()) else [])]
 
     @property
     def asked(self) -> list[Panel]:
