@@ -52,9 +52,12 @@ def test_a_training_goes_on_with_the_same_bits_from_before_any_step(kind: str, r
         assert same(states[end]["method"], resumed.method.state_dict())
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("kind", PARAMS)
-def test_a_training_that_is_stopped_after_every_step_ends_with_the_same_bits(kind: str, run_of: Callable, few: Path):
-    run, images = run_of(kind, epochs=small.EPOCHS + 2, batch_size=16), Images.open(few)
+def test_a_training_that_is_stopped_after_every_step_ends_with_the_same_bits(
+    kind: str, precision: str, run_of: Callable, few: Path
+):
+    run, images = run_of(kind, epochs=small.EPOCHS + 2, batch_size=16, precision=precision), Images.open(few)
     straight = Trainer(run, images, CPU)
     state = copy.deepcopy(straight.state_dict())
     while straight.step < straight.steps:
