@@ -123,9 +123,9 @@ def measure(run: Pretraining, flop: float, images: Images, device: torch.device,
         trainer.captured = by
         history.add(trainer.advance(), trainer.method.observed)
 
-    steps_of = Captured(bare, trainer.generator) if captured else bare
+    one_graph = Captured(trainer.generator)
     contestants = {
-        "bare": lambda: (steps_of(rows), trainer.method.after_step(0.5)),
+        "bare": lambda: (one_graph(bare, rows) if captured else bare(rows), trainer.method.after_step(0.5)),
         "loop": lambda: loop(captured),
         "bare_eager": lambda: (bare(rows), trainer.method.after_step(0.5)),
         "loop_eager": lambda: loop(None),

@@ -9,7 +9,7 @@ from phenoviews.errors import UserError
 from phenoviews.study import Run, Study
 from phenoviews.study.code import reached
 from phenoviews.study.document import shipped
-from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Resolved, Training, same_training
+from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, Resolved, Training
 
 TRAINED = Run("mnist", "mnist_first", "moco", "vgg11", 5)
 FROZEN = Run("cells_nocodazole+split_seed=5", "plain", "imagenet", "vgg16", 5)
@@ -117,16 +117,3 @@ def test_a_stages_code_knows_no_section_that_it_is_not_given():
     assert "Training" in reached("pretrain.py")[module]
     assert not reached("pretrain.py")[module] & {"Probe", "Probing", "Embedding", "Resolved"}
     assert not reached("embed_frozen.py")[module] & {"Training", "Method", "Probe"}
-
-
-def test_a_finished_training_is_known_by_its_settings_also_where_the_images_gave_mean_and_std():
-    demo = Study({**shipped(), "scale": "demo"})
-    wanted = demo.pretraining(Run("photographs", "cifar", "simclr", "resnet18", 5))
-    assert wanted.dataset.mean == wanted.dataset.std == "own"
-    done = wanted.to_dict()
-    done["dataset"] |= {"mean": [0.4, 0.4, 0.3], "std": [0.2, 0.3, 0.2]}
-    assert same_training(wanted, Pretraining.from_dict(done))
-    assert not same_training(wanted, Pretraining.from_dict({**done, "training": {**done["training"], "epochs": 77}}))
-    given = wanted.to_dict()
-    given["dataset"] |= {"mean": [0.5] * 3, "std": [0.5] * 3}
-    assert not same_training(Pretraining.from_dict(given), Pretraining.from_dict(done))

@@ -195,13 +195,15 @@ def test_streamed_images_train_to_the_same_bits(
 
 
 def test_own_mean_and_std(train: Callable, make_run: Callable, outputs: dict[str, Path], digits: Path):
-    """They train as the same numbers given do, and the run's record says them."""
+    """They train as the same numbers given do; the run's record says that they were the images' own, and what they
+    were."""
     numbers = pool.with_statistics(Images.open(digits), {"mean": "own"})
     first = train(make_run(dataset=numbers))
     second = train(make_run(dataset={"mean": "own", "std": "own"}))
     assert same(first, second)
     summary = yaml.safe_load(outputs["summary"].read_text())
-    assert (summary["dataset"]["mean"], summary["dataset"]["std"]) == (numbers["mean"], numbers["std"])
+    assert (summary["dataset"]["mean"], summary["dataset"]["std"]) == ("own", "own")
+    assert summary["statistics"] == {"mean": numbers["mean"], "std": numbers["std"]}
 
 
 def test_it_learns(train: Callable, make_run: Callable, outputs: dict[str, Path]):

@@ -18,7 +18,6 @@ from phenoviews.costs.paces import Kind, Pace, Paces
 from phenoviews.study import Study, paths
 from phenoviews.study.panel import Panel
 from phenoviews.study.plan import forward_flop, images, sweep_sources
-from phenoviews.study.resolved import same_training
 from phenoviews.study.run import Run
 
 TRAINING = "training"
@@ -242,7 +241,7 @@ class _Planner:
                 TRAINING,
                 run,
                 seconds=start + load.images * pace.seconds + evaluated * forward,
-                done=ended is not None and same_training(pretraining, ended.run),
+                done=ended is not None and ended.run.decisive() == pretraining.decisive(),
                 disk_mb=sizes.run_mb(study, run, pretraining),
                 kind=Kind.of(pretraining),
                 pace=pace,

@@ -12,7 +12,6 @@ from phenoviews.status.states import line_of
 from phenoviews.study import Study, paths
 from phenoviews.study.panel import Panel
 from phenoviews.study.plan import sweep_sources
-from phenoviews.study.resolved import same_training
 from phenoviews.study.run import Run
 
 Files = dict[str, list[str]]
@@ -105,7 +104,7 @@ class Present:
         wanted = {folder: run for folder, run in wanted.items() if there.is_trained(run)}
         for one in finished(wanted):
             run = wanted[one.folder]
-            same = same_training(there.pretraining(there.on_disk(there.spelled(run))), one.run)
+            same = one.run.decisive() == there.pretraining(there.on_disk(there.spelled(run))).decisive()
             made = (one.folder / "run.yaml").stat().st_mtime
             self.ended[there.scale, run] = made, "" if same else f"{NOT_YET}: what lies there is of other settings"
         for run in wanted.values():

@@ -233,14 +233,6 @@ class Pretraining(Stage):
         } | {key: plain.get(key) for key in ("evaluate", "seed")}
 
 
-def same_training(wanted: Pretraining, ended: Pretraining) -> bool:
-    """Whether a training that has ended, as its run.yaml says it, is the one that is wanted. Where this one takes mean
-    and standard deviation from the images, that one says what they were."""
-    done, now = ended.decisive(), wanted.decisive()
-    own = [key for key in ("mean", "std") if now["dataset"][key] == "own"]
-    return {**done, "dataset": {**done["dataset"], **dict.fromkeys(own, "own")}} == now
-
-
 @dataclass(frozen=True, kw_only=True)
 class Embedding(Stage):
     dataset: Dataset

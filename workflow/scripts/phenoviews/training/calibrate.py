@@ -18,12 +18,13 @@ from tqdm import tqdm
 from phenoviews.costs.paces import PROBED, Costs, measurement, plain
 from phenoviews.data import images as data
 from phenoviews.study.resolved import Pretraining
+from phenoviews.training.capture import PLAIN_CALLS
 from phenoviews.training.devices import claim, describe, torch_switches
 from phenoviews.training.loop import Trainer
 
 SECONDS = 60.0  # for all kinds together
 LEAST = 1.0  # seconds of steps that a kind has at least
-WARM = 3  # steps before the clock starts: the first ones choose kernels and allocate
+WARM = PLAIN_CALLS + 2  # steps before the clock starts: the first ones choose kernels, allocate, and are captured
 CLASSES = 2
 
 
@@ -103,8 +104,9 @@ def _clock(device: torch.device) -> Callable[[], float]:
 
 
 def _at_random(run: Pretraining) -> Pretraining:
-    """The training from random weights, which take as long as others and need no download; with no end of steps."""
-    endless = replace(run.training, epochs=10**6, warmup_epochs=0, keep="last")
+    """The training from random weights, which take as long as others and need no download; with no end of steps, nearly
+    all of them in one epoch, since steps of different epochs may be different ones."""
+    endless = replace(run.training, epochs=10**3, min_iters_per_epoch=10**6, warmup_epochs=0, keep="last")
     return replace(run, backbone=replace(run.backbone, init="random"), training=endless)
 
 

@@ -4,7 +4,6 @@ them one by one from Python."""
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Callable
 
 import torch
@@ -31,15 +30,16 @@ def assumed(network: nn.Module) -> tuple[object, ...]:
 
 
 class Captured:
-    """`function`, of tensors on the GPU, always of the same shapes, that returns a tensor or None: called as it is at
-    first, then captured, then replayed. It draws from torch's global generator of the GPU and from `generator` alone;
-    both may be seeded between calls, and give the same numbers either way.
+    """Calls a function of tensors on the GPU, always the same function and shapes, that returns a tensor or None: as it
+    is at first, then captured, then replayed. It draws from torch's global generator of the GPU and from `generator`
+    alone; both may be seeded between calls, and give the same numbers either way.
 
-    Whatever `function` leaves behind in attributes are tensors of the graph: the next call overwrites their values.
+    Whatever the function leaves behind in attributes are tensors of the graph: the next call overwrites their values.
+    It is not kept here, so that its object, and the memory of the graph, go when nobody uses them any more.
     """
 
-    def __init__(self, function: Callable[..., Tensor | None], generator: torch.Generator):
-        self.function, self.generator = function, generator
+    def __init__(self, generator: torch.Generator):
+        self.generator = generator
         self.assumptions: tuple[object, ...] = ()
         self.forget()
 
@@ -56,25 +56,22 @@ class Captured:
             self.forget()
         self.assumptions = assumptions
 
-    def __call__(self, *inputs: Tensor) -> Tensor | None:
+    def __call__(self, function: Callable[..., Tensor | None], *inputs: Tensor) -> Tensor | None:
         if self.calls < PLAIN_CALLS:
             self.calls += 1
-            with warnings.catch_warnings():
-                # torch warns that an optimizer which may be captured is slower where it is not.
-                warnings.filterwarnings("ignore", message=".*capturable=True")
-                return self.function(*inputs)
+            return function(*inputs)
         if self.graph is None:
-            self._capture(inputs)
+            self._capture(function, inputs)
         assert self.graph is not None
         for own, given in zip(self.inputs, inputs, strict=True):
             own.copy_(given)
         self.graph.replay()
         return None if self.output is None else self.output.clone()
 
-    def _capture(self, inputs: tuple[Tensor, ...]) -> None:
+    def _capture(self, function: Callable[..., Tensor | None], inputs: tuple[Tensor, ...]) -> None:
         """Waits for the device. Nothing is computed."""
         self.inputs = tuple(one.clone() for one in inputs)
         self.graph = torch.cuda.CUDAGraph()
         self.graph.register_generator_state(self.generator)
         with torch.cuda.graph(self.graph):
-            self.output = self.function(*self.inputs)
+            self.output = function(*self.inputs)

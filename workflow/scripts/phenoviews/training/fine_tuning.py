@@ -145,6 +145,7 @@ def fine_tune(
         termination.at_once()
         if outcome != FINISHED:
             raise NotMeasured(f"the fine-tuning: {outcome.what}")
+        trainer.release()
         trainer.network.eval()
         scores = features(trainer.network, pool(images, "test", device), evaluation_view(dataset))
     likely = F.log_softmax(scores, dim=1).cpu().numpy()

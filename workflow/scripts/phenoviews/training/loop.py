@@ -62,9 +62,7 @@ class Steps:
         self.order, self.order_of = torch.empty(0), -1
         self.step = 0
         # Gradients that are scaled, for float16, have a step of the optimizer that depends on their values.
-        self.captured = (
-            Captured(self.learn, self.generator) if device.type == "cuda" and not self.scaler.is_enabled() else None
-        )
+        self.captured = Captured(self.generator) if device.type == "cuda" and not self.scaler.is_enabled() else None
 
     @property
     def epoch(self) -> int:
@@ -83,7 +81,7 @@ class Steps:
 
     def advance(self) -> Tensor | None:
         """The whole of one step: rows, views, learning. Returns the loss as `learn` does. Waits for the device at most
-        where an epoch begins: there its work is captured, and a method may look at what it has gathered."""
+        where the work is captured, and where an epoch begins, if the method looks at what it has gathered."""
         begins = self.step % self.steps_per_epoch == 0
         if begins:
             self.begin_epoch()
@@ -93,7 +91,8 @@ class Steps:
         rows = self.rows(self.step)
         images = self.take(rows, self.following())
         optim.set_lr(self.optimizer, self.lr)
-        loss = (self.captured or self.learn)(images, rows.to(self.device, non_blocking=True))
+        rows = rows.to(self.device, non_blocking=True)
+        loss = self.captured(self.learn, images, rows) if self.captured else self.learn(images, rows)
         self.step += 1
         self.end_step()
         return loss
@@ -154,6 +153,11 @@ class Steps:
         self.scaler.load_state_dict(state["scaler"])
         self.dtype = state["dtype"]  # `precision: auto` may be another here than where the training began
         self.step = state["step"]
+        self.release()
+
+    def release(self) -> None:
+        """Give back the memory that a captured step holds, for what is computed beside the steps; the next ones are
+        captured anew."""
         if self.captured:
             self.captured.forget()
 
@@ -172,7 +176,7 @@ class Trainer(Steps):
     def __init__(self, run: Pretraining, images: Images, device: torch.device, weights: Path | None = None):
         super().__init__(pool(images, "train", device), run.training, run.seed, device)
         # The data set's own mean and std are numbers from here on.
-        self.run = replace(run, dataset=with_statistics(images, run.dataset))
+        self.declared, self.run = run, replace(run, dataset=with_statistics(images, run.dataset))
         sets = run.transform.sets
         torch.manual_seed(run.seed)
         encoder = models.build(run.backbone.to_dict(), weights, run.dataset.channels)

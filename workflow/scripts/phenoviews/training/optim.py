@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from phenoviews.errors import UserError
 from phenoviews.study.resolved import Probe, Training
 
 Groups = Iterable[dict[str, Any]]
+
+# torch warns that an optimizer which may be captured is slower where it is not; a training's first steps are not.
+warnings.filterwarnings("ignore", message=".*capturable=True")
 
 HELD = 10  # epochs for which the schedule `repo` holds the peak
 
@@ -76,8 +80,7 @@ def build(groups: Groups, training: Training) -> torch.optim.Optimizer:
         raise UserError(f"training.optimizer: {training.optimizer!r} is none of {', '.join(OPTIMIZERS)}")
     optimizer = OPTIMIZERS[training.optimizer](groups, peak_lr(training), training)
     for group in optimizer.param_groups:
-        device = group["params"][0].device
-        if device.type == "cuda":  # where a captured step reads what `set_lr` writes
+        for device in _gpus(group):  # where a captured step reads what `set_lr` writes
             group["lr"] = torch.tensor(group["lr"], dtype=torch.float32, device=device)
     return optimizer
 
@@ -99,8 +102,13 @@ def sgd(groups: Groups, lr: float, training: Training) -> torch.optim.Optimizer:
 def adam(groups: Groups, lr: float, training: Training) -> torch.optim.Optimizer:
     optimizer = torch.optim.Adam(groups, lr=lr, weight_decay=training.weight_decay, fused=True)
     for group in optimizer.param_groups:
-        group["capturable"] = group["params"][0].device.type == "cuda"
+        group["capturable"] = bool(_gpus(group))
     return optimizer
+
+
+def _gpus(group: dict[str, Any]) -> set[torch.device]:
+    """The GPU that a group's parameters are on; none on the CPU, and of a group without parameters."""
+    return {parameter.device for parameter in group["params"] if parameter.device.type == "cuda"}
 
 
 def lars(groups: Groups, lr: float, training: Training) -> torch.optim.Optimizer:

@@ -125,6 +125,8 @@ def _train(
     training = trainer.run.training
 
     def end_epoch(epoch: int, lr: float) -> None:
+        if training.keep == "best_ami":
+            trainer.release()
         ami = trainer.keeper.look(trainer.method, epoch)
         history.end_epoch(trainer.steps_per_epoch * trainer.batch, lr, ami)
         if training.snapshot_epochs and (epoch + 1) % training.snapshot_epochs == 0:
@@ -148,6 +150,7 @@ def _write(
     images: Images,
 ) -> None:
     """All outputs, which appear together, the encoder last."""
+    trainer.release()
     best = trainer.keeper.best if outcome == FINISHED else None
     kept = best or weights_of(trainer.method)
     encoder = trainer.method.encoder.eval()
@@ -180,7 +183,7 @@ def _summary(
     return {
         "outcome": outcome.what,
         **({"remedy": outcome.remedy} if outcome.remedy else {}),
-        **trainer.run.to_dict(),
+        **trainer.declared.to_dict(),
         "result": {
             "loss": rows[-1]["loss"],
             "spread": rows[-1]["spread"],
@@ -192,6 +195,7 @@ def _summary(
         "precision": name_of(trainer.dtype),
         "threads": torch.get_num_threads(),
         **({"commit": made_by} if (made_by := commit()) else {}),
+        "statistics": {"mean": list(trainer.run.dataset.mean), "std": list(trainer.run.dataset.std)},
         "data": identity,
         "versions": {
             "python": platform.python_version(),
