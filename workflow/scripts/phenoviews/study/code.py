@@ -276,7 +276,7 @@ def _without_type_checking(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    return type(node) is ast.If and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def _called(call: ast.Call) -> str:
@@ -369,7 +369,10 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 
 def _fields(node: ast.AST) -> Iterator[tuple[str, object]]:
     """The fields of a node that say something; a later Python knows of more that may be empty."""
-    return ((name, value) for name, value in ast.iter_fields(node) if name not in _SILENT and value not in (None, []))
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if value is not None and value != [] and name not in _SILENT:
+            yield name, value
 
 
 def _said(node: object) -> str:
