@@ -15,9 +15,10 @@ FUNCTION = 0x1  # CO_OPTIMIZED: not the body of a module or a class
 ran: set[CodeType] = set()
 
 
-def record(frame: FrameType, event: str, _: object) -> None:
+def record(frame: FrameType, _event: str, _: object) -> None:
     code = frame.f_code
-    if event != "call" or code in ran or LIBRARY not in code.co_filename or not code.co_flags & FUNCTION:
+    # The name first: most calls are of other libraries, and a code object is slow to look up.
+    if LIBRARY not in code.co_filename or not code.co_flags & FUNCTION or code in ran:
         return
     above = frame.f_back
     while above is not None:
@@ -41,6 +42,7 @@ def write() -> None:
 
 
 if "RECORDED" in os.environ:
-    sys.setprofile(record)
-    threading.setprofile(record)
+    # A tracer hears of calls alone where it returns nothing; a profiler of every return and of built-ins too.
+    sys.settrace(record)
+    threading.settrace(record)
     atexit.register(write)

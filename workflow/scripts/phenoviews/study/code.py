@@ -94,6 +94,10 @@ class _Module:
     always: list[ast.stmt] = field(default_factory=list)
 
 
+# What is reached: a definition, (module, its name), or all of a module, (module, None).
+_Place = tuple[str, str | None]
+
+
 class _Reader:
     """Reads from the root on. `found`: as `reached` returns it."""
 
@@ -104,11 +108,12 @@ class _Reader:
         module = start.removesuffix(".py")
         if _file(scripts, module) is None:
             raise UnreadableCode(f"no code at {scripts / start}")
-        self._import(module)
-        if name:
-            self._reach(module, name)
-        else:
-            self._reach_all(module)
+        seen: set[_Place] = set()
+        left: set[_Place] = {(module, name or None)}
+        while left:
+            place = left.pop()
+            seen.add(place)
+            left |= self._next(*place) - seen
         for registry in chosen:
             where, _, name = registry.rpartition(".")
             if name not in _read(scripts, where).definitions:
@@ -118,62 +123,60 @@ class _Reader:
         """What a definition says; of a registry what is chosen of it."""
         return _definition(self.scripts, module, name, self.chosen.get(f"{module}.{name}"))
 
-    def _import(self, module: str) -> None:
-        """The module and all that it imports are loaded, and what stands at their top is run."""
-        if module in self.found or _file(self.scripts, module) is None:
-            return
-        self.found[module] = set()
-        read = _read(self.scripts, module)
-        for package in _above(module):
-            self._import(package)
-        for imported in sorted(read.modules):
-            self._import(imported)
-        self._mentions(module, _always(self.scripts, module))
-
-    def _reach_all(self, module: str) -> None:
+    def _next(self, module: str, name: str | None) -> set[_Place]:
+        """What a place leads to at once."""
         if _file(self.scripts, module) is None:
-            return
-        self._import(module)
-        for name in _read(self.scripts, module).definitions:
-            self._reach(module, name)
-
-    def _reach(self, module: str, name: str) -> None:
-        if _file(self.scripts, module) is None:
-            return  # a library's
-        self._import(module)
+            return set()  # a library's
+        reached: set[_Place] = set()
+        # The module and all that it imports are loaded, and what stands at their top is run.
+        for loaded in _loaded(self.scripts, module):
+            if loaded not in self.found:
+                self.found[loaded] = set()
+                reached |= _always(self.scripts, loaded).reaches
         read = _read(self.scripts, module)
-        if name in read.definitions:
-            if name not in self.found[module]:
-                self.found[module].add(name)
-                self._mentions(module, self.definition(module, name))
+        if name is None:
+            reached |= {(module, one) for one in read.definitions}
+        elif name in read.definitions:
+            self.found[module].add(name)
+            reached |= self.definition(module, name).reaches
         elif name in read.imports:
-            self._follow(module, (name,))
+            reached |= set(_followed(self.scripts, module, (name,)))
         elif _file(self.scripts, f"{module}.{name}"):
-            self._reach_all(f"{module}.{name}")
+            reached.add((f"{module}.{name}", None))
+        return reached
 
-    def _mentions(self, module: str, said: _Said) -> None:
-        read = _read(self.scripts, module)
-        for chain in sorted(said.names):
-            if chain[0] in read.definitions:
-                self._reach(module, chain[0])
-            if chain[0] in read.imports:
-                self._follow(module, chain)
 
-    def _follow(self, module: str, chain: tuple[str, ...]) -> None:
-        """`chain`: an imported name and the attributes that are taken of it, as far as they are names."""
-        for source, name in _read(self.scripts, module).imports[chain[0]]:
-            where, rest = source, chain[1:]
-            if name is not None:
-                if _file(self.scripts, f"{source}.{name}") is None or name in _read(self.scripts, source).definitions:
-                    self._reach(source, name)
-                    continue
-                where = f"{source}.{name}"
-            while rest and _file(self.scripts, f"{where}.{rest[0]}"):
-                where, rest = f"{where}.{rest[0]}", rest[1:]
-            if rest:
-                self._reach(where, rest[0])
-            else:  # the module itself is handed on, and anything in it may be used
-                self._reach_all(where)
+@functools.cache
+def _loaded(scripts: Path, module: str) -> tuple[str, ...]:
+    """The module and all of ours that importing it imports."""
+    found: set[str] = set()
+    left = {module}
+    while left:
+        one = left.pop()
+        found.add(one)
+        left |= _imported(scripts, one) - found
+    return tuple(found)
+
+
+@functools.cache
+def _imported(scripts: Path, module: str) -> frozenset[str]:
+    """What of ours a module imports itself."""
+    return frozenset(one for one in (*_above(module), *_read(scripts, module).modules) if _file(scripts, one))
+
+
+def _followed(scripts: Path, module: str, chain: tuple[str, ...]) -> Iterator[_Place]:
+    """`chain`: an imported name and the attributes that are taken of it, as far as they are names."""
+    for source, name in _read(scripts, module).imports[chain[0]]:
+        where, rest = source, chain[1:]
+        if name is not None:
+            if _file(scripts, f"{source}.{name}") is None or name in _read(scripts, source).definitions:
+                yield source, name
+                continue
+            where = f"{source}.{name}"
+        while rest and _file(scripts, f"{where}.{rest[0]}"):
+            where, rest = f"{where}.{rest[0]}", rest[1:]
+        # Where a module itself is handed on, anything in it may be used.
+        yield where, rest[0] if rest else None
 
 
 def _texts(reader: _Reader) -> dict[str, str]:
@@ -186,25 +189,32 @@ def _texts(reader: _Reader) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Said:
-    """What a piece of code says: a text that is the same in every Python, and the names that it mentions."""
+    """What a piece of code says: a text that is the same in every Python, and what it mentions."""
 
     text: str
-    names: frozenset[tuple[str, ...]]
+    reaches: frozenset[_Place]
 
     @classmethod
-    def of(cls, nodes: Sequence[ast.AST]) -> _Said:
-        return cls("\n".join(map(_said, nodes)), frozenset(_chains(list(nodes))))
+    def of(cls, nodes: Sequence[ast.AST], scripts: Path, module: str) -> _Said:
+        read = _read(scripts, module)
+        reaches: set[_Place] = set()
+        for chain in set(_chains(list(nodes))):
+            if chain[0] in read.definitions:
+                reaches.add((module, chain[0]))
+            if chain[0] in read.imports:
+                reaches |= set(_followed(scripts, module, chain))
+        return cls("\n".join(map(_said, nodes)), frozenset(reaches))
 
 
 @functools.cache
 def _definition(scripts: Path, module: str, name: str, keys: tuple[str, ...] | None) -> _Said:
     found = _read(scripts, module).definitions[name]
-    return _Said.of(found if keys is None else _entries(found, keys, f"{module}.{name}"))
+    return _Said.of(found if keys is None else _entries(found, keys, f"{module}.{name}"), scripts, module)
 
 
 @functools.cache
 def _always(scripts: Path, module: str) -> _Said:
-    return _Said.of(_read(scripts, module).always)
+    return _Said.of(_read(scripts, module).always, scripts, module)
 
 
 @functools.cache
@@ -266,7 +276,7 @@ def _without_type_checking(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    return type(node) is ast.If and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def _called(call: ast.Call) -> str:
@@ -359,7 +369,10 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 
 def _fields(node: ast.AST) -> Iterator[tuple[str, object]]:
     """The fields of a node that say something; a later Python knows of more that may be empty."""
-    return ((name, value) for name, value in ast.iter_fields(node) if name not in _SILENT and value not in (None, []))
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if value is not None and value != [] and name not in _SILENT:
+            yield name, value
 
 
 def _said(node: object) -> str:

@@ -9,10 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from phenoviews.errors import UserError
-from phenoviews.study.schema import nearest, validate
+from phenoviews.study.schema import nearest, read_yaml, validate
 
 ROOT = Path(__file__).parents[4]
 
@@ -47,7 +45,7 @@ def shipped() -> dict[str, Any]:
     """The document as the project ships it: config.yaml with every file of config/panels/ laid over it."""
     document: dict[str, Any] = {}
     for file in (ROOT / "config.yaml", *(ROOT / "config" / "panels" / f"{paper}.yaml" for paper in papers())):
-        document = merge(document, yaml.safe_load(file.read_text(encoding="utf-8")))
+        document = merge(document, read_yaml(file.read_text(encoding="utf-8")))
     return document
 
 

@@ -10,10 +10,8 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from phenoviews.errors import UserError
-from phenoviews.study.schema import nearest
+from phenoviews.study.schema import nearest, read_yaml
 
 KeyPath = tuple[str | int, ...]  # keys and indices that lead to a leaf of an entry
 VIEWS = ("first", "second")  # of a transform, each with a pipeline of its own
@@ -39,7 +37,7 @@ def _value(text: str) -> Any:
             return number(text)
         except ValueError:
             continue
-    return yaml.safe_load(text)
+    return read_yaml(text)
 
 
 def spell(value: Any) -> str:

@@ -17,13 +17,19 @@ import yaml
 from phenoviews.errors import UserError
 from phenoviews.study.metrics import DIMENSIONS, METRICS
 
+# libyaml's reads eight times as fast; a build of PyYAML may lack it.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
+
+
+def read_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_Loader)
 
 
 @functools.cache
 def schema() -> dict[str, Any]:
     """The schema as a document; the names of metrics and of dimensions are those of `study.metrics`."""
-    document: dict[str, Any] = yaml.safe_load(SCHEMA.read_text())
+    document: dict[str, Any] = read_yaml(SCHEMA.read_text(encoding="utf-8"))
     known = {"metric": [*METRICS], "dimension": [*DIMENSIONS], "key": ["metric", *DIMENSIONS]}
     document["$defs"] |= {name: {"enum": values} for name, values in known.items()}
     return document
