@@ -110,3 +110,27 @@ def test_an_audit_is_of_the_untrained_network_too(document):
 def test_what_cannot_be_is_one_line(document, changed, message):
     with pytest.raises(UserError, match=message):
         study(document, changed)
+
+
+def folder(tmp_path, **classes: int) -> dict:
+    """Where images of these classes are said to lie; nobody looks into them to plan."""
+    for name, count in classes.items():
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(count):
+            (tmp_path / name / f"{number}.png").touch()
+    return {"mine": {"kind": "folder", "path": str(tmp_path), "size": 32, "recipe": "cifar"}}
+
+
+def test_one_class_is_one_line_before_anything_is_trained(document, tmp_path):
+    datasets = folder(tmp_path / "single", cat=500)
+    with pytest.raises(UserError, match=r"panels.mine.audit: dataset: 'mine' has 1 class folder.*two at least"):
+        study(document, {"dataset": "mine"}, datasets=datasets)
+    datasets = folder(tmp_path / "split" / "train", cat=500, dog=500)
+    datasets["mine"]["path"] = str(tmp_path / "split")
+    assert design(study(document, {"dataset": "mine"}, datasets=datasets)).settings[0] == "cifar"
+
+
+def test_ten_images_are_one_line_before_anything_is_trained(document, tmp_path):
+    datasets = folder(tmp_path, cat=5, dog=5)
+    with pytest.raises(UserError, match=r"panels.mine.audit: dataset: 'mine' has about 8 images.*needs 80.*add images"):
+        study(document, {"dataset": "mine"}, datasets=datasets)

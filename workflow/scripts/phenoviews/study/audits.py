@@ -19,6 +19,7 @@ from phenoviews.study.run import AXES, Run
 BESIDE_S = 30  # seconds that a training takes besides its steps: its start, embeddings and probe
 FEWEST_SEEDS, ENOUGH_SEEDS, MOST_SEEDS = 3, 5, 10
 FEWEST_EPOCHS = 20  # twice the recipes' warm-up: a training is cut to no fewer for a budget's sake
+FEWEST_IMAGES = 80  # to train with: where a fifth is held out, each of the ten that choose is ten points
 UNTRAINED = ("plain", "untrained")  # transform and method of the baseline
 
 # What each operation's strengths are, and the value at which one does nothing. Of an operation with several, each is a
