@@ -88,6 +88,15 @@ def test_the_budget_buys_parts_first_then_strengths_and_pairs_then_seeds(documen
     assert more.seeds[:2] == (5, 6)
 
 
+def test_what_is_kept_is_in_every_setting(document):
+    entry = document["transforms"]["cifar"]
+    operations = ["random_resized_crop", "color_jitter", "random_grayscale"]
+    assert {part.operation for part in parts("cifar", entry, operations)} == {"random_horizontal_flip"}
+    found = design(study(document, {"budget_gpu_hours": 40, "keep": ["random_resized_crop"]}))
+    assert found.alone[""] == "cifar+color_jitter=off+random_grayscale=off+random_horizontal_flip=off"
+    assert not any("random_resized_crop" in name or "scale.0" in name for name in found.settings)
+
+
 def test_an_audit_is_of_the_untrained_network_too(document):
     found = study(document)
     methods = {run.method for run in found.runs(found.panels["mine_audit"])}
@@ -104,6 +113,7 @@ def test_an_audit_is_of_the_untrained_network_too(document):
         ({"objective": "lables"}, r"panels.mine.audit.objective: unknown value 'lables'; did you mean labels"),
         ({"objective": "treatments"}, r"audit.objective: 'treatments' needs treatments.*can be labels or none"),
         ({"datasets": "x"}, r"panels.mine.audit: unknown key 'datasets'; did you mean dataset"),
+        ({"keep": ["colour_jitter"]}, r"panels.mine.audit: keep: 'cifar' has no operation.*did you mean color_jitter"),
         ({"dataset": "nothing"}, r"panels.mine.audit: unknown dataset 'nothing'"),
     ],
 )
