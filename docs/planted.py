@@ -2,24 +2,28 @@
 
     PYTHONPATH=workflow/scripts python docs/planted.py
 
-writes the table into docs/audit.md. Of each pair of classes there is a *ruler*, a number of an image that tells the
-pair's property and depends on nothing that differs between its images otherwise. An operation is applied to images of
-both classes; the ruler then tells the classes apart as well as before (it must not hurt), hardly (it must), or in
+writes the table into docs/audit.md, and with the audit.csv of an audit of the data set `planted` says how well its
+operations alone, against none, were told. Of each pair of classes there is a *ruler*, a number of an image that tells
+the pair's property and depends on nothing that differs between its images otherwise. An operation is applied to images
+of both classes; the ruler then tells the classes apart as well as before (it must not hurt), hardly (it must), or in
 between (it may): by how often an image's nearest by the ruler are of its class. No network is involved.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from phenoviews.data.readers.planted import PAIRS, draw
+from phenoviews.study.document import shipped
 from phenoviews.views import Transform
 
 IMAGES = 240  # of each class
@@ -136,14 +140,14 @@ def applied(images: np.ndarray, operation: dict | None, seed: int = 0) -> np.nda
     return view(tensor, torch.Generator().manual_seed(seed)).permute(0, 2, 3, 1).numpy().astype(float)
 
 
-def matrix() -> dict[str, dict[str, float]]:
+def matrix(operations: dict[str, dict] = OPERATIONS) -> dict[str, dict[str, float]]:
     """{pair: {operation, "" for none: how well its ruler tells its classes}}."""
     found = {}
     for name in PAIRS:
         way = np.tile([-1, 1], IMAGES)
         images = draw(name, way, np.random.default_rng([1, len(found)]))
-        operations = {"": None, **OPERATIONS}
-        found[name] = {key: told(applied(images, one), way, RULERS[name]) for key, one in operations.items()}
+        each = {"": None, **operations}
+        found[name] = {key: told(applied(images, one), way, RULERS[name]) for key, one in each.items()}
     return found
 
 
@@ -160,7 +164,35 @@ def markdown(found: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
+def scored(table: pd.DataFrame, truth: dict[str, dict[str, float]]) -> str:
+    """What an audit found of what is so, in words.
+
+    Args:
+        table: its audit.csv, with a row for each operation alone and each pair.
+        truth: `matrix` of its operations.
+    """
+    alone = table[(table["against"] == "none") & table["outcome"].isin(PAIRS) & (table["setting"] != "none")]
+    loses = {(row.outcome, row.setting) for row in alone.itertuples() if row.verdict == "loses"}
+    is_so = {key: judged(truth[key[0]][key[1]]) for key in zip(alone["outcome"], alone["setting"], strict=True)}
+    must = {key for key, word in is_so.items() if word == "must"}
+    false = {key for key in loses if is_so[key] == "must not"}
+    pairs = {pair for pair, _ in loses & must}
+    lines = [
+        f"{len(pairs)} of {len({pair for pair, _ in must})} pairs found, {len(false)} false alarm(s) among "
+        f"{sum(word == 'must not' for word in is_so.values())}; of operations and pairs {len(loses & must)} of "
+        f"{len(must)} (recall {len(loses & must) / max(len(must), 1):.2f}, precision "
+        f"{len(loses & must) / max(len((loses & must) | false), 1):.2f})"
+    ]
+    told_of = {"false": false, "missed": must - loses}
+    lines += [f"{word}: {', '.join(f'{pair} by {one}' for pair, one in sorted(of))}" for word, of in told_of.items()]
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        its = {next(iter(step)): step for step in shipped()["transforms"]["planted"] if "normalize" not in step}
+        print(scored(pd.read_csv(sys.argv[1], keep_default_na=False), matrix(its)))
+        sys.exit()
     page = Path(__file__).with_name("audit.md")
     text = page.read_text(encoding="utf-8")
     table = f"<!-- planted -->\n{markdown(matrix())}\n<!-- /planted -->"

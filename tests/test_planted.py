@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from phenoviews.data.readers.planted import PAIRS, draw
@@ -51,3 +52,12 @@ def test_a_ruler_of_nothing_tells_nothing(planted):
     way = np.tile([-1, 1], 100)
     images = draw("size", way, np.random.default_rng(0))
     assert planted.told(images, way, lambda images: np.random.default_rng(1).normal(size=len(images))) < 0.65
+
+
+def test_what_an_audit_found_is_scored_against_the_truth(planted):
+    truth = {"mark": {"crop": 0.5, "hue": 1.0}, "colour": {"crop": 1.0, "hue": 0.5}}
+    rows = [("mark", "crop", "loses"), ("mark", "hue", "loses"), ("colour", "crop", "gains"), ("colour", "hue", "")]
+    table = pd.DataFrame(rows, columns=["outcome", "setting", "verdict"]).assign(against="none")
+    said = planted.scored(table, truth)
+    assert said.startswith("1 of 2 pairs found, 1 false alarm(s) among 2; of operations and pairs 1 of 2 (recall 0.50")
+    assert said.endswith("false: mark by hue\nmissed: colour by hue")

@@ -88,6 +88,15 @@ def test_the_budget_buys_parts_first_then_strengths_and_pairs_then_seeds(documen
     assert more.seeds[:2] == (5, 6)
 
 
+def test_what_is_kept_is_in_every_setting(document):
+    entry = document["transforms"]["cifar"]
+    operations = ["random_resized_crop", "color_jitter", "random_grayscale"]
+    assert {part.operation for part in parts("cifar", entry, operations)} == {"random_horizontal_flip"}
+    found = design(study(document, {"budget_gpu_hours": 40, "keep": ["random_resized_crop"]}))
+    assert found.alone[""] == "cifar+color_jitter=off+random_grayscale=off+random_horizontal_flip=off"
+    assert not any("random_resized_crop" in name or "scale.0" in name for name in found.settings)
+
+
 def test_an_audit_is_of_the_untrained_network_too(document):
     found = study(document)
     methods = {run.method for run in found.runs(found.panels["mine_audit"])}
@@ -104,9 +113,34 @@ def test_an_audit_is_of_the_untrained_network_too(document):
         ({"objective": "lables"}, r"panels.mine.audit.objective: unknown value 'lables'; did you mean labels"),
         ({"objective": "treatments"}, r"audit.objective: 'treatments' needs treatments.*can be labels or none"),
         ({"datasets": "x"}, r"panels.mine.audit: unknown key 'datasets'; did you mean dataset"),
+        ({"keep": ["colour_jitter"]}, r"panels.mine.audit: keep: 'cifar' has no operation.*did you mean color_jitter"),
         ({"dataset": "nothing"}, r"panels.mine.audit: unknown dataset 'nothing'"),
     ],
 )
 def test_what_cannot_be_is_one_line(document, changed, message):
     with pytest.raises(UserError, match=message):
         study(document, changed)
+
+
+def folder(tmp_path, **classes: int) -> dict:
+    """Where images of these classes are said to lie; nobody looks into them to plan."""
+    for name, count in classes.items():
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(count):
+            (tmp_path / name / f"{number}.png").touch()
+    return {"mine": {"kind": "folder", "path": str(tmp_path), "size": 32, "recipe": "cifar"}}
+
+
+def test_one_class_is_one_line_before_anything_is_trained(document, tmp_path):
+    datasets = folder(tmp_path / "single", cat=500)
+    with pytest.raises(UserError, match=r"panels.mine.audit: dataset: 'mine' has 1 class folder.*two at least"):
+        study(document, {"dataset": "mine"}, datasets=datasets)
+    datasets = folder(tmp_path / "split" / "train", cat=500, dog=500)
+    datasets["mine"]["path"] = str(tmp_path / "split")
+    assert design(study(document, {"dataset": "mine"}, datasets=datasets)).settings[0] == "cifar"
+
+
+def test_ten_images_are_one_line_before_anything_is_trained(document, tmp_path):
+    datasets = folder(tmp_path, cat=5, dog=5)
+    with pytest.raises(UserError, match=r"panels.mine.audit: dataset: 'mine' has about 8 images.*needs 80.*add images"):
+        study(document, {"dataset": "mine"}, datasets=datasets)

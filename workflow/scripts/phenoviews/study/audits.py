@@ -15,10 +15,12 @@ from phenoviews.errors import UserError
 from phenoviews.study import names
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import AXES, Run
+from phenoviews.study.schema import nearest
 
 BESIDE_S = 30  # seconds that a training takes besides its steps: its start, embeddings and probe
 FEWEST_SEEDS, ENOUGH_SEEDS, MOST_SEEDS = 3, 5, 10
 FEWEST_EPOCHS = 20  # twice the recipes' warm-up: a training is cut to no fewer for a budget's sake
+FEWEST_IMAGES = 80  # to train with: where a fifth is held out, each of the ten that choose is ten points
 UNTRAINED = ("plain", "untrained")  # transform and method of the baseline
 
 # What each operation's strengths are, and the value at which one does nothing. Of an operation with several, each is a
@@ -78,18 +80,30 @@ class Design:
     hours: float
 
 
-def parts(name: str, entry: Any) -> list[Part]:
-    """The parts of the transform `name`, whose entry is `entry`.
+def parts(name: str, entry: Any, keep: Sequence[str] = ()) -> list[Part]:
+    """The parts of the transform `name`, whose entry is `entry`, without those of the operations that it is to `keep`.
 
     Raises:
-        UserError: nothing in it is random; a sum, or views with pipelines of their own.
+        UserError: nothing else in it is random; a sum, or views with pipelines of their own; none of it to keep.
     """
     if not isinstance(entry, list):
         what = "a sum of sets" if "sum" in entry else "one whose views have pipelines of their own"
         raise UserError(f"start: '{name}' is {what}; audit a set that is one list of operations")
-    found = [part for step in entry for operation, of in step.items() for part in _parts(entry, operation, of)]
+    there = [operation for step in entry for operation in step]
+    if missing := [operation for operation in keep if operation not in there]:
+        raise UserError(f"keep: '{name}' has no operation '{missing[0]}'{nearest(missing[0], there)}")
+    found = [
+        part
+        for step in entry
+        for operation, of in step.items()
+        if operation not in keep
+        for part in _parts(entry, operation, of)
+    ]
     if not found:
-        raise UserError(f"start: '{name}' has no random operation, so there is nothing to audit; take another set")
+        besides = " besides those of `keep`" if keep else ""
+        raise UserError(
+            f"start: '{name}' has no random operation{besides}, so there is nothing to audit; take another set"
+        )
     return found
 
 
@@ -158,7 +172,7 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     Raises:
         UserError: a set without random operations, a budget that does not pay for the least.
     """
-    found = parts(declared["start"], entry(study, declared))
+    found = parts(declared["start"], entry(study, declared), declared["keep"])
     whole = [declared["start"], *declared["beside"]]
     # The set and what is recommended in its place are trained again, with new seeds.
     fewest = len(whole) + sum(0.0 in part.levels for part in found) + 2

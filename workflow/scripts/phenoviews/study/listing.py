@@ -67,6 +67,20 @@ def training_images(path: str, shares: float) -> int | None:
         return None
 
 
+def classes(path: str) -> int | None:
+    """How many class folders a folder has, or its folder of training images; None where it is no folder."""
+    if not os.path.isdir(path):
+        return None
+    folders = _folders(path)
+    training = [folder for folder in folders if folder.lower().startswith("train")]
+    return len({name for folder in training for name in _folders(os.path.join(path, folder))} if training else folders)
+
+
+def _folders(path: str) -> list[str]:
+    with os.scandir(path) as found:
+        return [entry.name for entry in found if entry.is_dir() and not entry.name.startswith(".")]
+
+
 def _rows(stream: IO[bytes]) -> int:
     """The length of an array's first axis, from the header of NumPy's format."""
     head = stream.read(8)

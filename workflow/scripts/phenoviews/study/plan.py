@@ -56,8 +56,30 @@ def places(study: Resolver, panel: Panel) -> list[Place]:
 
 
 def design(study: Resolver, panel: Panel) -> audits.Design:
-    """What an audit trains."""
+    """What an audit trains.
+
+    Raises:
+        UserError: besides those of `audits.design`, data that no audit could tell anything of.
+    """
+    _audited(study, panel)
     return audits.design(study, panel.declared, lambda run: load(study, run).seconds)
+
+
+def _audited(study: Resolver, panel: Panel) -> None:
+    name = names.stand_in(panel.declared["dataset"], study.config["stand_ins"])
+    study.base("datasets", names.parse(name)[0])
+    path = study.entry("datasets", name).get("path")
+    found = listing.classes(paths.users_path(path)) if path else None
+    if panel.declared["objective"] == "labels" and found is not None and found < 2:
+        raise UserError(
+            f"dataset: '{name}' has {found} class folder(s) in {path}, so labels tell nothing of its views; put its "
+            "images into a folder for each class, two at least"
+        )
+    if (count := images(study, name)) < audits.FEWEST_IMAGES:
+        raise UserError(
+            f"dataset: '{name}' has about {count} images to train with, and an audit needs {audits.FEWEST_IMAGES}: of "
+            "fewer, each that is held out weighs more than most differences; add images"
+        )
 
 
 def confirming(study: Resolver, panel: Panel, settings: Sequence[str]) -> list[Run]:
