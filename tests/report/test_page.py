@@ -99,6 +99,18 @@ def test_the_sheet_has_every_verdict_of_the_panels(page, told):
     assert f"| P.T1.c1 | {claims['verdict'][0]} |" in markdown
 
 
+def test_a_study_without_claims_begins_with_its_panels(tmp_path):
+    told = made_up.study(tmp_path / "results" / "own")
+    for panel in told["panels"]:
+        file = Path(panel["files"]["json"])
+        file.write_text(json.dumps({**json.loads(file.read_text()), "verdicts": []}))
+    folder = built(told)
+    first = (folder / "index.html").read_text()
+    assert all(f'<a href="panels/{panel["name"]}.html">' in first for panel in told["panels"])
+    assert "Claims by verdict" not in first
+    assert (Path(told["results"]) / "verdicts.md").read_text() == "No panel at demo scale makes a claim.\n"
+
+
 def test_what_stands_in_names_is_text(page):
     text = (page / "panels/p_table1.html").read_text()
     assert "First &lt;b&gt;set&lt;/b&gt;" in text

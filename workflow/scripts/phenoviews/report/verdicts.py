@@ -62,7 +62,8 @@ def write_sheet(found: Found, csv: Path, md: Path) -> None:
         markdown_row(["---", "---", "---:", "---:", "---:", "---"]),
         *(markdown_row(map(plain_markdown, row)) for row in rows),
     ]
-    write_text(md, "\n".join(text) + "\n")
+    none = f"No panel at {found.told['scale']} scale makes a claim."
+    write_text(md, ("\n".join(text) if lines else none) + "\n")
 
 
 def pages(found: Found) -> Iterator[Page]:
@@ -85,7 +86,15 @@ def pages(found: Found) -> Iterator[Page]:
         "index.html",
         "verdicts.html",
         "Verdicts",
-        {"lines": lines, "papers": papers, "counts": counts, "shown": shown, "meaning": MEANING, "notes": notes},
+        {
+            "lines": lines,
+            "papers": papers,
+            "counts": counts,
+            "shown": shown,
+            "meaning": MEANING,
+            "notes": notes,
+            "panels": [{"name": name, "title": panel["document"]["title"]} for name, panel in found.panels.items()],
+        },
         files={"verdicts.csv": f"{found.told['results']}/verdicts.csv", **found.plan_files},
     )
 
