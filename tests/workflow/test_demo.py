@@ -131,7 +131,7 @@ def test_a_second_call_does_nothing(done):
 
 def test_nothing_of_a_finished_study_is_partial(done):
     project, options = done
-    assert project.planned(*options, "--config", "partial=true") == {}
+    assert project.planned("--config", "partial=true", *options) == {}
 
 
 def test_another_probe_trains_no_encoder_again(done):

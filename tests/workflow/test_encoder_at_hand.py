@@ -89,7 +89,7 @@ def test_from_pictures_to_scores_without_training(project):
     ours, other = (np.load(given / name / "seed5/embeddings/encoder.npy") for name in ("ours", "theirs"))
     images = Images.open(project.folder / "results/data/new")
     network = build({**said["backbone"], "init": str(folder / "encoder.pt")}).eval()
-    shown = Transform([{"normalize": {}}], 48, said["dataset"]["mean"], said["dataset"]["std"])
+    shown = Transform([{"normalize": {}}], 48, said["statistics"]["mean"], said["statistics"]["std"])
     first = torch.from_numpy(np.array(images.array[:8])).permute(0, 3, 1, 2)
     with torch.no_grad():
         expected = network(shown(first, torch.Generator())).numpy()
