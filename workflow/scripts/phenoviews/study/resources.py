@@ -66,7 +66,7 @@ def classes(file: str) -> list[str]:
 
 def finished_run(folder: str, key: str) -> dict[str, Any]:
     """What run.yaml in the folder of a finished run says of its `backbone` and of how images are shown to it
-    (`dataset`), and the absolute path of its `encoder`. `key`: of the config, for messages.
+    (`dataset`, mean and std as numbers), and the absolute path of its `encoder`. `key`: of the config, for messages.
 
     Raises:
         UserError: no run there, or one that did not finish.
@@ -74,7 +74,10 @@ def finished_run(folder: str, key: str) -> dict[str, Any]:
     path = Path(folder).expanduser() / "run.yaml"
     try:
         run = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # Its `statistics` are the numbers, also where mean and std were the images' own; an earlier version has them in
+        # `dataset` alone.
         outcome, found = run["outcome"], {part: run[part] for part in ("backbone", "dataset")}
+        found["dataset"] = {**found["dataset"], **run.get("statistics", {})}
     except OSError as error:
         raise UserError(
             f"config: {key}: {path} cannot be read ({error.strerror}); give the folder of a finished run, "
