@@ -17,8 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
 
 import torch
-from timing import noise, timed
-from torch import Tensor
+from timing import bare_step, noise, timed
 
 from phenoviews.data import Images
 from phenoviews.study import Run, Study
@@ -114,25 +113,18 @@ def measure(run: Pretraining, flop: float, images: Images, device: torch.device,
         trainer.advance()
     waiting, captured = waits(trainer, device), trainer.captured
     rows = torch.arange(trainer.batch, device=device)
-    pairs = [(weight, first.clone(), second.clone()) for weight, first, second in trainer.views(trainer.take(rows))]
-
-    def bare(rows: Tensor) -> Tensor | None:
-        return trainer.learn_pairs(pairs, rows)
 
     def loop(by: Captured | None) -> None:
         trainer.captured = by
         history.add(trainer.advance(), trainer.method.observed)
 
-    one_graph = Captured(trainer.generator)
     contestants = {
-        "bare": lambda: (one_graph(bare, rows) if captured else bare(rows), trainer.method.after_step(0.5)),
+        "bare": bare_step(trainer),
         "loop": lambda: loop(captured),
-        "bare_eager": lambda: (bare(rows), trainer.method.after_step(0.5)),
+        "bare_eager": bare_step(trainer, captured=False),
         "loop_eager": lambda: loop(None),
         "views": lambda: trainer.views(trainer.take(rows)),
     }
-    for _ in range(PLAIN_CALLS + 1):
-        contestants["bare"]()
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds):
         for name, step in list(contestants.items())[:: 1 if number % 2 else -1]:

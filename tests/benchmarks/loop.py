@@ -21,7 +21,7 @@ from lightly.models.utils import deactivate_requires_grad, update_momentum
 from lightly.transforms import MoCoV2Transform, SimCLRTransform
 from PIL import Image
 from shipped import pipeline
-from timing import noise, timed
+from timing import bare_step, noise, timed
 from torch import Tensor, nn
 
 from phenoviews import models
@@ -229,12 +229,10 @@ def measure(arguments: argparse.Namespace, device: torch.device, folder: Path) -
     clock = {"wall": time.perf_counter, "cpu": time.process_time}[arguments.clock]
 
     trainer = Trainer(run, images, device)
-    rows = torch.arange(trainer.batch, device=device)
-    pairs = [(weight, first.clone(), second.clone()) for weight, first, second in trainer.views(trainer.take(rows))]
     trainer.advance()  # which begins the epoch
     history = History(device)
     contestants = {
-        "bare": lambda: (trainer.learn_pairs(pairs, rows), trainer.method.after_step(0.5)),
+        "bare": bare_step(trainer),
         "loop": lambda: history.add(trainer.advance(), trainer.method.observed),
     }
     recipe = None

@@ -15,10 +15,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
 
 import numpy as np
-import torch
 import yaml
 from first_steps import study_of
-from timing import timed
+from timing import bare_step, timed
 
 from phenoviews import methods
 from phenoviews.data import Images
@@ -71,12 +70,7 @@ def trained(run: Pretraining, images: Images, epochs: int, rounds: int) -> dict[
         failed = not math.isfinite(history.rows[-1]["loss"] or 0)
         after = math.nan if failed else accuracy(trainer, images)
         trainer.step = trainer.step - trainer.steps_per_epoch + 1  # in an epoch, to be timed
-        rows = torch.arange(trainer.batch, device=device)
-        pairs = [(weight, a.clone(), b.clone()) for weight, a, b in trainer.views(trainer.take(rows))]
-
-        def bare() -> None:
-            trainer.learn_pairs(pairs, rows)
-            trainer.method.after_step(1.0)
+        bare = bare_step(trainer)
 
         def loop() -> None:
             history.add(trainer.advance(), trainer.observed)

@@ -8,16 +8,15 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
 from phenoviews.errors import UserError
 from phenoviews.study.resolved import Pretraining
 from phenoviews.study.resources import FINISHED
+from phenoviews.study.schema import read_yaml
 
-# The C parser, where PyYAML was built with it, is ten times as fast.
-LOADER = cast(type[yaml.SafeLoader], getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 READERS = 16  # files that are waited for at once, as on a network disk
 SETTINGS = tuple(Pretraining.__dataclass_fields__)
 
@@ -100,7 +99,7 @@ def _section(text: str) -> dict[str, Any]:
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.load(text, LOADER)  # a loader of plain data
+    found: dict[str, Any] = read_yaml(text)
     return found
 
 

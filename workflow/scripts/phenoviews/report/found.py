@@ -16,8 +16,8 @@ from phenoviews.errors import UserError
 from phenoviews.files import read_json
 from phenoviews.study.metrics import AXES, RUN
 from phenoviews.study.names import bare
+from phenoviews.study.schema import read_yaml
 
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
 FINISHED = "finished"  # as a run.yaml says it; `phenoviews.training.outcome.FINISHED`, whose module needs torch
 EPOCHS = ("epoch", "loss", "lr", "spread", "ami", "seconds", "images_per_s")
 
@@ -177,7 +177,7 @@ def _about(file: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     try:
-        about: dict[str, Any] = yaml.load(text, Loader)
+        about: dict[str, Any] = read_yaml(text)
         if not {"outcome", "result", "device"} <= about.keys():
             raise TypeError("no outcome, result or device")
     except (yaml.YAMLError, TypeError, AttributeError) as error:

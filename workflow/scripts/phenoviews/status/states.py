@@ -24,10 +24,11 @@ from typing import Any
 
 import yaml
 
-from phenoviews.costs.finished import LOADER, READERS, sections
+from phenoviews.costs.finished import READERS, sections
 from phenoviews.errors import BEGAN, ERROR, FAILED
 from phenoviews.study import asked
 from phenoviews.study.resources import FINISHED
+from phenoviews.study.schema import read_yaml
 
 DONE, COLLAPSED, RUNNING = "done", "collapsed", "running"
 INTERRUPTED, FAILS, WAITING = "interrupted", "failed", "waiting"
@@ -187,8 +188,8 @@ def _ended(file: Path, since: float) -> tuple[str, float, float] | None:
         if file.stat().st_mtime < since:
             return None
         found = sections(file.read_text(encoding="utf-8"))
-        result = yaml.load(found["result"], LOADER)["result"]
-        outcome = str(yaml.load(found["outcome"], LOADER)["outcome"])
+        result = read_yaml(found["result"])["result"]
+        outcome = str(read_yaml(found["outcome"])["outcome"])
         return outcome, float(result["seconds"]), float(result["images_per_s"])
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
         return None

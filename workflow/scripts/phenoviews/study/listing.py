@@ -58,7 +58,7 @@ def training_images(path: str, shares: float) -> int | None:
     """
     if os.path.isdir(path):
         _, files = _walked(path)
-        training = [folder for folder in files if folder.lower().startswith("train")]
+        training = _training(files)
         return sum(files[folder] for folder in training) if training else int(shares * files.total())
     try:
         with zipfile.ZipFile(path) as pack, pack.open("images.npy") as stream:
@@ -72,8 +72,13 @@ def classes(path: str) -> int | None:
     if not os.path.isdir(path):
         return None
     folders = _folders(path)
-    training = [folder for folder in folders if folder.lower().startswith("train")]
+    training = _training(folders)
     return len({name for folder in training for name in _folders(os.path.join(path, folder))} if training else folders)
+
+
+def _training(folders: Iterable[str]) -> list[str]:
+    """Those whose names say that their images are to train with."""
+    return [folder for folder in folders if folder.lower().startswith("train")]
 
 
 def _folders(path: str) -> list[str]:

@@ -17,7 +17,7 @@ import yaml
 from phenoviews.errors import UserError
 from phenoviews.study.metrics import DIMENSIONS, METRICS
 
-# libyaml's reads eight times as fast; a build of PyYAML may lack it.
+# libyaml's reads plain data eight times as fast; a build of PyYAML may lack it.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
