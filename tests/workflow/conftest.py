@@ -122,9 +122,9 @@ class Project:
         output, _ = process.communicate()
         return subprocess.CompletedProcess(arguments, process.returncode, output)
 
-    def planned(self, *arguments: str) -> dict[str, int]:
+    def planned(self, *arguments: str, environment: dict[str, str] | None = None) -> dict[str, int]:
         """Jobs per rule of a dry run; nothing where there is nothing to do."""
-        done = self.snakemake("--dry-run", *arguments)
+        done = self.snakemake("--dry-run", *arguments, environment=environment)
         assert done.returncode == 0, done.stdout
         stats = re.search(r"^Job stats:\n.*?\n-+ .*?\n(.*?)\n\n", done.stdout, re.DOTALL | re.MULTILINE)
         counts = dict(line.split() for line in stats[1].splitlines()) if stats else {}

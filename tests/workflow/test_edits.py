@@ -1,25 +1,22 @@
-"""An edit reruns exactly what it changes: real dry runs on a finished small study, and the proof that the code which a
-rule states is the code that it runs."""
+"""An edit reruns exactly what it changes: real dry runs on a finished small study. That the code which a rule states is
+the code that it runs is shown where every rule runs, in test_demo and test_audit."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import shutil
 
 import pytest
 import yaml
-from tests.workflow.conftest import ROOT, Project
+from tests.workflow.conftest import Project
 from tests.workflow.small import ADDED, RESOURCES, SMALL
 from tests.workflow.small import PANELS as PANELS_OF
 
-from phenoviews.study.code import reached
 from phenoviews.study.document import merge
 
 LIBRARY = "workflow/scripts/phenoviews"
-RECORDING = ROOT / "tests/workflow/recording"
 
 
 class Study:
@@ -29,19 +26,18 @@ class Study:
         self.project = project
         self.document = {**ADDED, "scales": {"demo": SMALL}, "only": ["small"]}
 
-    def run(self, *targets: str, **environment: str) -> None:
+    def run(self, *targets: str) -> None:
         self.write(self.document)
-        done = self.project.snakemake(
-            "--configfile", "small.yaml", "--", *(targets or ["small"]), environment=environment
-        )
+        done = self.project.snakemake("--configfile", "small.yaml", "--", *(targets or ["small"]))
         assert done.returncode == 0, done.stdout
 
     def write(self, document: dict) -> None:
         (self.project.folder / "small.yaml").write_text(yaml.safe_dump(document))
 
-    def planned(self, *targets: str) -> dict[str, int]:
+    def planned(self, *targets: str, options: tuple[str, ...] = (), **environment: str) -> dict[str, int]:
         """Jobs per rule, without the target that only collects."""
-        plan = self.project.planned("--configfile", "small.yaml", "--", *(targets or ["small"]))
+        arguments = (*options, "--configfile", "small.yaml", "--", *(targets or ["small"]))
+        plan = self.project.planned(*arguments, environment=environment)
         return {rule: count for rule, count in plan.items() if rule != "small"}
 
     @contextlib.contextmanager
@@ -59,65 +55,12 @@ class Study:
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
-    return tmp_path_factory.mktemp("recorded")
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory, recorded):
+def study(tmp_path_factory):
     study = Study(Project(tmp_path_factory.mktemp("small")))
     for file, text in RESOURCES.items():
         (study.project.folder / "resources" / file).write_text(text)
-    path = os.pathsep.join(filter(None, [str(RECORDING), os.environ.get("PYTHONPATH")]))
-    study.run("small", "report", PYTHONPATH=path, RECORDED=str(recorded))
+    study.run("small", "report")
     return study
-
-
-# --------------------------------------------------------------------------------------------------- what a rule runs
-def chosen(record):
-    """The keys of registries that a job used, told by its own parameters."""
-    params = record["params"]
-    run, dataset, settings = (params.get(name, {}) for name in ("run", "dataset", "settings"))
-    sets = run.get("transform", {}).get("sets", params.get("sets", []))
-    sets = [*sets, *(one for look in params.get("looks", []) for one in look["sets"])]
-    steps = [step for one in sets for view in one["views"] for step in view] + settings.get("transform", [])
-    training = run.get("training") or settings.get("training", {})
-    keys = {
-        "phenoviews.views.OPERATIONS": {"normalize", *(operation for step in steps for operation in step)},
-        "phenoviews.methods.METHODS": {run["method"]["kind"]} if "method" in run else None,
-        "phenoviews.models.backbones.BACKBONES": {run["backbone"]["kind"]} if "backbone" in run else None,
-        "phenoviews.training.optim.OPTIMIZERS": {training["optimizer"]} if training else None,
-        "phenoviews.training.optim.SCHEDULES": {training["schedule"]} if training else None,
-        "phenoviews.training.loop.KEEPERS": {training["keep"]} if "training" in run else None,
-        "phenoviews.data.readers.READERS": {dataset["kind"]} if record["rule"] == "data" else None,
-        "phenoviews.cells.choosers.CHOOSERS": {dataset["kind"]} if record["rule"] == "cells" else None,
-        "phenoviews.cells.screen.READERS": {params["screen"]["kind"]} if record["rule"] == "screen" else None,
-        "phenoviews.panels.figures.FIGURES": {params["panel"]["plot"]} if "plot" in params.get("panel", {}) else None,
-    }
-    return {registry: found for registry, found in keys.items() if found}
-
-
-def test_the_code_that_a_rule_states_is_the_code_that_it_runs(study, recorded):
-    """Every module in `sys.modules` and every definition whose code ran in a real job is among what is reached."""
-    records = [json.loads(file.read_text()) for file in recorded.iterdir()]
-    scripts = {file.name for file in (ROOT / "workflow/scripts").glob("*.py")}
-    seen = set()
-    for record in records:
-        seen.add(record["script"])
-        code = reached(record["script"], chosen(record))
-        assert set(record["modules"]) <= set(code), f"{record['rule']} imports more than it states"
-        # Of the page's templates, which Jinja compiles, the text is a parameter of the rule.
-        for file, name in (one for one in record["definitions"] if one[0].endswith(".py")):
-            module = ".".join(
-                ["phenoviews", *file.removesuffix(".py").removesuffix("__init__").strip(os.sep).split(os.sep)]
-            )
-            assert name.startswith("<") or name in code[module], f"{record['rule']} runs {module}.{name} unstated"
-    # Those that need what a small study has not (a simulated plate's score, a projector's output, ImageNet's weights, a
-    # sweep, an audit), and those that answer a question and leave nothing that could be out of date.
-    questions = {"plan.py", "calibrate.py"}
-    assert scripts - seen == questions | {
-        *("detection.py", "embed.py", "weights.py", "properties.py", "sweeps.py", "audit.py", "audit_choice.py")
-    }
 
 
 # --------------------------------------------------------------------------------------------- what an edit runs again
@@ -282,6 +225,23 @@ def test_what_is_added_to_the_study_runs_nothing_old(study):
         assert together == {}
     finally:
         study.write(study.document)
+
+
+# What Snakemake asks of conda before it makes an environment.
+CONDA = """#!/bin/sh
+case "$*" in
+  *info*) echo '{"conda_prefix": "/opt/conda", "platform": "linux-64", "conda_version": "24.9.1"}' ;;
+  *--version*) echo "conda 24.9.1" ;;
+  *) echo '{"get": {"channel_priority": "strict"}}' ;;
+esac
+"""
+
+
+def test_conda_environments_in_the_place_of_ours_run_nothing_again(study, tmp_path):
+    (tmp_path / "conda").write_text(CONDA)
+    (tmp_path / "conda").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    assert study.planned(options=("--sdm", "conda"), PATH=path) == {}
 
 
 def test_after_edits_a_second_run_does_nothing(study, tmp_path):

@@ -8,6 +8,7 @@ import re
 import pandas as pd
 import pytest
 import yaml
+from tests.workflow import recorded
 
 from phenoviews.data import embeddings
 from phenoviews.errors import NotMeasured
@@ -56,9 +57,12 @@ STUDY = {
 }
 
 
-def test_a_collapse(project):
+def test_a_collapse(project, tmp_path):
     (project.folder / "collapse.yaml").write_text(yaml.safe_dump(STUDY))
-    done = project.snakemake("--configfile", "collapse.yaml", "--", "mine_both")
+    (records := tmp_path / "records").mkdir()
+    done = project.snakemake(
+        "--configfile", "collapse.yaml", "--", "mine_both", environment=recorded.environment(records)
+    )
     assert done.returncode == 0, done.stdout
 
     runs = project.folder / "results/demo/runs/digits/mnist_first"
@@ -83,3 +87,6 @@ def test_a_collapse(project):
     assert (project.folder / "results/demo/panels/mine/both.md").exists()
     assert not list((project.folder / "results/demo").glob("checkpoints/*"))
     assert project.planned("--configfile", "collapse.yaml", "--", "mine_both") == {}
+
+    # Two jobs that no panel of the demo has: what they ran of the library is what their rules state.
+    assert {"embed.py", "measure_encoder.py"} <= recorded.checked(records)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.settings.types import DeploymentMethod
 
 # Beside this file also where another workflow takes this one as a module.
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1]
@@ -205,7 +206,10 @@ fine_tuned_with = ask(chosen.fine_tuned_with, "run")
 viewed_with = ask(chosen.viewed_with, "transform")
 
 # -------------------------------------------------------------------------------------------------------------- files
-ENVIRONMENT = "../../envs/phenoviews.yaml"
+# Stated only where one is asked for: of every job that has one Snakemake works out the parameters first, which at the
+# papers' scale is a tenth of the time of planning. Without a plan (`--lint`) the rules are shown as they are.
+WITH_CONDA = workflow.dag_settings is None or DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+ENVIRONMENT = "../../envs/phenoviews.yaml" if WITH_CONDA else None
 
 raw_data = ask(paths.raw_data, "dataset")
 

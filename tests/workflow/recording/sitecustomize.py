@@ -36,7 +36,7 @@ def write() -> None:
     modules = sorted(name for name in sys.modules if name.split(".")[0] == "phenoviews")
     script = os.path.basename(sys.argv[0]).partition(".")[2]  # tmpabc.pretrain.py
     record = {"rule": job.rule, "script": script, "modules": modules, "definitions": definitions}
-    record["params"] = dict(job.params.items())
+    record |= {"params": dict(job.params.items()), "wildcards": dict(job.wildcards.items())}
     with open(os.path.join(os.environ["RECORDED"], f"{os.getpid()}.json"), "w") as stream:
         json.dump(record, stream, default=str)
 
