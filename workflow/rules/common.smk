@@ -429,7 +429,7 @@ def printed(panel) -> dict[str, list]:
 
 
 # --------------------------------------------------------------------------------------------------------------- page
-PAGES = []  # what the page rules of this call make
+PAGES = []  # of this call, once it has asked whether they are up to date
 
 
 def page_rule(scale) -> str:
@@ -520,17 +520,11 @@ def page_templates(wildcards) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:20]
 
 
-MADE = []
-
-
-onsuccess:
-    MADE.extend(dict.fromkeys(PAGES))
-
-
 def name_pages():
     """The last line of a call that made pages, or found them made."""
-    for page in MADE:
-        print(f"phenoviews: every panel, run and verdict is on one page: {page}", file=sys.stderr)
+    if workflow.dag is not None and not any(workflow.dag.needrun_jobs()):
+        for page in dict.fromkeys(PAGES):
+            print(f"phenoviews: every panel, run and verdict is on one page: {page}", file=sys.stderr)
 
 
 if workflow.is_main_process and not workflow.dryrun:
