@@ -134,3 +134,22 @@ class Project:
 @pytest.fixture
 def project(tmp_path) -> Project:
     return Project(tmp_path)
+
+
+# What Snakemake asks of conda before it makes an environment.
+CONDA = """#!/bin/sh
+case "$*" in
+  *info*) echo '{"conda_prefix": "/opt/conda", "platform": "linux-64", "conda_version": "24.9.1"}' ;;
+  *--version*) echo "conda 24.9.1" ;;
+  *) echo '{"get": {"channel_priority": "strict"}}' ;;
+esac
+"""
+
+
+@pytest.fixture
+def conda(tmp_path) -> str:
+    """A PATH with a conda that answers, and makes nothing."""
+    (tmp_path / "commands").mkdir()
+    (tmp_path / "commands" / "conda").write_text(CONDA)
+    (tmp_path / "commands" / "conda").chmod(0o755)
+    return f"{tmp_path / 'commands'}{os.pathsep}{os.environ['PATH']}"

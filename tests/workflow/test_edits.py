@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import shutil
 
 import pytest
@@ -227,21 +226,8 @@ def test_what_is_added_to_the_study_runs_nothing_old(study):
         study.write(study.document)
 
 
-# What Snakemake asks of conda before it makes an environment.
-CONDA = """#!/bin/sh
-case "$*" in
-  *info*) echo '{"conda_prefix": "/opt/conda", "platform": "linux-64", "conda_version": "24.9.1"}' ;;
-  *--version*) echo "conda 24.9.1" ;;
-  *) echo '{"get": {"channel_priority": "strict"}}' ;;
-esac
-"""
-
-
-def test_conda_environments_in_the_place_of_ours_run_nothing_again(study, tmp_path):
-    (tmp_path / "conda").write_text(CONDA)
-    (tmp_path / "conda").chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    assert study.planned(options=("--sdm", "conda"), PATH=path) == {}
+def test_conda_environments_in_the_place_of_ours_run_nothing_again(study, conda):
+    assert study.planned(options=("--sdm", "conda"), PATH=conda) == {}
 
 
 def test_after_edits_a_second_run_does_nothing(study, tmp_path):
