@@ -10,7 +10,7 @@ from shutil import which
 
 import pytest
 
-from phenoviews.study.code import SCRIPTS, UnreadableCode, code_hash, reached, registered
+from phenoviews.study.code import SCRIPTS, Hashes, UnreadableCode, code_hash, reached, registered
 
 STUDY = {
     "stage.py": "from lib.parts import used\nfrom lib import shapes\nprint(used(1), shapes.area(2))\n",
@@ -193,9 +193,10 @@ def h(p, /, q):
 
 
 def hash_of_tricky(python, folder):
-    """By an interpreter that may have no packages: the module is loaded alone."""
+    """By an interpreter that may have no packages: the module is loaded alone, without what else the study imports."""
     call = (
         "import sys, importlib.util as u; from pathlib import Path; "
+        f"sys.path.insert(0, {str(SCRIPTS)!r}); "
         f"spec = u.spec_from_file_location('code_', {str(SCRIPTS / 'phenoviews/study/code.py')!r}); "
         "sys.modules['code_'] = module = u.module_from_spec(spec); spec.loader.exec_module(module); "
         f"print(module.code_hash('tricky.py', None, Path({str(folder)!r})))"
@@ -218,3 +219,41 @@ def test_every_python_has_the_same_hash(write, minor):
     if not found:
         pytest.skip(f"no Python 3.{minor} here")
     assert hash_of_tricky(found[0], write({"tricky.py": TRICKY})) == "f6a416747ac0540b"
+
+
+def test_hashes_are_kept_until_a_source_changes(write, tmp_path):
+    scripts, file = write(REGISTRY), tmp_path / "kept" / "code.json"
+    expected = {key: code_hash("stage.py", {"lib.KINDS": [key]}, scripts) for key in ("round", "square")}
+
+    def found(key):
+        """By a call of its own, and whether it kept something new."""
+        hashes = Hashes(file, scripts)
+        value = hashes("stage.py", {"lib.KINDS": [key]})
+        hashes.keep()
+        return value, hashes.more
+
+    assert found("round") == (expected["round"], True)
+    assert found("round") == (expected["round"], False)
+    assert found("square") == (expected["square"], True)
+    assert found("round") == (expected["round"], False)
+    file.write_text("{")
+    assert found("round") == (expected["round"], True)
+    edit = scripts / "lib" / "square.py"
+    edit.write_text(edit.read_text() + "x = 1\n")
+    assert found("round")[1]
+
+
+def test_of_sources_that_are_edited_meanwhile_no_hash_is_kept(write, tmp_path):
+    scripts, file = write(REGISTRY), tmp_path / "code.json"
+    hashes = Hashes(file, scripts)
+    (scripts / "lib" / "square.py").write_text("class Square:\n    corners = 5\n")
+    hashes("stage.py")
+    hashes.keep()
+    assert not file.exists()
+
+
+def test_hashes_that_cannot_be_kept_are_found_all_the_same(write, tmp_path):
+    (tmp_path / "file").write_text("")
+    hashes = Hashes(tmp_path / "file" / "code.json", write(REGISTRY))
+    assert hashes("stage.py") == code_hash("stage.py", None, hashes.scripts)
+    hashes.keep()

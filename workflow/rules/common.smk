@@ -14,7 +14,6 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
-from snakemake.settings.types import DeploymentMethod
 
 # Beside this file also where another workflow takes this one as a module.
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1]
@@ -28,7 +27,7 @@ from phenoviews.errors import UserError
 from phenoviews.study import Run, Study, chosen, listing, looks, paths, resources
 from phenoviews.study.asked import write as write_asked
 from phenoviews.study.chosen import CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, READERS, SCREEN_READERS, SWEEPS
-from phenoviews.study.code import code_hash, registered
+from phenoviews.study.code import Hashes, registered
 from phenoviews.study.document import shipped, users
 from phenoviews.study.locks import clear_stale
 from phenoviews.study.metrics import measured
@@ -183,6 +182,11 @@ wildcard_constraints:
 
 
 # --------------------------------------------------------------------------------------------------------------- code
+code_hash = Hashes(Path(".snakemake/phenoviews.code.json"))
+if workflow.is_main_process:
+    atexit.register(code_hash.keep)
+
+
 def code(root, chooses=None):
     """A parameter: the hash of the code that is reached from a rule's script. `chooses`: a function of the wildcards that
     tells {registry: the keys of it that are used}."""
@@ -206,10 +210,7 @@ fine_tuned_with = ask(chosen.fine_tuned_with, "run")
 viewed_with = ask(chosen.viewed_with, "transform")
 
 # -------------------------------------------------------------------------------------------------------------- files
-# Stated only where one is asked for: of every job that has one Snakemake works out the parameters first, which at the
-# papers' scale is a tenth of the time of planning. Without a plan (`--lint`) the rules are shown as they are.
-WITH_CONDA = workflow.dag_settings is None or DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-ENVIRONMENT = "../../envs/phenoviews.yaml" if WITH_CONDA else None
+ENVIRONMENT = "../../envs/phenoviews.yaml"
 
 raw_data = ask(paths.raw_data, "dataset")
 

@@ -17,11 +17,16 @@ at the top of a module and is no definition (an `if`, a call) counts for everyon
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from phenoviews.errors import UserError
+from phenoviews.files import read_json, write_json
 
 SCRIPTS = Path(__file__).parents[2]
 
@@ -68,6 +73,39 @@ def reached(
     """
     reader = _Reader(root, {registry: tuple(keys) for registry, keys in (chosen or {}).items()}, scripts)
     return {module: set(names) for module, names in reader.found.items()}
+
+
+class Hashes:
+    """`code_hash`, with what it found kept in `file` for later calls, for as long as no source changes."""
+
+    def __init__(self, file: Path, scripts: Path = SCRIPTS):
+        self.file, self.scripts, self.sources = file, scripts, _sources(scripts)
+        try:
+            kept = read_json(file)
+        except (OSError, ValueError):
+            kept = {}
+        self.found: dict[str, str] = kept["found"] if kept.get("sources") == self.sources else {}
+        self.more = False
+
+    def __call__(self, root: str, chosen: Mapping[str, Collection[str]] | None = None) -> str:
+        asked = json.dumps([root, sorted((registry, sorted(keys)) for registry, keys in (chosen or {}).items())])
+        if asked not in self.found:
+            self.found[asked], self.more = code_hash(root, chosen, self.scripts), True
+        return self.found[asked]
+
+    def keep(self) -> None:
+        """Write what is new, unless a source has been edited meanwhile or nothing can be written here."""
+        if self.more and _sources(self.scripts) == self.sources:
+            with contextlib.suppress(OSError, UserError):
+                write_json(self.file, {"sources": self.sources, "found": self.found})
+
+
+def _sources(scripts: Path) -> str:
+    """A hash of all files that code is read from."""
+    digest = hashlib.sha256()
+    for file in sorted(scripts.rglob("*.py")):
+        digest.update(f"{file.relative_to(scripts)}\0{file.stat().st_size}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def registered(registry: str, scripts: Path = SCRIPTS) -> list[str]:
