@@ -240,7 +240,6 @@ def test_a_folder_that_is_none_is_refused(tmp_path, capsys):
 
 
 def test_tensorboards_curves_are_added_to(folder, tmp_path):
-    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     name = NAME.format(1)
