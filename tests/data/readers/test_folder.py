@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from PIL import Image, features
+from PIL import ExifTags, Image, ImageOps, features
 
 from phenoviews.data import Images, pixels
 from phenoviews.data.readers import prepare
@@ -176,6 +176,34 @@ def test_opaque_alpha_is_dropped_and_transparency_refused(tmp_path):
         png(tmp_path / "a.png", array)
         with pytest.raises(UserError, match=r"a\.png: .*partly transparent"):
             pixels.read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("suffix", "depth"), [("jpg", 8), ("webp", 8), ("png", 8), ("png", 16)])
+def test_photographs_stand_as_their_exif_asks(tmp_path, suffix, depth, orientation):
+    """As Pillow, and every viewer, turns them."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    stored = np.random.default_rng(orientation).integers(0, 2**depth, (5, 7), f"uint{depth}")
+    file = tmp_path / f"photo.{suffix}"
+    Image.fromarray(stored).save(file, exif=exif, **({"lossless": True} if suffix == "webp" else {}))
+    with Image.open(file) as opened:
+        expected = np.asarray(ImageOps.exif_transpose(opened))
+    found = pixels.read(file)
+    assert found.shape[:2] == ((7, 5) if orientation > 4 else (5, 7))
+    np.testing.assert_array_equal(found, expected.reshape(found.shape[0], found.shape[1], -1)[..., : found.shape[2]])
+
+
+def test_exif_that_is_broken_asks_for_nothing(tmp_path):
+    Image.fromarray(np.zeros((5, 7), np.uint8)).save(tmp_path / "photo.jpg", exif=b"Exif\0\0MM\0*\0\0\0")
+    assert pixels.read(tmp_path / "photo.jpg").shape == (5, 7, 1)
+
+
+def test_a_tiff_lies_as_it_is_stored(tmp_path):
+    """Whatever its tag says: so do ImageJ and CellProfiler, whose coordinates are told beside it."""
+    stored = np.arange(35, dtype=np.uint8).reshape(5, 7)
+    tifffile.imwrite(tmp_path / "field.tif", stored, extratags=[(274, "H", 1, 6, True)])
+    np.testing.assert_array_equal(pixels.read(tmp_path / "field.tif")[..., 0], stored)
 
 
 def test_palette_and_one_bit(tmp_path):

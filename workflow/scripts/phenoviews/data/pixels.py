@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 import tifffile
-from PIL import Image
+from PIL import ExifTags, Image
 from tifffile import COMPRESSION, PHOTOMETRIC
 
 from phenoviews.errors import UserError
@@ -38,7 +38,8 @@ class Unreadable(UserError):
 def read(path: Path, channels: int | None = None) -> np.ndarray:
     """The image as (H, W, C) uint8 or uint16, its values as stored; C = 1 (grey) or 3 (RGB), or `channels` if given.
 
-    A palette becomes RGB, one bit becomes 0 and 255, and a TIFF in which zero is white is inverted. What the format
+    A palette becomes RGB, one bit becomes 0 and 255, and a TIFF in which zero is white is inverted. A photograph is
+    turned as its EXIF asks. What the format
     calls alpha is dropped where it is opaque, and is a channel like any other where `channels` counts it; what it does
     not call so is a channel. `Unreadable` naming the file for a broken one and for what would lose information:
     transparency, other depths, several pages, other numbers of channels.
@@ -115,10 +116,11 @@ def _pillow(data: bytes) -> tuple[np.ndarray, bool]:
             raise ValueError("its values do not go from 0 to 255; convert it to PNG or TIFF")
         if opened.format == "PNG":
             opened.verify()  # checksums, which decoding alone skips
-            if data[24] == 16:  # bit depth; Pillow would cut 16-bit colour to 8 bits
-                array = _deep_png(data)
-                return array, array.shape[2] in (2, 4)
     with Image.open(io.BytesIO(data)) as opened:
+        turn = _turn(opened)
+        if opened.format == "PNG" and data[24] == 16:  # bit depth; Pillow would cut 16-bit colour to 8 bits
+            array = turn(_deep_png(data))
+            return array, array.shape[2] in (2, 4)
         image: Image.Image = opened
         if image.mode == "P":
             image = image.convert("RGBA" if "transparency" in image.info else "RGB")
@@ -126,8 +128,29 @@ def _pillow(data: bytes) -> tuple[np.ndarray, bool]:
             image = image.convert("L")
         elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16L", "I;16B"):
             raise ValueError(f"its colour mode is {image.mode}, neither grey nor RGB of 8 or 16 bits")
-        array = np.asarray(image)
+        array = turn(np.asarray(image))
         return array.astype(array.dtype.newbyteorder("=")), image.mode in ("LA", "RGBA")
+
+
+# What EXIF's orientation asks for, so that (H, W, …) stands as the camera was held.
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: image.swapaxes(0, 1)[:, ::-1],
+    7: lambda image: image.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda image: image.swapaxes(0, 1)[::-1],
+}
+
+
+def _turn(opened: Image.Image) -> Callable[[np.ndarray], np.ndarray]:
+    """Of a TIFF there is none: microscopes' software writes the tag and no reader of theirs heeds it."""
+    try:
+        asked = 1 if opened.format == "TIFF" else opened.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # EXIF that is broken in whatever way asks for nothing, as for every viewer
+        asked = 1
+    return _TURNS.get(asked, lambda image: image)
 
 
 def _deep_png(data: bytes) -> np.ndarray:
