@@ -307,6 +307,31 @@ def test_defaults(tmp_path):
     assert images.index["split"].value_counts().to_dict() == {"train": 16, "test": 4}
 
 
+def test_copies_across_splits_and_classes_are_told(tmp_path, capsys):
+    """A copy is of the same pixels, in whatever file."""
+    tree(tmp_path / "in", {"train/a": 5, "train/b": 5, "test/a": 2, "test/b": 2})
+    run(tmp_path / "in", tmp_path / "out")
+    assert "copies" not in capsys.readouterr().err
+    Image.open(tmp_path / "in/train/a/000.png").save(tmp_path / "in/test/a/copy.bmp")
+    Image.open(tmp_path / "in/train/b/001.png").save(tmp_path / "in/train/a/copy.png")
+    run(tmp_path / "in", tmp_path / "out")
+    said = capsys.readouterr().err
+    assert "1 held-out images are copies of images to train with" in said
+    assert "(test/a/copy.bmp of train/a/000.png)" in said
+    assert "2 images have copies in another class (train/a/copy.png, train/b/001.png)" in said
+
+
+def test_copies_in_an_npz_are_told(tmp_path, capsys):
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8)
+    images[19] = images[0]
+    split = np.array(["train"] * 10 + ["test"] * 10)
+    np.savez(tmp_path / "in.npz", images=images, labels=np.arange(20) % 2, split=split)
+    run(tmp_path / "in.npz", tmp_path / "out")
+    said = capsys.readouterr().err
+    assert "1 held-out images are copies of images to train with" in said
+    assert "(in.npz[19] of in.npz[0])" in said
+
+
 @pytest.mark.parametrize("val", [True, False])
 def test_splits_of_its_own(tmp_path, val):
     counts = {"train/a": 5, "train/b": 4, "test/a": 2, "test/b": 3} | ({"val/b": 1} if val else {})

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from phenoviews.data import pixels
 from phenoviews.data.images import SPLITS, check, write, write_array
-from phenoviews.data.readers import left_out
+from phenoviews.data.readers import copies, left_out
 from phenoviews.data.readers.left_out import LeftOut
 from phenoviews.data.readers.tree import Found, listing
 from phenoviews.data.split import stratified
@@ -106,11 +106,12 @@ def _superclasses(path: Path, classes: list[str], names: list[str], groups: Mapp
 
 @dataclass(frozen=True)
 class _Kept:
-    """An image among those that were read: its kind, and where its bytes are."""
+    """An image among those that were read: its kind, where its bytes are, and what is the same of its copies."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
     start: int
+    content: bytes
 
     @property
     def size(self) -> int:
@@ -145,6 +146,7 @@ def _prepare_tree(path: Path, dataset: Mapping[str, Any], images: Path, index: P
         with atomic(index) as rows:
             table.to_parquet(rows, index=False)
             write_array(whole, fitted(), shape, dtype)
+        copies.say(path, [one.content for one in kept.values()], table)
         if broken:
             left_out.write(path, broken, images)
         else:  # an earlier one would name images that are there by now
@@ -177,7 +179,7 @@ def _read(
                     broken.append((each.source, image))
                     continue
                 coloured = coloured or not pixels.is_grey(image)
-                kept[each.source] = _Kept(image.shape, image.dtype, store.tell())
+                kept[each.source] = _Kept(image.shape, image.dtype, store.tell(), copies.content(image))
                 store.write(np.ascontiguousarray(image).data)
             bar.update(len(batch))
     return kept, broken, coloured
@@ -312,6 +314,7 @@ def _prepare_npz(path: Path, dataset: Mapping[str, Any], images: Path, index: Pa
         if name.startswith("Metadata_"):
             table[name] = _strings(values) if values.dtype.kind in "US" else values
     write(images, index, array, table)
+    copies.say(path, [copies.content(image) for image in array], table)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
