@@ -242,6 +242,9 @@ def test_a_number_as_a_name_is_a_name():
     ("text", "says"),
     [
         ("recipes: {mnist: {training: {epochs: five}}}", "recipes.mnist.training.epochs: 'five' is not a whole number"),
+        ("recipes: {mnist: {training: {lr: .nan}}}", "recipes.mnist.training.lr: nan is not a number"),
+        ("recipes: {mnist: {training: {lr: .inf}}}", "recipes.mnist.training.lr: inf is not a number"),
+        ("recipes: {mnist: {training: {epochs: .inf}}}", "recipes.mnist.training.epochs: inf is not a whole number"),
         ("recipes: {mnist: {training: {epochs: '2.5'}}}", "epochs: '2.5' is not a whole number"),
         ("recipes: {mnist: {training: {lr: nan}}}", "lr: 'nan' is not a number"),
         ("screens: {simulated: {control: no}}", "screens.simulated.control: False is not text.*; write it in quotes"),

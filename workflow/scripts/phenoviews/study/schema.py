@@ -55,6 +55,17 @@ def dotted(path: Iterable[Any]) -> str:
     return text
 
 
+def _is_number(_: jsonschema.TypeChecker, value: Any) -> bool:
+    """JSON has neither NaN nor infinity, which YAML has, and which no comparison with a least value would refuse."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+VALIDATOR = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number),
+)
+
+
 def validate(value: Any, where: Sequence[Any] = (), against: dict[str, Any] | None = None) -> None:
     """Raise a `UserError` for the first thing in `value` that the schema does not allow.
 
@@ -63,7 +74,7 @@ def validate(value: Any, where: Sequence[Any] = (), against: dict[str, Any] | No
 
     `where`: keys that lead to `value`, for the message. `against`: a schema; that of the whole study by default.
     """
-    validator = jsonschema.Draft202012Validator(against or schema())
+    validator = VALIDATOR(against or schema())
     errors = list(validator.iter_errors(value))
     # Again, since a list that was made of one thing may hold text where a number is wanted.
     while sum(_read(value, error) for error in errors):
@@ -191,7 +202,7 @@ def _complete(value: Any, node: Any) -> Any:
     if "$ref" in node:
         value = _complete(value, schema()["$defs"][node["$ref"].removeprefix("#/$defs/")])
     for condition in node.get("allOf", []):
-        if jsonschema.Draft202012Validator(condition["if"]).is_valid(value):
+        if VALIDATOR(condition["if"]).is_valid(value):
             value = _complete(value, condition["then"])
     if isinstance(value, dict):
         # In the schema's order, so that a resolved run reads as the config does. An operation has one key only.
