@@ -242,6 +242,16 @@ def test_a_number_as_a_name_is_a_name():
     ("text", "says"),
     [
         ("recipes: {mnist: {training: {epochs: five}}}", "recipes.mnist.training.epochs: 'five' is not a whole number"),
+        ("seeds: [4294967296]", r"seeds\[0\]: 4294967296 is greater than the maximum of 4294967295"),
+        (
+            "datasets: {digits: {std: [0, 1, 1]}}",
+            r"digits.std: \[0, 1, 1\] is not one to twelve numbers above 0",
+        ),
+        (
+            "transforms: {mine: [{random_resized_crop: {scale: [1, 0.08]}}]}",
+            r"transforms.mine\[0\].random_resized_crop.scale: \[1, 0.08\] is no range; give the lesser end first",
+        ),
+        ("transforms: {mine: [{random_crop: {fraction: [1, 0.5]}}]}", r"\[1, 0.5\] is no range"),
         ("recipes: {mnist: {training: {lr: .nan}}}", "recipes.mnist.training.lr: nan is not a number"),
         ("recipes: {mnist: {training: {lr: .inf}}}", "recipes.mnist.training.lr: inf is not a number"),
         ("recipes: {mnist: {training: {epochs: .inf}}}", "recipes.mnist.training.epochs: inf is not a whole number"),

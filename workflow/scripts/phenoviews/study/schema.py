@@ -7,7 +7,7 @@ import datetime
 import difflib
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,16 @@ def _is_number(_: jsonschema.TypeChecker, value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _rises(_: Any, rises: bool, value: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
+    """A word of our own: the ends of a range, the lesser one first."""
+    numbers = isinstance(value, list) and len(value) == 2 and all(isinstance(end, int | float) for end in value)
+    if rises and numbers and value[0] > value[1]:
+        yield jsonschema.ValidationError("is no range")
+
+
 VALIDATOR = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
+    {"rises": _rises},
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number),
 )
 
@@ -184,6 +192,8 @@ def _line(error: jsonschema.ValidationError, where: Sequence[Any]) -> str:
         return f"config: {place}: `{missing}` is missing; add it"
     if error.validator == "minItems":
         return f"config: {place}: {len(instance)} of them; it needs at least {expected}"
+    if error.validator == "rises":
+        return f"config: {place}: {instance} is no range; give the lesser end first"
     if error.validator == "type":
         wanted = " or ".join(WORDS[kind] for kind in (expected if isinstance(expected, list) else [expected]))
         quoted = "; write it in quotes" if "text" in wanted and isinstance(instance, bool | float) else ""
