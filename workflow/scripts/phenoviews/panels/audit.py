@@ -36,6 +36,7 @@ BETTER, WORSE, SAME, CANNOT = "better", "worse", "no difference", "cannot tell"
 DRAWS = 199
 UNTRAINED = "untrained"
 NOTHING = "none"
+UNITS = {"rankme": "dimensions"}  # of metrics that are neither percentages nor numbers about 1
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Scores:
     classes: tuple[str, ...]
     unit: str
     objective: str
+    metric: str = ""  # its name
+    halved: bool = False  # whether it is of one half of the held-out images
 
 
 @dataclass(frozen=True)
@@ -244,7 +247,8 @@ def scores_of_labels(runs: Sequence[Mapping[str, Any]], found: Sequence[Mapping[
         by_group = np.array([by_class[member == group].mean() for group in range(len(outcomes))])
         return 100 * np.array([right.mean(), *by_group])
 
-    return _arranged(runs, [row(one) for one in found], outcomes, "points", "accuracy of the linear probe (%)")
+    scores = _arranged(runs, [row(one) for one in found], outcomes, "points", "accuracy of the linear probe (%)")
+    return dataclasses.replace(scores, metric="top1", halved=True)
 
 
 def halves(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -256,31 +260,62 @@ def halves(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     return chosen
 
 
-def scores_of_values(runs: Sequence[Mapping[str, Any]], records: pd.DataFrame, objective: str) -> Scores:
-    """The objectives that are values of measures: of treatments the mAP of mechanisms in other weeks (of replicates
-    where there are none) under TVN, and as classes the share of each mechanism's treatments that NSCB finds; without
-    labels the effective rank."""
-    if objective == "none":
-        of_run = [_only(_of(records, run, "rankme")) for run in runs]
-        return _arranged(runs, [np.array([value]) for value in of_run], [], "dimensions", "RankMe")
-    profiled = records[records["postprocessing"].isin(["tvn", ""])]
-    metric = next(
-        (name for name in ("map_moas_other_batch", "map_moas", "map_replicates") if _any(profiled, name)), None
-    )
-    if metric is None:
-        raise UserError("treatments: no mAP could be measured of any run, so there is nothing to judge sets by")
-    right = profiled[profiled["metric"] == "nscb_right"]
-    moas = sorted(set(right["moa"]) - {""})
+def scores_of_values(
+    runs: Sequence[Mapping[str, Any]], records: pd.DataFrame, judged: Sequence[str], metrics: Mapping[str, Any]
+) -> Scores:
+    """By values of measures: the first of the metrics `judged` that could be measured of any run, and as classes, of
+    treatments, the share of each mechanism's that NSCB finds.
+
+    Args:
+        records: of the measures of these runs, as from `records.read`.
+        metrics: what is known of each metric, as `study.metrics` has it, as plain data.
+
+    Raises:
+        UserError: none of `judged` could be measured.
+    """
+    columns = {name: values_of(runs, records, name, metrics[name]) for name in judged}
+    name = next((name for name, of in columns.items() if np.isfinite(of).any()), None)
+    if name is None:
+        raise UserError(f"{', '.join(judged)} could not be measured of any run, so there is nothing to judge sets by")
+    unit, label = _unit(name, metrics[name])
+    right = _profiled(records[records["metric"] == "nscb_right"])
+    moas = sorted(set(right["moa"]) - {""}) if len(right) else []
     rows = []
-    for run in runs:
-        of = _of(profiled, run, "nscb_right")
-        by_moa = of.groupby("moa")["value"].mean()
-        rows.append(100 * np.array([_only(_of(profiled, run, metric)), *(by_moa.get(moa, np.nan) for moa in moas)]))
-    return _arranged(runs, rows, moas, "points", f"{metric} (%)")
+    for run, value in zip(runs, columns[name], strict=True):
+        by_moa: Any = _of(right, run, "nscb_right").groupby("moa")["value"].mean() if moas else {}
+        rows.append(np.array([value, *(100 * by_moa.get(moa, np.nan) for moa in moas)]))
+    return dataclasses.replace(_arranged(runs, rows, moas, unit, label), metric=name)
 
 
-def _any(records: pd.DataFrame, metric: str) -> bool:
-    return bool(records.loc[records["metric"] == metric, "value"].notna().any())
+def by_value(scores: Scores, values: Scores) -> Scores:
+    """Scores of classes that are judged by the first outcome of `values` in place of their own."""
+    y = np.concatenate([values.y[:, :, :1], scores.y[:, :, 1:]], axis=2)
+    return dataclasses.replace(scores, y=y, objective=values.objective, metric=values.metric)
+
+
+def values_of(runs: Sequence[Mapping[str, Any]], records: pd.DataFrame, name: str, metric: Mapping[str, Any]) -> Floats:
+    """A metric of each run, (runs,), so that more is better: under TVN, on held-out images; in hundredths what has no
+    unit, but for RankMe; with its sign turned where less is better. NaN where there is none."""
+    found = records[records["metric"] == name]
+    if "split" in found:
+        found = found[found["split"].isin(["test", ""])]
+    found = _profiled(found)
+    of = np.array([_only(_of(found, run, name)) for run in runs])
+    return of * (1 if _unit(name, metric)[0] != "hundredths" else 100) * (-1 if metric["better"] == "lower" else 1)
+
+
+def _profiled(records: pd.DataFrame) -> pd.DataFrame:
+    return records[records["postprocessing"].isin(["tvn", ""])] if "postprocessing" in records else records
+
+
+def _unit(name: str, metric: Mapping[str, Any]) -> tuple[str, str]:
+    """The unit of a metric's changes, and what it is called."""
+    if metric["unit"] == "%":
+        return "points", f"{metric['label']} (%)"
+    if name in UNITS:
+        return UNITS[name], metric["label"]
+    turned = ", its sign turned, as less is better" if metric["better"] == "lower" else ""
+    return "hundredths", f"{metric['label']} (in hundredths{turned})"
 
 
 def _of(records: pd.DataFrame, run: Mapping[str, Any], metric: str) -> pd.DataFrame:
@@ -296,11 +331,11 @@ def _only(records: pd.DataFrame) -> float:
 def _arranged(
     runs: Sequence[Mapping[str, Any]], rows: Sequence[Floats], classes: Sequence[str], unit: str, objective: str
 ) -> Scores:
-    settings = list(dict.fromkeys(_setting(run) for run in runs))
+    settings = list(dict.fromkeys(setting_of(run) for run in runs))
     seeds = sorted({run["seed"] for run in runs})
     y = np.full((len(seeds), len(settings), 1 + len(classes)), np.nan)
     for run, row in zip(runs, rows, strict=True):
-        y[seeds.index(run["seed"]), settings.index(_setting(run))] = row
+        y[seeds.index(run["seed"]), settings.index(setting_of(run))] = row
     # A class that a run has no number of, such as one without images in a half, is not compared.
     trained = np.isfinite(y[..., 0])
     whole = np.isfinite(y[trained]).all(axis=0)
@@ -308,7 +343,7 @@ def _arranged(
     return Scores(y[..., whole], tuple(settings), tuple(seeds), tuple(kept), unit, objective)
 
 
-def _setting(run: Mapping[str, Any]) -> str:
+def setting_of(run: Mapping[str, Any]) -> str:
     return UNTRAINED if run["method"] == UNTRAINED else str(run["transform"])
 
 
@@ -320,7 +355,7 @@ def without(scores: Scores, *settings: str) -> Scores:
 def only(scores: Scores, *settings: str) -> Scores:
     """Scores of these settings, in this order."""
     places = [scores.settings.index(name) for name in settings]
-    return Scores(scores.y[:, places], settings, scores.seeds, scores.classes, scores.unit, scores.objective)
+    return dataclasses.replace(scores, y=scores.y[:, places], settings=settings)
 
 
 def alone(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged | None:
@@ -336,16 +371,35 @@ def of_the_set(scores: Scores, design: Mapping[str, Any], margin: float) -> Judg
     return Judged(without(scores, UNTRAINED, *design["apart"]), margin)
 
 
-def tidy(judged: Judged, by_itself: Judged | None, design: Mapping[str, Any], start: str, entry: Any) -> pd.DataFrame:
+def tidy(
+    judged: Judged,
+    by_itself: Judged | None,
+    told_beside: Sequence[Scores],
+    design: Mapping[str, Any],
+    start: str,
+    entry: Any,
+) -> pd.DataFrame:
     """A row for each setting and outcome: what is changed, the change with its interval, p, whether it is shown.
-    `against`: the setting that changes are counted from, the set or none of its operations."""
+    `against`: the setting that changes are counted from, the set or none of its operations. `metric`: of the rows that
+    are judged "", of the others what was measured beside, each interval by itself."""
     told = {
         names.override(entry, f"{start}+{override}")[1]: (part["name"], float(times))
         for part in design["parts"]
         for times, override in part["levels"].items()
     }
     rows = _rows(judged, start, told)
-    return pd.DataFrame(rows + (_rows(by_itself, NOTHING, {}) if by_itself else []))
+    rows += _rows(by_itself, NOTHING, {}) if by_itself else []
+    for one in told_beside:
+        changes, reaches = one_by_one(one)
+        for at, setting in enumerate(judged.scores.settings):
+            part, times = told.get(setting, ("", 1.0 if setting == start else np.nan))
+            rows.append({
+                "against": start, "metric": one.metric, "setting": setting, "part": part, "times": times,
+                "outcome": "all", "mean": _mean(one.y[:, at]), "trainings": int(np.isfinite(one.y[:, at]).sum()),
+                "change": changes[at], "low": changes[at] - reaches[at], "high": changes[at] + reaches[at],
+                "p": np.nan, "verdict": "",
+            })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def _rows(judged: Judged, start: str, told: Mapping[str, tuple[str, float]]) -> list[dict[str, Any]]:
@@ -356,7 +410,7 @@ def _rows(judged: Judged, start: str, told: Mapping[str, tuple[str, float]]) -> 
             of = judged.scores.y[:, at, column]
             change, reach = judged.changes[at, column], judged.reaches[at, column]
             rows.append({
-                "against": start, "setting": setting, "part": part, "times": times, "outcome": outcome,
+                "against": start, "metric": "", "setting": setting, "part": part, "times": times, "outcome": outcome,
                 "mean": np.nanmean(of) if np.isfinite(of).any() else np.nan, "trainings": int(np.isfinite(of).sum()),
                 "change": change, "low": change - reach, "high": change + reach,
                 "p": judged.corrected[at] if column == 0 else judged.found.p[0, at, column],
@@ -364,6 +418,33 @@ def _rows(judged: Judged, start: str, told: Mapping[str, tuple[str, float]]) -> 
                 {1: "gains", -1: "loses", 0: ""}[int(judged.ways[at, column - 1])],
             })  # fmt: skip
     return rows
+
+
+def beside(
+    runs: Sequence[Mapping[str, Any]], records: pd.DataFrame, told: Sequence[str], metrics: Mapping[str, Any],
+    settings: Sequence[str],
+) -> list[Scores]:  # fmt: skip
+    """What else was measured of these settings: scores of each of the metrics `told` that two seeds have of the first
+    setting and of another."""
+    found = []
+    for name in told:
+        values = values_of(runs, records, name, metrics[name])
+        every_setting = _arranged(runs, list(values[:, None]), [], *_unit(name, metrics[name]))
+        of = dataclasses.replace(only(every_setting, *settings), metric=name)
+        there = np.isfinite(of.y[:, :, 0])
+        if (there[:, :1] & there[:, 1:]).sum(axis=0).max(initial=0) > 1:
+            found.append(of)
+    return found
+
+
+def one_by_one(scores: Scores) -> tuple[Floats, Floats]:
+    """Changes against the first setting, and half-widths of 95 % intervals of each by itself, (settings,)."""
+    found = contrasts(scores.y)
+    return found.change[0, :, 0], found.reach(LEVEL)[0, :, 0]
+
+
+def _mean(y: Floats) -> float:
+    return float(np.nanmean(y)) if np.isfinite(y).any() else float("nan")
 
 
 def recommended_yaml(recommendation: Recommendation, start: str, entry: Any, name: str) -> str:
@@ -409,6 +490,7 @@ def report(
     again: Judged | None,
     nuisances: Sequence[str],
     baselines: Mapping[str, float],
+    told_beside: Sequence[Scores] = (),
 ) -> str:
     """The audit in words, as Markdown: what is recommended, how sure, for whom, at what cost.
 
@@ -418,6 +500,7 @@ def report(
             is recommended.
         nuisances: a line for each set that tells a nuisance, from `told_nuisances`.
         baselines: {what is known without any training: percent}.
+        told_beside: as from `beside`.
     """
     scores, design, start = judged.scores, panel["design"], panel["start"]
     seeds, hours = budget_that_tells(judged, design)
@@ -438,7 +521,7 @@ def report(
             "",
         ]
     lines += [
-        f"Counted by {scores.objective}, on the half of the held-out images that chooses; {len(scores.seeds)} seeds, "
+        f"Counted by {scores.objective}, on {_where(scores, 'chooses')}; {len(scores.seeds)} seeds, "
         f"between which it varies by {spread:.1f} {scores.unit} (SD). Intervals are right all at once (95 %): "
         f"paired by seed, for {len(scores.settings) - 1} settings.",
         "",
@@ -456,6 +539,8 @@ def report(
     lines += [f"* **{part}** {reason}" for part, reason in recommendation.reasons.items()]
     if by_itself:
         lines += ["", "## Each operation alone, against none", "", *_each(by_itself)]
+    if told_beside:
+        lines += ["", "## By other measures", "", *_table_beside(judged, told_beside)]
     if design["pairs"]:
         lines += ["", "## Parts that may do the same work", ""] + [_pair(judged, pair) for pair in design["pairs"]]
     if recommendation.trades:
@@ -479,9 +564,35 @@ def _confirmed(again: Judged, name: str, start: str) -> str:
     seeds = int(np.isfinite(again.scores.y[:, :, 0]).all(axis=1).sum())
     won = "It wins" if change - reach > 0 else "It loses" if change + reach < 0 else "Whether it wins is not told"
     return (
-        f"{won} with {seeds} seeds that the choice has not seen, on the other half of the images: "
+        f"{won} with {seeds} seeds that the choice has not seen, on {_where(again.scores, 'tells')}: "
         f"{change:+.1f} ± {reach:.1f} {again.scores.unit} against `{start}` (95 %)."
     )
+
+
+def _where(scores: Scores, what: str) -> str:
+    """The images that scores are of."""
+    half = f"the half of the held-out images that {what}"
+    if scores.metric == "top1":
+        return half
+    return (
+        f"all held-out images (its classes by the linear probe, on {half})" if scores.halved else "all held-out images"
+    )
+
+
+def _table_beside(judged: Judged, told_beside: Sequence[Scores]) -> list[str]:
+    lines = [
+        "Changes with 95 % intervals, each by itself: they are told, and nothing is chosen by them.",
+        "",
+        f"| setting | {' | '.join(one.objective for one in told_beside)} |",
+        "|---" * (1 + len(told_beside)) + "|",
+    ]
+    changes = [one_by_one(one) for one in told_beside]
+    for at, setting in enumerate(judged.scores.settings):
+        cells = [f"{_mean(one.y[:, 0]):.1f}" for one in told_beside] if at == 0 else [
+            f"{change[at]:+.1f} ± {reach[at]:.1f}" if np.isfinite(reach[at]) else "" for change, reach in changes
+        ]  # fmt: skip
+        lines.append(f"| {setting} | {' | '.join(cells)} |")
+    return lines
 
 
 def _each(judged: Judged) -> list[str]:

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phenoviews.errors import UserError
+from phenoviews.data import embeddings
+from phenoviews.errors import NotMeasured, UserError
 from phenoviews.files import atomic
+from phenoviews.measures.agreement import agreement
 from phenoviews.measures.intensities import intensity_accuracy
 from phenoviews.panels import audit, records
 from phenoviews.panels.audit import CANNOT, UNTRAINED, Judged, Recommendation, Scores
+from phenoviews.study.metrics import AGREEMENT
 
 Files = Mapping[str, Sequence[str]]
+SAMPLE = 3000  # images of which the agreement between seeds is told
 
 
 def scores(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files, half: str) -> Scores:
@@ -24,13 +28,53 @@ def scores(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: F
     Args:
         panel: as `study.notes.audited` has it.
         runs: dicts with the keys of `metrics.RUN`.
-        files: of every run, in their order, those of each measure; for labels also `predictions` and `index`.
+        files: of every run, in their order, those of each measure, `embeddings` and `index`; of classes `predictions`.
         half: of the held-out images; see `audit.scores_of_labels`.
     """
-    if panel["objective"] != "labels":
-        measures = [name for name in ("scores", "structure", "rankme") if name in files]
-        found = records.read((run, path) for name in measures for run, path in zip(runs, files[name], strict=True))
-        return audit.scores_of_values(runs, found, panel["objective"])
+    found = measured(panel, runs, files)
+    if not panel["of_classes"]:
+        return audit.scores_of_values(runs, found, panel["judged"], panel["metrics"])
+    of_classes = _of_classes(runs, files, half)
+    if list(panel["judged"]) == ["top1"]:
+        return of_classes
+    return audit.by_value(of_classes, audit.scores_of_values(runs, found, panel["judged"], panel["metrics"]))
+
+
+def measured(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files) -> pd.DataFrame:
+    """The values of the measures of runs, and how far their seeds agree; as from `records.read`."""
+    measures = [name for name in files if name not in ("embeddings", "index", "predictions")]
+    found = records.read((run, path) for name in measures for run, path in zip(runs, files[name], strict=True))
+    return pd.concat([found, agreed(runs, files["embeddings"], files["index"])], ignore_index=True)
+
+
+def agreed(runs: Sequence[Mapping[str, Any]], embedded: Sequence[str], indices: Sequence[str]) -> pd.DataFrame:
+    """How far the embeddings of each setting's seeds agree: records of `metrics.AGREEMENT`. None of a setting whose
+    seeds draw images of their own, since it is told of the same images. Of more than `SAMPLE` images as many, spread
+    evenly."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for number, run in enumerate(runs):
+        groups.setdefault((run["transform"], run["method"]), []).append(number)
+    values = np.full(len(runs), np.nan)
+    for at in groups.values():
+        if len({indices[one] for one in at}) == 1:
+            values[at] = agreement([_sample(embedded[one]) for one in at])
+    keys = ("dataset", "transform", "method", "backbone", "seed")
+    return pd.DataFrame(
+        {**{key: run[key] for key in keys}, "metric": AGREEMENT, "value": value, "postprocessing": "", "split": ""}
+        for run, value in zip(runs, values, strict=True)
+    )
+
+
+def _sample(file: str) -> np.ndarray | None:
+    try:
+        found = embeddings.load(file)
+    except NotMeasured:
+        return None
+    rows = np.linspace(0, len(found) - 1, min(SAMPLE, len(found))).round().astype(int)
+    return np.asarray(found[rows])
+
+
+def _of_classes(runs: Sequence[Mapping[str, Any]], files: Files, half: str) -> Scores:
     known: dict[str, dict[str, Any]] = {}
     for path in dict.fromkeys(files["index"]):
         table = pd.read_parquet(path)
@@ -98,14 +142,19 @@ def write(
     if "nuisances" in files:
         told = records.read(zip(runs, files["nuisances"], strict=True))
         nuisances = audit.told_nuisances(told)
+    others = [name for name in panel["told"] if name != found.scores.metric]
+    told_beside = audit.beside(runs, measured(panel, runs, files), others, panel["metrics"], found.scores.settings)
     by_itself = audit.alone(whole, panel["design"], found.margin)
-    table = audit.tidy(found, by_itself, panel["design"], panel["start"], panel["entry"])
+    table = audit.tidy(found, by_itself, told_beside, panel["design"], panel["start"], panel["entry"])
     with atomic(outputs["csv"]) as partial:
         table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-    _text(outputs["md"], audit.report(found, recommendation, panel, by_itself, confirmed, nuisances, baselines))
+    _text(
+        outputs["md"],
+        audit.report(found, recommendation, panel, by_itself, confirmed, nuisances, baselines, told_beside),
+    )
     _text(outputs["yaml"], _pasted(found, recommendation, panel))
     unit = found.scores.unit
-    of_the_set = table[table["against"] == panel["start"]]
+    of_the_set = table[(table["against"] == panel["start"]) & (table["metric"] == "")]
     save(
         draw_audit(of_the_set, panel["start"], unit, found.margin, panel["scale"]["note"]),
         outputs["png"],
