@@ -119,10 +119,8 @@ class Judged:
         """The classes that it raises or lowers, with their changes: "retina -9.0 ± 2.1"."""
         at = np.flatnonzero(self.ways[setting] == way)
         order = at[np.argsort(-np.abs(self.changes[setting, 1 + at]))]
-        return [
-            f"'{self.scores.classes[one]}' {self.changes[setting, 1 + one]:+.1f} ± {self.reaches[setting, 1 + one]:.1f}"
-            for one in order
-        ]
+        changes, reaches = self.changes[setting, 1:], self.reaches[setting, 1:]
+        return [f"'{self.scores.classes[one]}' {changes[one]:+z.1f} ± {reaches[one]:.1f}" for one in order]
 
     def opposition(self, rng: np.random.Generator) -> tuple[int, float, float]:
         """How many pairs of classes a setting opposes, all settings together; how many of them there are on average
@@ -197,6 +195,7 @@ def _best(judged: Judged, levels: Mapping[float, int]) -> float | None:
 
 
 WORDS = {0.0: "without it", 0.5: "at half of it", 2.0: "at twice of it"}
+CALLED = {0.0: "without", 0.5: "half of", 2.0: "twice"}
 DONE = {0.0: "dropped", 0.5: "halved", 2.0: "doubled"}
 
 
@@ -207,7 +206,7 @@ def _reason(judged: Judged, levels: Mapping[float, int], taken: float | None) ->
         return "kept: not tried"
     gains, losses = judged.of(1, at), judged.of(-1, at)
     change, reach, verdict = judged.changes[at, 0], judged.reaches[at, 0], judged.verdicts[at]
-    overall = f"all {change:+.1f} ± {reach:.1f} {judged.scores.unit}"
+    overall = f"all {change:+z.1f} ± {reach:.1f} {judged.scores.unit}"
     told = {"gain": gains, "lose": losses}
     who = "; ".join(f"{word}: {', '.join(named)}" for word, named in told.items() if named)
     if taken is not None:
@@ -219,7 +218,8 @@ def _reason(judged: Judged, levels: Mapping[float, int], taken: float | None) ->
     if verdict == SAME:
         most = -min(judged.changes[at, 1:].min(initial=0.0), 0.0)
         return f"kept: it makes no difference, {overall}; no class loses more than {most:.1f} without it"
-    return f"kept, as this budget cannot tell: without it {overall}"
+    enough = needed(reach, len(judged.scores.seeds), judged.margin)
+    return f"kept, as this budget cannot tell: without it {overall}; about {enough} seeds of each would tell"
 
 
 def scores_of_labels(runs: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], half: str) -> Scores:
@@ -502,35 +502,16 @@ def report(
         baselines: {what is known without any training: percent}.
         told_beside: as from `beside`.
     """
-    scores, design, start = judged.scores, panel["design"], panel["start"]
-    seeds, hours = budget_that_tells(judged, design)
-    spread = float(np.nanmean(np.nanstd(scores.y[:, :, 0], axis=0, ddof=1))) if len(scores.seeds) > 1 else np.nan
-    name = recommendation.name(start)
+    scores, design = judged.scores, panel["design"]
     lines = [f"# {panel['title']}", ""]
     lines += [f"> {panel['scale']['note']}", ""] if panel["scale"]["note"] else []
-    if recommendation.overrides:
-        lines += [f"**Recommended: `{name}`** in place of `{start}`.", ""]
-        lines += [_confirmed(again, name, start), ""] if again else []
-    else:
-        lines += [f"**Nothing is recommended in place of `{start}`.**", ""]
-    undecided = judged.verdicts[1:].count(CANNOT)
-    if undecided:
-        lines += [
-            f"Of {len(scores.settings) - 1} changes it cannot tell {undecided} at this budget; about {seeds} "
-            f"seeds of each, {hours:.3g} GPU hours in all, would tell differences of {judged.margin:g} {scores.unit}.",
-            "",
-        ]
-    lines += [
-        f"Counted by {scores.objective}, on {_where(scores, 'chooses')}; {len(scores.seeds)} seeds, "
-        f"between which it varies by {spread:.1f} {scores.unit} (SD). Intervals are right all at once (95 %): "
-        f"paired by seed, for {len(scores.settings) - 1} settings.",
-        "",
-    ]
+    first, *others = in_short(judged, recommendation, panel, again)
+    lines += [f"**{first}**", ""] + [line for other in others for line in (other, "")]
     lines += [f"* {what}: {value:.1f}" for what, value in baselines.items()] + ["" * bool(baselines)]
     lines += ["| setting | mean | change | verdict | gain | lose |", "|---|---|---|---|---|---|"]
     order = np.argsort(-np.nan_to_num(judged.changes[:, 0], nan=-np.inf), kind="stable")
     for at in order:
-        change = "" if at == 0 else f"{judged.changes[at, 0]:+.1f} ± {judged.reaches[at, 0]:.1f}"
+        change = "" if at == 0 else f"{judged.changes[at, 0]:+z.1f} ± {judged.reaches[at, 0]:.1f}"
         verdict = "the set itself" if at == 0 else judged.verdicts[at]
         mean = np.nanmean(scores.y[:, at, 0]) if np.isfinite(scores.y[:, at, 0]).any() else np.nan
         told = [", ".join(judged.of(way, at)) for way in (1, -1)]
@@ -559,13 +540,137 @@ def report(
     return "\n".join(lines) + "\n"
 
 
+def in_short(
+    judged: Judged, recommendation: Recommendation, panel: Mapping[str, Any], again: Judged | None
+) -> list[str]:
+    """What is recommended, whether it won again, what cannot be told and what would tell it, and how it was counted: a
+    sentence or two each."""
+    scores, start = judged.scores, panel["start"]
+    seeds, hours = budget_that_tells(judged, panel["design"])
+    spread = float(np.nanmean(np.nanstd(scores.y[:, :, 0], axis=0, ddof=1))) if len(scores.seeds) > 1 else np.nan
+    name, changes = recommendation.name(start), len(scores.settings) - 1
+    lines = [
+        f"Recommended: `{name}` in place of `{start}`."
+        if recommendation.overrides
+        else f"Nothing is recommended in place of `{start}`."
+    ]
+    lines += [_confirmed(again, name, start)] if again else []
+    undecided = judged.verdicts[1:].count(CANNOT)
+    if undecided:
+        lines.append(
+            f"Of {changes} changes it cannot tell {undecided} at this budget; about {seeds} seeds of each, "
+            f"{hours:.3g} GPU hours in all, would tell differences of {judged.margin:g} {scores.unit}."
+        )
+    lines.append(
+        f"Counted by {scores.objective}, on {_where(scores, 'chooses')}; {len(scores.seeds)} seeds, between which it "
+        f"varies by {spread:.1f} {scores.unit} (SD). Intervals are right all at once (95 %): paired by seed, for "
+        f"{changes} settings."
+    )
+    return lines
+
+
+def document(
+    judged: Judged, recommendation: Recommendation, panel: Mapping[str, Any], by_itself: Judged | None,
+    again: Judged | None, nuisances: Sequence[str], baselines: Mapping[str, float], told_beside: Sequence[Scores] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """What a page shows of an audit, as plain data; the arguments of `report`.
+
+    Returns:
+        said: `in_short`; unit, margin, classes; settings, the best first: setting, called, mean, change, reach (None of
+        the set itself), verdict, cells (of each class its change and whether it is shown: 1, -1, 0); alone, likewise,
+        against none of the operations; parts: name, reason, and levels, each with times, strength (None where it is no
+        number) and transform; trades; baselines; beside: name, label, and of every setting mean, change and reach;
+        opposition; nuisances.
+    """
+    parts = [
+        {
+            "name": part["name"],
+            "reason": recommendation.reasons[part["name"]],
+            "levels": _levels(part, panel["start"], panel["entry"]),
+        }
+        for part in panel["design"]["parts"]
+    ]
+    called = {
+        level["transform"]: f"{CALLED[level['times']]} {part['name']}"
+        for part in parts
+        for level in part["levels"]
+        if level["times"] != 1
+    }
+    scores = judged.scores
+    observed, floor, p = judged.opposition(np.random.default_rng(0)) if scores.classes else (0, 0.0, 1.0)
+    return {
+        "start": panel["start"],
+        "said": in_short(judged, recommendation, panel, again),
+        "unit": scores.unit,
+        "margin": judged.margin,
+        "budget": panel["budget_gpu_hours"],
+        "classes": list(scores.classes),
+        "settings": _lines(judged, {panel["start"]: "the set itself", **called}, panel["start"]),
+        "alone": _lines(by_itself, {NOTHING: "none of them"}, NOTHING) if by_itself else [],
+        "parts": parts,
+        "trades": [{"setting": name, "called": called.get(name, name)} for name in recommendation.trades],
+        "opposition": {"pairs": observed, "by_noise": floor, "p": p} if scores.classes else None,
+        "baselines": [{"what": what, "value": _number(value)} for what, value in baselines.items()],
+        "beside": [
+            {
+                "name": one.metric,
+                "label": one.objective,
+                "settings": {
+                    setting: {"mean": _number(_mean(one.y[:, at])), "change": _number(change), "reach": _number(reach)}
+                    for at, (setting, change, reach) in enumerate(zip(one.settings, *one_by_one(one), strict=True))
+                },
+            }
+            for one in told_beside
+        ],
+        "nuisances": list(nuisances),
+    }
+
+
+def _levels(part: Mapping[str, Any], start: str, entry: Any) -> list[dict[str, Any]]:
+    """The strengths of a part from none to most, that of the set (1) among them."""
+    levels = {1.0: start} | {
+        float(times): names.override(entry, f"{start}+{override}")[1] for times, override in part["levels"].items()
+    }
+    return [
+        {"times": times, "said": {1.0: "as in the set", **WORDS}[times], "transform": levels[times]}
+        for times in sorted(levels)
+    ]
+
+
+def _lines(judged: Judged, called: Mapping[str, str], start: str) -> list[dict[str, Any]]:
+    """Settings with what is found of each, the set itself first and then the best first."""
+    order = sorted(
+        range(len(judged.verdicts)), key=lambda at: (at > 0, -np.nan_to_num(judged.changes[at, 0], nan=-np.inf))
+    )
+    return [
+        {
+            "setting": setting,
+            "called": called.get(setting, setting.removeprefix(f"{start}+")),
+            "mean": _number(_mean(judged.scores.y[:, at, 0])),
+            "change": _number(judged.changes[at, 0]) if at else None,
+            "reach": _number(judged.reaches[at, 0]) if at else None,
+            "verdict": judged.verdicts[at] if at else "",
+            "cells": [
+                {"change": _number(change), "shown": int(way)}
+                for change, way in zip(judged.changes[at, 1:], judged.ways[at], strict=True)
+            ],
+        }
+        for at in order
+        for setting in [judged.scores.settings[at]]
+    ]
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
 def _confirmed(again: Judged, name: str, start: str) -> str:
     change, reach = again.changes[1, 0], again.found.reach()[0, 1, 0]
     seeds = int(np.isfinite(again.scores.y[:, :, 0]).all(axis=1).sum())
     won = "It wins" if change - reach > 0 else "It loses" if change + reach < 0 else "Whether it wins is not told"
     return (
         f"{won} with {seeds} seeds that the choice has not seen, on {_where(again.scores, 'tells')}: "
-        f"{change:+.1f} ± {reach:.1f} {again.scores.unit} against `{start}` (95 %)."
+        f"{change:+z.1f} ± {reach:.1f} {again.scores.unit} against `{start}` (95 %)."
     )
 
 
@@ -589,7 +694,7 @@ def _table_beside(judged: Judged, told_beside: Sequence[Scores]) -> list[str]:
     changes = [one_by_one(one) for one in told_beside]
     for at, setting in enumerate(judged.scores.settings):
         cells = [f"{_mean(one.y[:, 0]):.1f}" for one in told_beside] if at == 0 else [
-            f"{change[at]:+.1f} ± {reach[at]:.1f}" if np.isfinite(reach[at]) else "" for change, reach in changes
+            f"{change[at]:+z.1f} ± {reach[at]:.1f}" if np.isfinite(reach[at]) else "" for change, reach in changes
         ]  # fmt: skip
         lines.append(f"| {setting} | {' | '.join(cells)} |")
     return lines
@@ -600,7 +705,7 @@ def _each(judged: Judged) -> list[str]:
     for at, name in enumerate(judged.scores.settings[1:], start=1):
         told = {"gain": judged.of(1, at), "lose": judged.of(-1, at)}
         who = "; ".join(f"{word}: {', '.join(named)}" for word, named in told.items() if named) or "no class is told of"
-        lines.append(f"* **{name}** all {judged.changes[at, 0]:+.1f} ± {judged.reaches[at, 0]:.1f} "
+        lines.append(f"* **{name}** all {judged.changes[at, 0]:+z.1f} ± {judged.reaches[at, 0]:.1f} "
                      f"{judged.scores.unit} ({judged.verdicts[at]}); {who}")  # fmt: skip
     return lines
 
@@ -612,7 +717,9 @@ def _pair(judged: Judged, pair: Sequence[str]) -> str:
     except UserError as error:
         return f"* {pair[2]}: {error}"
     reach = stdtrit(df, 1 - LEVEL / 2) * spread[0]
-    return f"* {pair[2]}: {change[0]:+.1f} ± {reach:.1f} {judged.scores.unit} beyond both by themselves (95 %, by seed)"
+    return (
+        f"* {pair[2]}: {change[0]:+z.1f} ± {reach:.1f} {judged.scores.unit} beyond both by themselves (95 %, by seed)"
+    )
 
 
 def told_nuisances(records: pd.DataFrame) -> list[str]:

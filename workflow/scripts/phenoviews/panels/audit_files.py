@@ -11,10 +11,10 @@ import pandas as pd
 
 from phenoviews.data import embeddings
 from phenoviews.errors import NotMeasured, UserError
-from phenoviews.files import atomic
+from phenoviews.files import atomic, write_json
 from phenoviews.measures.agreement import agreement
 from phenoviews.measures.intensities import intensity_accuracy
-from phenoviews.panels import audit, records
+from phenoviews.panels import audit, numbers, records
 from phenoviews.panels.audit import CANNOT, UNTRAINED, Judged, Recommendation, Scores
 from phenoviews.study.metrics import AGREEMENT
 
@@ -114,7 +114,7 @@ def write(
     panel: Mapping[str, Any], files: Files, again: Sequence[Mapping[str, Any]], files_again: Files,
     outputs: Mapping[str, str], images: str | None = None,
 ) -> None:  # fmt: skip
-    """Write `outputs` (csv, md, yaml, png, pdf) of an audit.
+    """Write `outputs` (csv, md, yaml, json, png, pdf) of an audit.
 
     Args:
         again: the runs with new seeds, and `files_again` theirs; none where nothing is recommended.
@@ -148,11 +148,12 @@ def write(
     table = audit.tidy(found, by_itself, told_beside, panel["design"], panel["start"], panel["entry"])
     with atomic(outputs["csv"]) as partial:
         table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-    _text(
-        outputs["md"],
-        audit.report(found, recommendation, panel, by_itself, confirmed, nuisances, baselines, told_beside),
-    )
-    _text(outputs["yaml"], _pasted(found, recommendation, panel))
+    said = (found, recommendation, panel, by_itself, confirmed, nuisances, baselines, told_beside)
+    pasted = _pasted(found, recommendation, panel)
+    _text(outputs["md"], audit.report(*said))
+    _text(outputs["yaml"], pasted)
+    of_panel = numbers.document({**panel, "metrics": [], "each": [*runs, *again]})
+    write_json(outputs["json"], {**of_panel, "audit": {**audit.document(*said), "yaml": pasted}})
     unit = found.scores.unit
     of_the_set = table[(table["against"] == panel["start"]) & (table["metric"] == "")]
     save(

@@ -124,6 +124,10 @@ class Study(Resolver):
         """See `plan.confirming`."""
         return plan.confirming(self.of(panel), panel, settings)
 
+    def strengths(self, panel: Panel) -> list[Run]:
+        """See `plan.strengths`."""
+        return plan.strengths(self.of(panel), panel)
+
     def declaration(self, panel: Panel) -> dict[str, Any]:
         """See `notes.declaration`."""
         return notes.declaration(self.of(panel), panel, self._context(panel))

@@ -275,7 +275,7 @@ METRICS: dict[str, Metric] = {
 
 # Of an audit's trainings together, from their embeddings; no file holds it.
 AGREEMENT = "agreement"
-BETWEEN_SEEDS = {AGREEMENT: Metric("", "Agreement between seeds (linear CKA)", ANY, HIGHER)}
+BETWEEN_SEEDS = {AGREEMENT: Metric("", "Agreement between seeds, linear CKA", ANY, HIGHER)}
 
 # What an audit may count by: these metrics, and words for who it is for, each with the metrics of which the first that
 # could be measured counts.

@@ -92,6 +92,17 @@ def confirming(study: Resolver, panel: Panel, settings: Sequence[str]) -> list[R
     return audits.again(study, found.declared, settings, found.new_seeds)
 
 
+def strengths(study: Resolver, panel: Panel) -> list[Run]:
+    """A run at every strength of every part of an audit's set, trained or not, for a person to look at; of other panels
+    none."""
+    if not panel.is_audit:
+        return []
+    found = design(study, panel)
+    named = [f"{found.declared['start']}+{override}" for part in found.parts for override in part.levels.values()]
+    its = audits.again(study, found.declared, named, found.seeds[:1])
+    return [run for run in its if study.is_trained(run)]
+
+
 def runs(study: Resolver, panel: Panel) -> list[Run]:
     """The run of every one of a panel's `places`."""
     return [place.run for place in places(study, panel)]
