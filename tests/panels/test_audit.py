@@ -186,7 +186,7 @@ def test_the_report_says_what_and_for_whom_and_what_would_tell():
     text = audit.report(
         judged, found, PANEL, None, None, ["`mine` tells the plate"], {"the network before any training": 41.2}
     )
-    assert "**Recommended: `mine+hue=0.0`**" in text
+    assert "**Recommended: `mine+hue=0.0` in place of `mine`.**" in text
     assert re.search(r"about \d+ seeds of each, [\d.e+]+ GPU hours in all, would tell differences of 2 points", text)
     assert "* the network before any training: 41.2" in text
     assert "## What it should not tell" in text

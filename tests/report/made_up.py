@@ -91,7 +91,7 @@ ENTRY = [
 AUDITED = ["mine", "mine+random_rotation=off", "mine+hue=0.0", "mine+brightness=0.0"]
 
 
-def audited(results: Path, seeds: tuple[int, ...] = (5, 6, 7, 8)) -> dict[str, Any]:
+def audited(results: Path, seeds: tuple[int, ...] = (5, 6, 7, 8), superclasses: bool = False) -> dict[str, Any]:
     """As `study`, of an audit whose hue costs <retina> much, whose brightness trades, and whose rotation does nothing;
     by the functions that its rules call, from predictions and embeddings on the disk. Half of a rotation is not
     trained, and has pictures all the same."""
@@ -102,6 +102,8 @@ def audited(results: Path, seeds: tuple[int, ...] = (5, 6, 7, 8)) -> dict[str, A
     index = pd.DataFrame({
         "split": "test", "label": labels, "class": np.array(["cat", "dog", "<retina>"])[labels]
     })  # fmt: skip
+    if superclasses:
+        index["superclass"] = np.array(["pets", "pets", "organs"])[labels]
     index.to_parquet(folder / "index.parquet")
     right = {"mine": (80, 80, 50), "mine+random_rotation=off": (80, 80, 50), "mine+hue=0.0": (80, 80, 80),
              "mine+brightness=0.0": (60, 95, 50)}  # fmt: skip

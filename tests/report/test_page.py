@@ -274,3 +274,20 @@ def test_an_audit_without_classes_or_pictures_has_a_page_too(tmp_path):
     assert "What each change does" in text
     assert "Who gains" not in text
     assert "What it looks like" not in text
+
+
+def test_where_superclasses_are_judged_their_classes_are_told(tmp_path):
+    told = made_up.audited(tmp_path / "results" / "demo", superclasses=True)
+    table = pd.read_csv(tmp_path / "results/demo/panels/p/audit.csv", keep_default_na=False)
+    judged, beside = (table[(table["metric"] == metric)] for metric in ("", "top1"))
+    assert set(judged["outcome"]) == {"all", "pets", "organs"}
+    assert set(beside["outcome"]) == {"all", "cat", "dog", "<retina>"}
+    assert (beside["verdict"] == "").all()
+
+    def mean(rows: pd.DataFrame, outcome: str) -> float:
+        return rows.loc[(rows["setting"] == "mine+hue=0.0") & (rows["outcome"] == outcome), "mean"].item()
+
+    assert mean(judged, "organs") == mean(beside, "<retina>")
+    assert mean(judged, "pets") == pytest.approx((mean(beside, "cat") + mean(beside, "dog")) / 2, abs=1e-3)
+    heads = [cell for _, cell in Tables((built(told) / "panels/p_audit.html").read_text()).tables["1"][0]]
+    assert heads == ["Change", "pets", "organs"]

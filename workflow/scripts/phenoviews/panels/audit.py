@@ -390,15 +390,17 @@ def tidy(
     rows = _rows(judged, start, told)
     rows += _rows(by_itself, NOTHING, {}) if by_itself else []
     for one in told_beside:
-        changes, reaches = one_by_one(one)
-        for at, setting in enumerate(judged.scores.settings):
-            part, times = told.get(setting, ("", 1.0 if setting == start else np.nan))
-            rows.append({
-                "against": start, "metric": one.metric, "setting": setting, "part": part, "times": times,
-                "outcome": "all", "mean": _mean(one.y[:, at]), "trainings": int(np.isfinite(one.y[:, at]).sum()),
-                "change": changes[at], "low": changes[at] - reaches[at], "high": changes[at] + reaches[at],
-                "p": np.nan, "verdict": "",
-            })  # fmt: skip
+        for column, outcome in enumerate(["all", *one.classes]):
+            of = dataclasses.replace(one, y=one.y[:, :, column : column + 1])
+            changes, reaches = one_by_one(of)
+            for at, setting in enumerate(judged.scores.settings):
+                part, times = told.get(setting, ("", 1.0 if setting == start else np.nan))
+                rows.append({
+                    "against": start, "metric": one.metric, "setting": setting, "part": part, "times": times,
+                    "outcome": outcome, "mean": _mean(of.y[:, at]), "trainings": int(np.isfinite(of.y[:, at]).sum()),
+                    "change": changes[at], "low": changes[at] - reaches[at], "high": changes[at] + reaches[at],
+                    "p": np.nan, "verdict": "",
+                })  # fmt: skip
     return pd.DataFrame(rows)
 
 

@@ -74,7 +74,8 @@ def _sample(file: str) -> np.ndarray | None:
     return np.asarray(found[rows])
 
 
-def _of_classes(runs: Sequence[Mapping[str, Any]], files: Files, half: str) -> Scores:
+def _of_classes(runs: Sequence[Mapping[str, Any]], files: Files, half: str, grouped: bool = True) -> Scores:
+    """By the probe's predictions, of superclasses where there are some and they are `grouped`, else of classes."""
     known: dict[str, dict[str, Any]] = {}
     for path in dict.fromkeys(files["index"]):
         table = pd.read_parquet(path)
@@ -88,7 +89,7 @@ def _of_classes(runs: Sequence[Mapping[str, Any]], files: Files, half: str) -> S
         known[path] = {
             "labels": table.loc[table["split"] == "test", "label"].to_numpy(),
             "classes": classes["class"].tolist(),
-            "superclasses": classes["superclass"].tolist() if "superclass" in classes else None,
+            "superclasses": classes["superclass"].tolist() if grouped and "superclass" in classes else None,
         }
     found_of = [
         {**known[index], "predictions": np.load(file)}
@@ -145,7 +146,10 @@ def write(
     others = [name for name in panel["told"] if name != found.scores.metric]
     told_beside = audit.beside(runs, measured(panel, runs, files), others, panel["metrics"], found.scores.settings)
     by_itself = audit.alone(whole, panel["design"], found.margin)
-    table = audit.tidy(found, by_itself, told_beside, panel["design"], panel["start"], panel["entry"])
+    # Where superclasses are judged, their classes are told, in the table alone: there may be a hundred.
+    classes = [_of_classes(runs, files, "choosing", grouped=False)] if panel["of_classes"] else []
+    classes = [audit.only(of, *found.scores.settings) for of in classes if of.classes != found.scores.classes]
+    table = audit.tidy(found, by_itself, [*told_beside, *classes], panel["design"], panel["start"], panel["entry"])
     with atomic(outputs["csv"]) as partial:
         table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
     said = (found, recommendation, panel, by_itself, confirmed, nuisances, baselines, told_beside)
