@@ -36,7 +36,7 @@ PARTS = [
 ]  # fmt: skip
 SETTINGS = ["mine", *dict.fromkeys(f"mine+{override}" for part in PARTS for override in part["levels"].values())]
 CLASSES = ("cat", "dog", "retina")
-DESIGN = {"parts": PARTS, "settings": SETTINGS, "pairs": [], "alone": {}, "hours": 1.4}
+DESIGN = {"parts": PARTS, "settings": SETTINGS, "pairs": [], "alone": {}, "hours": 1.4, "declared": {"keep": []}}
 PANEL = {
     "title": "Mine", "name": "lab_audit", "start": "mine", "entry": ENTRY, "design": DESIGN,
     "scale": {"note": ""}, "margin": 2.0,
@@ -179,6 +179,10 @@ def test_the_yaml_is_a_transform_with_a_reason_for_every_part():
     assert pipeline[0] == ENTRY[0]
     for part in PARTS:
         assert f"# {part['name']}: " in text
+    kept = {**DESIGN, "declared": {"keep": ["random_rotation"]}, "parts": PARTS[1:]}
+    found = recommended(Judged(scores(np.random.default_rng(0)), 2.0), kept, "mine", ENTRY)
+    text = audit.recommended_yaml(found, "mine", ENTRY, "better")
+    assert "    # random_rotation: kept, as `keep` says: every setting has it\n    - random_rotation" in text
 
 
 def test_the_report_says_what_and_for_whom_and_what_would_tell():
@@ -226,6 +230,7 @@ def test_what_is_drawn_are_the_changes():
     judged, _ = said(scores(np.random.default_rng(8), {"mine+hue=0.0": (6, 0, 0, 18)}))
     table = audit.tidy(judged, None, [], DESIGN, "mine", ENTRY)
     assert len(table) == len(SETTINGS) * 4
+    assert (table.loc[table["setting"] == "mine", "verdict"] == "").all()
     figure = draw_audit(table, "mine", "points", 2.0, "Demo scale")
     left, right = figure.axes[:2]
     assert [label.get_text() for label in left.get_yticklabels()][-1] == "hue=0.0"

@@ -84,6 +84,7 @@ def told_of(results: Path, seeds: tuple[int, ...]) -> dict[str, Any]:
 
 
 ENTRY = [
+    {"random_rotate_90": {"p": 0.5}},
     {"random_rotation": {"degrees": 30}},
     {"color_jitter": {"brightness": 0.4, "contrast": 0.0, "saturation": 0.0, "hue": 0.2, "p": 0.8}},
     {"normalize": {}},
@@ -129,7 +130,8 @@ def audited(results: Path, seeds: tuple[int, ...] = (5, 6, 7, 8), superclasses: 
         "name": "p_audit", "title": "What <mine> should have", "start": "mine", "entry": ENTRY, "margin": 2.0,
         "budget_gpu_hours": 1, "judged": ["top1"], "of_classes": True, "told": ["top1", AGREEMENT], "each": each,
         "metrics": {key: asdict(counted(key)) for key in COUNTABLE}, "beside": [],
-        "design": {"parts": parts, "settings": AUDITED, "pairs": [], "alone": {}, "apart": [], "hours": 0.3},
+        "design": {"parts": parts, "settings": AUDITED, "pairs": [], "alone": {}, "apart": [], "hours": 0.3,
+                   "declared": {"keep": ["random_rotate_90"]}},
         "scale": {"name": "demo", "note": NOTE},
     }  # fmt: skip
     (results / "panels/p").mkdir(parents=True)

@@ -151,7 +151,7 @@ class Recommendation:
 def recommended(judged: Judged, design: Mapping[str, Any], start: str, entry: Any) -> Recommendation:
     """What follows of what was found, part by part."""
     overrides: list[str] = []
-    reasons: dict[str, str] = {}
+    reasons = dict.fromkeys(design["declared"]["keep"], "kept, as `keep` says: every setting has it")
     places = {name: at for at, name in enumerate(judged.scores.settings)}
     by_operation: dict[str, list[Mapping[str, Any]]] = {}
     for part in design["parts"]:
@@ -416,7 +416,7 @@ def _rows(judged: Judged, start: str, told: Mapping[str, tuple[str, float]]) -> 
                 "mean": np.nanmean(of) if np.isfinite(of).any() else np.nan, "trainings": int(np.isfinite(of).sum()),
                 "change": change, "low": change - reach, "high": change + reach,
                 "p": judged.corrected[at] if column == 0 else judged.found.p[0, at, column],
-                "verdict": judged.verdicts[at] if column == 0 else
+                "verdict": "" if at == 0 else judged.verdicts[at] if column == 0 else
                 {1: "gains", -1: "loses", 0: ""}[int(judged.ways[at, column - 1])],
             })  # fmt: skip
     return rows
@@ -578,16 +578,15 @@ def document(
     """What a page shows of an audit, as plain data; the arguments of `report`.
 
     Returns:
-        said: `in_short`; unit, margin, classes; settings, the best first: setting, called, mean, change, reach (None of
-        the set itself), verdict, cells (of each class its change and whether it is shown: 1, -1, 0); alone, likewise,
-        against none of the operations; parts: name, reason, and levels, each with times, strength (None where it is no
-        number) and transform; trades; baselines; beside: name, label, and of every setting mean, change and reach;
+        said: `in_short`; unit, margin, classes; settings, the set itself first and then the best: setting, called,
+        mean, change, reach (None of the set itself), verdict, cells (of each class its change and whether it is shown:
+        1, -1, 0); alone, likewise, against none of the operations; reasons, {part: why}; parts: name, and levels with
+        times, said and transform; trades; baselines; beside: name, label, and of every setting mean, change and reach;
         opposition; nuisances.
     """
     parts = [
         {
             "name": part["name"],
-            "reason": recommendation.reasons[part["name"]],
             "levels": _levels(part, panel["start"], panel["entry"]),
         }
         for part in panel["design"]["parts"]
@@ -610,6 +609,7 @@ def document(
         "settings": _lines(judged, {panel["start"]: "the set itself", **called}, panel["start"]),
         "alone": _lines(by_itself, {NOTHING: "none of them"}, NOTHING) if by_itself else [],
         "parts": parts,
+        "reasons": dict(recommendation.reasons),
         "trades": [{"setting": name, "called": called.get(name, name)} for name in recommendation.trades],
         "opposition": {"pairs": observed, "by_noise": floor, "p": p} if scores.classes else None,
         "baselines": [{"what": what, "value": _number(value)} for what, value in baselines.items()],
@@ -669,7 +669,7 @@ def _number(value: float) -> float | None:
 def _confirmed(again: Judged, name: str, start: str) -> str:
     change, reach = again.changes[1, 0], again.found.reach()[0, 1, 0]
     seeds = int(np.isfinite(again.scores.y[:, :, 0]).all(axis=1).sum())
-    won = "It wins" if change - reach > 0 else "It loses" if change + reach < 0 else "Whether it wins is not told"
+    won = "It wins" if change - reach > 0 else "It loses" if change + reach < 0 else "It is not shown to win"
     return (
         f"{won} with {seeds} seeds that the choice has not seen, on {_where(again.scores, 'tells')}: "
         f"{change:+z.1f} ± {reach:.1f} {again.scores.unit} against `{start}` (95 %)."
