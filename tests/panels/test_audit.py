@@ -16,7 +16,9 @@ from phenoviews.errors import UserError
 from phenoviews.panels import audit
 from phenoviews.panels.audit import BETTER, CANNOT, SAME, WORSE, Judged, Scores, recommended
 from phenoviews.panels.audit_files import agreed
+from phenoviews.panels.audit_files import scores as of_files
 from phenoviews.study.metrics import COUNTABLE, counted
+from phenoviews.values import table, write
 
 ENTRY = [
     {"random_rotation": {"degrees": 30}},
@@ -316,3 +318,19 @@ def test_seeds_agree_on_the_same_images_and_of_others_nothing_is_said(tmp_path):
     assert drawn["value"].isna().all()
     save(files[0], "the encoder's output is not a number")
     assert agreed(RUNS, files, ["index.parquet"] * 6)["value"].isna().tolist() == [True] * 3 + [False] * 3
+
+
+def test_an_objective_without_dimensions_is_found_among_metrics_that_have_some(tmp_path):
+    """From files, as the rule has them: uniformity and the agreement of seeds, of which the latter has others."""
+    rng, files = np.random.default_rng(11), {"uniformity": [], "embeddings": []}
+    for number in range(len(RUNS)):
+        save(tmp_path / f"{number}.npy", rng.normal(size=(30, 4)).astype("f4"))
+        write(tmp_path / f"{number}.parquet", table([{"metric": "uniformity", "value": -1.0 - number}]))
+        files["embeddings"].append(str(tmp_path / f"{number}.npy"))
+        files["uniformity"].append(str(tmp_path / f"{number}.parquet"))
+    files["index"] = ["index.parquet"] * len(RUNS)
+    panel = {"judged": ["uniformity"], "of_classes": False, "metrics": METRICS}
+    found = of_files(panel, RUNS, files, "choosing")
+    np.testing.assert_allclose(found.y[:, :, 0], [[100, 400], [200, 500], [300, 600]])
+    agreeing = of_files({**panel, "judged": ["agreement"]}, RUNS, files, "choosing")
+    assert np.isfinite(agreeing.y).all()

@@ -44,7 +44,9 @@ def measured(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files:
     """The values of the measures of runs, and how far their seeds agree; as from `records.read`."""
     measures = [name for name in files if name not in ("embeddings", "index", "predictions")]
     found = records.read((run, path) for name in measures for run, path in zip(runs, files[name], strict=True))
-    return pd.concat([found, agreed(runs, files["embeddings"], files["index"])], ignore_index=True)
+    both = pd.concat([found, agreed(runs, files["embeddings"], files["index"])], ignore_index=True)
+    # A metric that does not have a dimension of another is "" there, as everywhere.
+    return both.fillna({name: "" for name in ("postprocessing", "split") if name in both})
 
 
 def agreed(runs: Sequence[Mapping[str, Any]], embedded: Sequence[str], indices: Sequence[str]) -> pd.DataFrame:
