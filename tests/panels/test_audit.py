@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy.stats import ttest_rel
 
+from phenoviews.data.embeddings import save
+from phenoviews.errors import UserError
 from phenoviews.panels import audit
 from phenoviews.panels.audit import BETTER, CANNOT, SAME, WORSE, Judged, Scores, recommended
+from phenoviews.panels.audit_files import agreed
+from phenoviews.panels.audit_files import scores as of_files
+from phenoviews.study.metrics import COUNTABLE, counted
+from phenoviews.values import table, write
 
 ENTRY = [
     {"random_rotation": {"degrees": 30}},
@@ -30,7 +38,7 @@ PARTS = [
 ]  # fmt: skip
 SETTINGS = ["mine", *dict.fromkeys(f"mine+{override}" for part in PARTS for override in part["levels"].values())]
 CLASSES = ("cat", "dog", "retina")
-DESIGN = {"parts": PARTS, "settings": SETTINGS, "pairs": [], "alone": {}, "hours": 1.4}
+DESIGN = {"parts": PARTS, "settings": SETTINGS, "pairs": [], "alone": {}, "hours": 1.4, "declared": {"keep": []}}
 PANEL = {
     "title": "Mine", "name": "lab_audit", "start": "mine", "entry": ENTRY, "design": DESIGN,
     "scale": {"note": ""}, "margin": 2.0,
@@ -173,6 +181,10 @@ def test_the_yaml_is_a_transform_with_a_reason_for_every_part():
     assert pipeline[0] == ENTRY[0]
     for part in PARTS:
         assert f"# {part['name']}: " in text
+    kept = {**DESIGN, "declared": {"keep": ["random_rotation"]}, "parts": PARTS[1:]}
+    found = recommended(Judged(scores(np.random.default_rng(0)), 2.0), kept, "mine", ENTRY)
+    text = audit.recommended_yaml(found, "mine", ENTRY, "better")
+    assert "    # random_rotation: kept, as `keep` says: every setting has it\n    - random_rotation" in text
 
 
 def test_the_report_says_what_and_for_whom_and_what_would_tell():
@@ -180,7 +192,7 @@ def test_the_report_says_what_and_for_whom_and_what_would_tell():
     text = audit.report(
         judged, found, PANEL, None, None, ["`mine` tells the plate"], {"the network before any training": 41.2}
     )
-    assert "**Recommended: `mine+hue=0.0`**" in text
+    assert "**Recommended: `mine+hue=0.0` in place of `mine`.**" in text
     assert re.search(r"about \d+ seeds of each, [\d.e+]+ GPU hours in all, would tell differences of 2 points", text)
     assert "* the network before any training: 41.2" in text
     assert "## What it should not tell" in text
@@ -218,8 +230,9 @@ def test_what_is_drawn_are_the_changes():
     from phenoviews.panels.figures.audit import draw_audit
 
     judged, _ = said(scores(np.random.default_rng(8), {"mine+hue=0.0": (6, 0, 0, 18)}))
-    table = audit.tidy(judged, None, DESIGN, "mine", ENTRY)
+    table = audit.tidy(judged, None, [], DESIGN, "mine", ENTRY)
     assert len(table) == len(SETTINGS) * 4
+    assert (table.loc[table["setting"] == "mine", "verdict"] == "").all()
     figure = draw_audit(table, "mine", "points", 2.0, "Demo scale")
     left, right = figure.axes[:2]
     assert [label.get_text() for label in left.get_yticklabels()][-1] == "hue=0.0"
@@ -228,3 +241,96 @@ def test_what_is_drawn_are_the_changes():
     image = right.get_images()[1].get_array()
     assert np.isfinite(np.ma.filled(image, np.nan)).sum() == (judged.ways != 0).sum()
     assert figure.get_suptitle() == "Demo scale"
+
+
+METRICS = {name: asdict(counted(name)) for name in COUNTABLE}
+RUNS = [
+    {"dataset": "d", "transform": setting, "method": "simclr", "backbone": "b", "seed": seed}
+    for setting in ("mine", "mine+hue=0.0")
+    for seed in (1, 2, 3)
+]
+
+
+def of_measures(**metrics) -> pd.DataFrame:
+    """Records of `RUNS`: {metric: its value of each}."""
+    return pd.DataFrame(
+        {**run, "metric": metric, "value": value, "postprocessing": "", "split": ""}
+        for metric, values in metrics.items()
+        for run, value in zip(RUNS, values, strict=True)
+    )
+
+
+def test_the_first_objective_that_could_be_measured_is_judged_so_that_more_is_better():
+    none = [float("nan")] * 6
+    records = of_measures(
+        map_moas=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], map_moas_other_batch=none, uniformity=[-1, -2, -3, -1, -2, -4]
+    )
+    found = audit.scores_of_values(RUNS, records, ("map_moas_other_batch", "map_moas"), METRICS)
+    assert found.metric == "map_moas"
+    np.testing.assert_allclose(found.y[:, :, 0], [[10, 40], [20, 50], [30, 60]])
+    spread = audit.scores_of_values(RUNS, records, ("uniformity",), METRICS)
+    np.testing.assert_allclose(spread.y[:, :, 0], [[100, 100], [200, 200], [300, 400]])
+    assert "its sign turned" in spread.objective
+    with pytest.raises(UserError, match="map_moas_other_batch could not be measured of any run"):
+        audit.scores_of_values(RUNS, records, ("map_moas_other_batch",), METRICS)
+
+
+def test_classes_may_be_judged_by_another_measure_than_the_probe():
+    labels = np.repeat([0, 1], 20)
+    one = {"labels": labels, "classes": ["a", "b"], "superclasses": None}
+    of_classes = audit.scores_of_labels(RUNS, [{**one, "predictions": labels}] * 6, "choosing")
+    by_knn = audit.scores_of_values(RUNS, of_measures(knn=[50, 60, 70, 40, 50, 60]), ("knn",), METRICS)
+    found = audit.by_value(of_classes, by_knn)
+    np.testing.assert_allclose(found.y[:, :, 0], [[50, 40], [60, 50], [70, 60]])
+    assert (found.y[:, :, 1:] == 100).all()
+    assert (found.metric, found.classes) == ("knn", ("a", "b"))
+
+
+def test_what_was_measured_besides_is_told_with_intervals_of_its_own_and_judged_by_nothing():
+    rng = np.random.default_rng(9)
+    values = 20 + rng.normal(size=6)
+    records = of_measures(rankme=values, nscb=[1, *[float("nan")] * 5])
+    (told,) = audit.beside(RUNS, records, ["rankme", "nscb"], METRICS, ("mine", "mine+hue=0.0"))
+    changes, reaches = audit.one_by_one(told)
+    by_hand = ttest_rel(values[3:], values[:3]).confidence_interval(0.95)
+    assert changes[1] == pytest.approx((by_hand.low + by_hand.high) / 2)
+    # Of a single difference what is usual is estimated from its logarithm, whose mean is lower by Euler's constant.
+    assert reaches[1] == pytest.approx((by_hand.high - by_hand.low) / 2 * np.exp(np.euler_gamma / 2))
+    scored = audit.only(scores(rng), "mine", "mine+hue=0.0")
+    table = audit.tidy(Judged(scored, 2.0), None, [told], DESIGN, "mine", ENTRY)
+    rows = table[table["metric"] == "rankme"]
+    np.testing.assert_allclose(rows["mean"], [values[:3].mean(), values[3:].mean()])
+    assert (rows["verdict"] == "").all()
+    text = audit.report(Judged(scored, 2.0), said(scores(rng))[1], PANEL, None, None, [], {}, [told])
+    assert f"| mine+hue=0.0 | {changes[1]:+.1f} ± {reaches[1]:.1f} |" in text
+
+
+def test_seeds_agree_on_the_same_images_and_of_others_nothing_is_said(tmp_path):
+    rng = np.random.default_rng(10)
+    shared, files = rng.normal(size=(50, 4)), []
+    for number, run in enumerate(RUNS):
+        files.append(str(tmp_path / f"{number}.npy"))
+        save(files[-1], (shared + (0.1 if run["transform"] == "mine" else 2) * rng.normal(size=(50, 4))).astype("f4"))
+    found = agreed(RUNS, files, ["index.parquet"] * 6)
+    by_setting = found.groupby("transform")["value"].mean()
+    assert by_setting["mine"] > 0.9 > 0.5 > by_setting["mine+hue=0.0"]
+    drawn = agreed(RUNS, files, [f"seed{run['seed']}.parquet" for run in RUNS])
+    assert drawn["value"].isna().all()
+    save(files[0], "the encoder's output is not a number")
+    assert agreed(RUNS, files, ["index.parquet"] * 6)["value"].isna().tolist() == [True] * 3 + [False] * 3
+
+
+def test_an_objective_without_dimensions_is_found_among_metrics_that_have_some(tmp_path):
+    """From files, as the rule has them: uniformity and the agreement of seeds, of which the latter has others."""
+    rng, files = np.random.default_rng(11), {"uniformity": [], "embeddings": []}
+    for number in range(len(RUNS)):
+        save(tmp_path / f"{number}.npy", rng.normal(size=(30, 4)).astype("f4"))
+        write(tmp_path / f"{number}.parquet", table([{"metric": "uniformity", "value": -1.0 - number}]))
+        files["embeddings"].append(str(tmp_path / f"{number}.npy"))
+        files["uniformity"].append(str(tmp_path / f"{number}.parquet"))
+    files["index"] = ["index.parquet"] * len(RUNS)
+    panel = {"judged": ["uniformity"], "of_classes": False, "metrics": METRICS}
+    found = of_files(panel, RUNS, files, "choosing")
+    np.testing.assert_allclose(found.y[:, :, 0], [[100, 400], [200, 500], [300, 600]])
+    agreeing = of_files({**panel, "judged": ["agreement"]}, RUNS, files, "choosing")
+    assert np.isfinite(agreeing.y).all()

@@ -37,10 +37,11 @@ LEVELS = {
     "random_horizontal_flip": {0.0: "random_horizontal_flip=off"},
 }
 DESIGN = {
+    "declared": {"keep": []},
     "parts": [
         {"name": name, "operation": name.partition(".")[0], "strength": 1, "levels": levels}
         for name, levels in LEVELS.items()
-    ]
+    ],
 }
 RUNS = [{"transform": name, "method": "simclr", "seed": seed} for name in SEEN for seed in range(SEEDS)]
 

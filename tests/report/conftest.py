@@ -30,6 +30,12 @@ def page(told) -> Path:
 
 
 @pytest.fixture(scope="session")
+def audited(tmp_path_factory) -> Path:
+    """The folder of the page of an audit."""
+    return built(made_up.audited(tmp_path_factory.mktemp("audited") / "results" / "demo"))
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A real browser: $CHROMIUM, or the system's. Skips where there is none."""
     found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")

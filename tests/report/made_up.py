@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 from matplotlib.figure import Figure
 from PIL import Image
 from tests.panels.conftest import as_records, declared, grid, record
 
-from phenoviews.panels import numbers
+from phenoviews import values
+from phenoviews.data import embeddings
+from phenoviews.panels import audit_files, numbers
 from phenoviews.panels.style import save
+from phenoviews.study.metrics import AGREEMENT, COUNTABLE, counted
 
 NOTE = "Demo scale: made up <for tests>."
 CLAIMS = [{"id": "P.T1.c1", "says": "One keeps more than two.", "holds": ["ami of one > ami of two"]}]
@@ -54,11 +59,21 @@ def study(
             save(Figure(figsize=(2, 1)), files["png"], files["pdf"])
         panels.append({"name": f"p_{item}", "paper": "p", "item": item, "caption": "A *caption*.", "files": files})
     return {
-        "scale": "demo",
-        "results": str(results),
+        **told_of(results, seeds),
         "panels": panels,
         "screens": {"screen": {"label": "Screen", "plates": [plate(results, f"plate{at}") for at in range(plates)]}},
-        "pictures": [str(pictures(results, transforms))],
+        "pictures": [str(pictures(results, transforms[:3]))],
+    }
+
+
+def told_of(results: Path, seeds: tuple[int, ...]) -> dict[str, Any]:
+    """What the page is told, of nothing."""
+    return {
+        "scale": "demo",
+        "results": str(results),
+        "panels": [],
+        "screens": {},
+        "pictures": [],
         "frozen": ["untrained"],
         "elsewhere": {},
         "labels": {"dataset": {}, "transform": LABELS, "method": {"moco": "MoCo v2+"}, "backbone": {}},
@@ -66,6 +81,71 @@ def study(
         "citation": {"message": "Cite it.", "title": "phenoviews", "version": "1", "license": "MIT",
                      "authors": [{"name": "developers"}], "references": []},
     }  # fmt: skip
+
+
+ENTRY = [
+    {"random_rotate_90": {"p": 0.5}},
+    {"random_rotation": {"degrees": 30}},
+    {"color_jitter": {"brightness": 0.4, "contrast": 0.0, "saturation": 0.0, "hue": 0.2, "p": 0.8}},
+    {"normalize": {}},
+]
+AUDITED = ["mine", "mine+random_rotation=off", "mine+hue=0.0", "mine+brightness=0.0"]
+
+
+def audited(results: Path, seeds: tuple[int, ...] = (5, 6, 7, 8), superclasses: bool = False) -> dict[str, Any]:
+    """As `study`, of an audit whose hue costs <retina> much, whose brightness trades, and whose rotation does nothing;
+    by the functions that its rules call, from predictions and embeddings on the disk. Half of a rotation is not
+    trained, and has pictures all the same."""
+    rng = np.random.default_rng(0)
+    folder, transforms = results / "files", [*AUDITED, "mine+degrees=15.0"]
+    folder.mkdir(parents=True)
+    labels = np.repeat([0, 1, 2], 200)
+    index = pd.DataFrame({
+        "split": "test", "label": labels, "class": np.array(["cat", "dog", "<retina>"])[labels]
+    })  # fmt: skip
+    if superclasses:
+        index["superclass"] = np.array(["pets", "pets", "organs"])[labels]
+    index.to_parquet(folder / "index.parquet")
+    right = {"mine": (80, 80, 50), "mine+random_rotation=off": (80, 80, 50), "mine+hue=0.0": (80, 80, 80),
+             "mine+brightness=0.0": (60, 95, 50)}  # fmt: skip
+    each, files = grid(transform=AUDITED, seeds=seeds, dataset=("digits",), method=("moco",)), {}
+    for run in each:
+        training(Path(f"{results}/runs/{name(run)}"), run)
+        share = np.array(right[run["transform"]])[labels] / 100
+        at = str(folder / f"{run['transform']}-{run['seed']}")
+        predicted = np.where(rng.random(len(labels)) < share, labels, (labels + 1) % 3)
+        np.save(f"{at}-predictions.npy", predicted)
+        embeddings.save(f"{at}-embeddings.npy", rng.normal(size=(len(labels), 4)).astype(np.float32))
+        values.write(f"{at}-probe.parquet", values.table(
+            [{"metric": "top1", "value": 100 * (predicted == labels).mean(), "regime": "linear", "split": "test"}]
+        ))  # fmt: skip
+        for kind, suffix in (("predictions", "npy"), ("embeddings", "npy"), ("probe", "parquet")):
+            files.setdefault(kind, []).append(f"{at}-{kind}.{suffix}")
+    files["index"] = [str(folder / "index.parquet")] * len(each)
+    of_parts = {"random_rotation": {0.0: "random_rotation=off", 0.5: "degrees=15.0"},
+                "color_jitter.hue": {0.0: "hue=0.0"}, "color_jitter.brightness": {0.0: "brightness=0.0"}}  # fmt: skip
+    parts = [{"name": part, "operation": part.partition(".")[0], "strength": 1, "levels": levels}
+             for part, levels in of_parts.items()]  # fmt: skip
+    panel = {
+        "name": "p_audit", "title": "What <mine> should have", "start": "mine", "entry": ENTRY, "margin": 2.0,
+        "budget_gpu_hours": 1, "judged": ["top1"], "of_classes": True, "told": ["top1", AGREEMENT], "each": each,
+        "metrics": {key: asdict(counted(key)) for key in COUNTABLE}, "beside": [],
+        "design": {"parts": parts, "settings": AUDITED, "pairs": [], "alone": {}, "apart": [], "hours": 0.3,
+                   "declared": {"keep": ["random_rotate_90"]}},
+        "scale": {"name": "demo", "note": NOTE},
+    }  # fmt: skip
+    (results / "panels/p").mkdir(parents=True)
+    outputs = {suffix: str(results / f"panels/p/audit.{suffix}") for suffix in AUDIT_FILES}
+    audit_files.write(panel, files, [], {}, outputs)
+    called = {"name": "p_audit", "paper": "p", "item": "audit", "caption": "", "files": outputs}
+    return {
+        **told_of(results, seeds),
+        "panels": [called],
+        "pictures": [str(pictures(results, tuple(transforms), ("As they are", "First view")))],
+    }
+
+
+AUDIT_FILES = ("csv", "md", "yaml", "json", "png", "pdf")
 
 
 def name(run: dict[str, Any]) -> str:
@@ -121,15 +201,14 @@ def plate(results: Path, called: str) -> dict[str, str]:
     }
 
 
-def pictures(results: Path, transforms: tuple[str, ...]) -> Path:
+def pictures(results: Path, transforms: tuple[str, ...], rows: tuple[str, ...] = ("As they are",)) -> Path:
     folder = results / "pictures" / "digits"
     folder.mkdir(parents=True)
     index = []
-    for number, transform in enumerate(transforms[:3]):
-        file = f"{number}-0.png"
-        Image.fromarray(np.full((8, 64, 3), 40 * number, np.uint8)).save(folder / file)
-        index.append(
-            {"names": [["digits", transform, "moco"]], "sets": [], "rows": [{"label": "As they are", "file": file}]}
-        )
+    for number, transform in enumerate(transforms):
+        files = [{"label": label, "file": f"{number}-{place}.png"} for place, label in enumerate(rows)]
+        for place, row in enumerate(files):
+            Image.fromarray(np.full((8, 64, 3), 40 * number + 20 * place, np.uint8)).save(folder / row["file"])
+        index.append({"names": [["digits", transform, "moco"]], "sets": [], "rows": files})
     (folder / "index.json").write_text(json.dumps(index))
     return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.report import made_up
 from tests.report.conftest import built
 
@@ -55,6 +56,47 @@ def test_every_page_opens_and_can_be_used_by_everybody(visit, page, path, scheme
     assert [
         f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")
     ] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_audit_opens_and_can_be_used_by_everybody(visit, audited, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    opened = visit(audited, "panels/p_audit.html", color_scheme=scheme)
+    found = Axe().run(opened, options={"preload": False}).response["violations"]
+    assert [
+        f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")
+    ] == []
+
+
+def test_a_slider_shows_the_views_of_each_strength(visit, audited):
+    opened = visit(audited, "panels/p_audit.html")
+    slider, view = opened.get_by_label("random_rotation", exact=True), opened.locator("#view0")
+    assert slider.get_attribute("aria-valuetext") == "as in the set"
+    at_first = view.get_attribute("src")
+    slider.focus()
+    opened.keyboard.press("ArrowLeft")
+    assert slider.get_attribute("aria-valuetext") == "at half of it"
+    assert view.get_attribute("alt").endswith("random_rotation at half of it")
+    opened.keyboard.press("ArrowLeft")
+    assert opened.locator("output[for=strength0]").inner_text() == "without it"
+    assert view.get_attribute("src") != at_first
+    assert view.evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
+
+
+def test_the_set_is_copied(visit, audited):
+    opened = visit(audited, "panels/p_audit.html", permissions=["clipboard-read", "clipboard-write"])
+    opened.get_by_role("button", name="Copy").click()
+    opened.wait_for_function("document.getElementById('copied').textContent")
+    said = opened.locator("#copied").inner_text()
+    copied = (
+        opened.evaluate("navigator.clipboard.readText()")
+        if said.startswith("Copied")
+        else opened.evaluate("String(getSelection())")
+    )
+    pasted = yaml.safe_load(copied)
+    assert pasted == yaml.safe_load((audited.parent / "panels/p/audit.yaml").read_text())
+    assert {"random_rotation": {"degrees": 30}} in pasted["transforms"]["p_recommended"]
 
 
 def test_claims_sort_and_filter(visit, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -12,6 +13,7 @@ import pytest
 from tests.panels.conftest import declared, grid
 from tests.report import made_up
 from tests.report.conftest import built
+from tests.report.made_up import AUDITED
 
 from phenoviews.cells import quality
 from phenoviews.errors import UserError
@@ -223,3 +225,69 @@ def test_what_is_read_of_runs(told):
     assert {run.group for run in found.runs.values()} == {"digits/one/moco/vgg11", "digits/two/moco/vgg11"}
     assert found.panels_of["digits/one/moco/vgg11"] == ["p_table1", "p_figure1"]
     assert found.label("method", "moco+temperature=0.1") == "MoCo v2+, temperature = 0.1"
+
+
+def test_an_audit_is_what_its_own_files_say(audited):
+    folder = audited.parent / "panels/p"
+    text = (audited / "panels/p_audit.html").read_text()
+    table = pd.read_csv(folder / "audit.csv", keep_default_na=False)
+    said = Tables(text).tables
+    effects = {row[0][1]: [text for _, text in row[1:]] for row in said["0"][1:]}
+    assert [*effects] == ["the set itself", "without color_jitter.hue", *[*effects][2:]]
+    of = table[(table["metric"] == "") & (table["outcome"] == "all")].set_index("setting")
+    hue = of.loc["mine+hue=0.0"]
+    reach = (float(hue["high"]) - float(hue["low"])) / 2
+    assert effects["without color_jitter.hue"][:2] == [f"{hue['mean']:.1f}", f"{hue['change']:+.1f} ± {reach:.1f}"]
+    assert effects["without color_jitter.hue"][3] == "better"
+    heat = {row[0][1]: row[1:] for row in said["1"][1:]}
+    assert [cell for _, cell in said["1"][0]] == ["Change", "cat", "dog", "<retina>"]
+    of_classes = table[(table["metric"] == "") & table["outcome"].isin(["cat", "dog", "<retina>"])]
+    for line, setting in (("without color_jitter.hue", "mine+hue=0.0"), ("without random_rotation", AUDITED[1])):
+        lines = of_classes[of_classes["setting"] == setting]
+        assert [cell for _, cell in heat[line]] == [f"{change:+z.1f}" for change in lines["change"]]
+        shown = {"": "noise", "gains": "gain", "loses": "loss"}
+        for (kind, _), verdict in zip(heat[line], lines["verdict"], strict=True):
+            assert shown[verdict] in kind
+    assert f">{html.escape((folder / 'audit.yaml').read_text())}</pre>" in text.replace("&#39;", "&#x27;")
+    assert "It took 16 trainings and 0.067 hours of training, on cpu (AVX2, 1 threads)." in text
+
+
+def test_every_strength_of_an_audit_has_its_picture_trained_or_not(audited):
+    text = (audited / "panels/p_audit.html").read_text()
+    levels = [json.loads(html.unescape(of)) for of in re.findall(r"data-levels='([^']+)'", text)]
+    assert [[level["times"] for level in of] for of in levels] == [[0, 0.5, 1], [0, 1], [0, 1]]
+    pictures = {level["transform"]: (audited / level["file"]).read_bytes() for of in levels for level in of}
+    assert len(set(pictures.values())) == 5
+    assert "mine+degrees=15.0" in pictures
+    assert text.count('src="../views/0/0-0.png"') == 1  # as they are, once
+
+
+def test_an_audit_without_classes_or_pictures_has_a_page_too(tmp_path):
+    told = {**made_up.audited(tmp_path / "results" / "demo"), "pictures": []}
+    file = tmp_path / "results/demo/panels/p/audit.json"
+    document = json.loads(file.read_text())
+    for line in document["audit"]["settings"]:
+        line["cells"] = []
+    document["audit"] |= {"classes": [], "opposition": None, "trades": []}
+    file.write_text(json.dumps(document))
+    text = (built(told) / "panels/p_audit.html").read_text()
+    assert "What each change does" in text
+    assert "Who gains" not in text
+    assert "What it looks like" not in text
+
+
+def test_where_superclasses_are_judged_their_classes_are_told(tmp_path):
+    told = made_up.audited(tmp_path / "results" / "demo", superclasses=True)
+    table = pd.read_csv(tmp_path / "results/demo/panels/p/audit.csv", keep_default_na=False)
+    judged, beside = (table[(table["metric"] == metric)] for metric in ("", "top1"))
+    assert set(judged["outcome"]) == {"all", "pets", "organs"}
+    assert set(beside["outcome"]) == {"all", "cat", "dog", "<retina>"}
+    assert (beside["verdict"] == "").all()
+
+    def mean(rows: pd.DataFrame, outcome: str) -> float:
+        return rows.loc[(rows["setting"] == "mine+hue=0.0") & (rows["outcome"] == outcome), "mean"].item()
+
+    assert mean(judged, "organs") == mean(beside, "<retina>")
+    assert mean(judged, "pets") == pytest.approx((mean(beside, "cat") + mean(beside, "dog")) / 2, abs=1e-3)
+    heads = [cell for _, cell in Tables((built(told) / "panels/p_audit.html").read_text()).tables["1"][0]]
+    assert heads == ["Change", "pets", "organs"]

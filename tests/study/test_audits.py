@@ -7,7 +7,7 @@ import copy
 import pytest
 
 from phenoviews.errors import UserError
-from phenoviews.study import Study, merge
+from phenoviews.study import Study, merge, paths
 from phenoviews.study.audits import parts
 from phenoviews.study.document import shipped
 
@@ -104,14 +104,43 @@ def test_an_audit_is_of_the_untrained_network_too(document):
 
 
 @pytest.mark.parametrize(
+    ("objective", "measures", "judged"),
+    [
+        ("labels", ["probe"], ("top1",)),
+        ("knn", ["probe", "knn"], ("knn",)),
+        (["top1", "rankme", "agreement"], ["probe", "rankme"], ("top1",)),
+        ("none", ["rankme"], ("rankme",)),
+        ("agreement", [], ("agreement",)),
+        (["alignment", "uniformity"], ["alignment", "uniformity"], ("alignment",)),
+    ],
+)
+def test_the_objective_decides_what_is_measured_and_its_first_is_judged(document, objective, measures, judged):
+    found = study(document, {"objective": objective})
+    panel = found.panels["mine_audit"]
+    assert panel.measures == measures
+    assert panel.judged == judged
+    files = paths.audit_files(found.of(panel), panel, found.runs(panel))
+    assert ("predictions" in files) == ("probe" in measures)
+    assert len(files["embeddings"]) == len(found.runs(panel))
+
+
+@pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"start": "plain"}, r"panels.mine.audit: start: 'plain' has no random operation.*take another set"),
         ({"start": "dual"}, r"start: 'dual' is a sum of sets"),
         ({"start": "cifra"}, r"panels.mine.audit: unknown transform 'cifra'; did you mean cifar"),
         ({"budget_gpu_hours": 0.01}, r"panels.mine.audit: budget_gpu_hours: 0.01 is too little.*takes 0\.\d+"),
-        ({"objective": "lables"}, r"panels.mine.audit.objective: unknown value 'lables'; did you mean labels"),
-        ({"objective": "treatments"}, r"audit.objective: 'treatments' needs treatments.*can be labels or none"),
+        (
+            {"objective": "lables"},
+            r"audit.objective: unknown objective 'lables'; there are: labels, treatments, none, top1.*",
+        ),
+        (
+            {"objective": "treatments"},
+            r"audit.objective: 'treatments' needs treatments.*can be: labels, none, top1, knn, .*",
+        ),
+        ({"objective": "ami"}, r"panels.mine.audit: `clusters` is missing; add it, for objective: ami"),
+        ({"objective": ["top1", "nscb"]}, r"audit.objective: 'nscb' needs treatments"),
         ({"datasets": "x"}, r"panels.mine.audit: unknown key 'datasets'; did you mean dataset"),
         ({"keep": ["colour_jitter"]}, r"panels.mine.audit: keep: 'cifar' has no operation.*did you mean color_jitter"),
         ({"dataset": "nothing"}, r"panels.mine.audit: unknown dataset 'nothing'"),

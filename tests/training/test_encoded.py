@@ -21,7 +21,8 @@ from phenoviews.training.probe import probe
 from phenoviews.values import checked, dimensions
 
 KNN = {"k": 20, "temperature": 0.07}
-SETTINGS = {"knn": KNN}
+VIEWS = [{"random_horizontal_flip": {"p": 0.5}}, {"random_invert": {"p": 0.5}}, {"normalize": {}}]
+SETTINGS = {"knn": KNN, "alignment": {"sets": [{"weight": 1.0, "views": [VIEWS, VIEWS]}]}}
 
 
 @pytest.fixture

@@ -450,6 +450,8 @@ def page_runs(scale) -> list[Run]:
 def page_files(panel) -> dict[str, str]:
     """The files of a panel, by suffix."""
     drawn = {} if panel.is_table else {suffix: panel_file(panel, suffix) for suffix in ("png", "pdf")}
+    if panel.is_audit:
+        return drawn | {suffix: panel_file(panel, suffix) for suffix in ("json", "csv", "md", "yaml")}
     return {**number_files(panel), **drawn}
 
 
@@ -503,7 +505,8 @@ def page_told(scale):
 
 @functools.cache
 def looks_at(scale) -> dict:
-    return user_errors(looks.transforms, study.at(scale), page_runs(scale))
+    strengths = [run for panel in page_panels(scale).values() for run in user_errors(study.strengths, panel)]
+    return user_errors(looks.transforms, study.at(scale), [*page_runs(scale), *strengths])
 
 
 def looks_of(wildcards) -> list[dict]:

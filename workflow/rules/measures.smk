@@ -108,7 +108,7 @@ rule measure_encoder:
         run=encoder,
         settings=measure_settings,
         metrics=metrics_of,
-        code=code("measure_encoder.py", lambda wildcards: embedded_with(wildcards) | measure_of(ENCODED)(wildcards)),
+        code=code("measure_encoder.py", ask(chosen.measured_with, "run", "measure")),
     script:
         "../scripts/measure_encoder.py"
 

@@ -71,6 +71,7 @@ for panel in study.panels.values():
                 csv=report(panel_file(panel, "csv"), **in_report(panel, "CSV")),
                 md=panel_file(panel, "md"),
                 yaml=report(panel_file(panel, "yaml"), **in_report(panel, "YAML")),
+                json=panel_file(panel, "json"),
                 png=report(panel_file(panel, "png"), **in_report(panel, "PNG")),
                 pdf=panel_file(panel, "pdf"),
             log:

@@ -22,9 +22,10 @@ from phenoviews.study.run import Run
 
 TRAINING = "training"
 # The measures that are made on a GPU, and what a page calls them; LPIPS, of some thousand images, costs a start.
-ON_GPU = {"probe": "probe", "fine_tuning": "fine-tuning", "knn": "kNN", "scores_by_epoch": "scores on the way",
-          "lpips": "LPIPS"}  # fmt: skip
+ON_GPU = {"probe": "probe", "fine_tuning": "fine-tuning", "knn": "kNN", "alignment": "alignment",
+          "scores_by_epoch": "scores on the way", "lpips": "LPIPS"}  # fmt: skip
 EMBEDDING = "embedding"
+ALIGNED = 2000  # images at most, each in two views; `training.alignment.MOST`, whose module needs torch
 GPUS = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -256,6 +257,7 @@ class _Planner:
         views = {
             "probe": (training if plain else training * resolved.probe.epochs) + evaluated,
             "knn": training + evaluated,
+            "alignment": 2 * min(evaluated, ALIGNED),
             "lpips": 0,
         }
         if what == "fine_tuning":

@@ -14,6 +14,7 @@ import pandas as pd
 from phenoviews.measures.doses import doses
 from phenoviews.measures.nuisances import nuisances
 from phenoviews.measures.rankme import rankme
+from phenoviews.measures.uniformity import uniformity
 
 # (embeddings (n, d), the index of their images, the run's seed, the measure's settings) → values
 Measure = Callable[[np.ndarray, pd.DataFrame, int, Mapping[str, Any]], pd.DataFrame]
@@ -24,4 +25,5 @@ EMBEDDED: dict[str, Measure] = {
     ),
     "nuisances": lambda embeddings, index, seed, settings: nuisances(embeddings, index, seed),
     "rankme": lambda embeddings, index, seed, settings: rankme(embeddings),
+    "uniformity": lambda embeddings, index, seed, settings: uniformity(embeddings, seed),
 }

@@ -36,6 +36,7 @@ BETTER, WORSE, SAME, CANNOT = "better", "worse", "no difference", "cannot tell"
 DRAWS = 199
 UNTRAINED = "untrained"
 NOTHING = "none"
+UNITS = {"rankme": "dimensions"}  # of metrics that are neither percentages nor numbers about 1
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Scores:
     classes: tuple[str, ...]
     unit: str
     objective: str
+    metric: str = ""  # its name
+    halved: bool = False  # whether it is of one half of the held-out images
 
 
 @dataclass(frozen=True)
@@ -116,10 +119,8 @@ class Judged:
         """The classes that it raises or lowers, with their changes: "retina -9.0 ± 2.1"."""
         at = np.flatnonzero(self.ways[setting] == way)
         order = at[np.argsort(-np.abs(self.changes[setting, 1 + at]))]
-        return [
-            f"'{self.scores.classes[one]}' {self.changes[setting, 1 + one]:+.1f} ± {self.reaches[setting, 1 + one]:.1f}"
-            for one in order
-        ]
+        changes, reaches = self.changes[setting, 1:], self.reaches[setting, 1:]
+        return [f"'{self.scores.classes[one]}' {changes[one]:+z.1f} ± {reaches[one]:.1f}" for one in order]
 
     def opposition(self, rng: np.random.Generator) -> tuple[int, float, float]:
         """How many pairs of classes a setting opposes, all settings together; how many of them there are on average
@@ -150,7 +151,7 @@ class Recommendation:
 def recommended(judged: Judged, design: Mapping[str, Any], start: str, entry: Any) -> Recommendation:
     """What follows of what was found, part by part."""
     overrides: list[str] = []
-    reasons: dict[str, str] = {}
+    reasons = dict.fromkeys(design["declared"]["keep"], "kept, as `keep` says: every setting has it")
     places = {name: at for at, name in enumerate(judged.scores.settings)}
     by_operation: dict[str, list[Mapping[str, Any]]] = {}
     for part in design["parts"]:
@@ -194,6 +195,7 @@ def _best(judged: Judged, levels: Mapping[float, int]) -> float | None:
 
 
 WORDS = {0.0: "without it", 0.5: "at half of it", 2.0: "at twice of it"}
+CALLED = {0.0: "without", 0.5: "half of", 2.0: "twice"}
 DONE = {0.0: "dropped", 0.5: "halved", 2.0: "doubled"}
 
 
@@ -204,7 +206,7 @@ def _reason(judged: Judged, levels: Mapping[float, int], taken: float | None) ->
         return "kept: not tried"
     gains, losses = judged.of(1, at), judged.of(-1, at)
     change, reach, verdict = judged.changes[at, 0], judged.reaches[at, 0], judged.verdicts[at]
-    overall = f"all {change:+.1f} ± {reach:.1f} {judged.scores.unit}"
+    overall = f"all {change:+z.1f} ± {reach:.1f} {judged.scores.unit}"
     told = {"gain": gains, "lose": losses}
     who = "; ".join(f"{word}: {', '.join(named)}" for word, named in told.items() if named)
     if taken is not None:
@@ -216,7 +218,8 @@ def _reason(judged: Judged, levels: Mapping[float, int], taken: float | None) ->
     if verdict == SAME:
         most = -min(judged.changes[at, 1:].min(initial=0.0), 0.0)
         return f"kept: it makes no difference, {overall}; no class loses more than {most:.1f} without it"
-    return f"kept, as this budget cannot tell: without it {overall}"
+    enough = needed(reach, len(judged.scores.seeds), judged.margin)
+    return f"kept, as this budget cannot tell: without it {overall}; about {enough} seeds of each would tell"
 
 
 def scores_of_labels(runs: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], half: str) -> Scores:
@@ -244,7 +247,8 @@ def scores_of_labels(runs: Sequence[Mapping[str, Any]], found: Sequence[Mapping[
         by_group = np.array([by_class[member == group].mean() for group in range(len(outcomes))])
         return 100 * np.array([right.mean(), *by_group])
 
-    return _arranged(runs, [row(one) for one in found], outcomes, "points", "accuracy of the linear probe (%)")
+    scores = _arranged(runs, [row(one) for one in found], outcomes, "points", "accuracy of the linear probe (%)")
+    return dataclasses.replace(scores, metric="top1", halved=True)
 
 
 def halves(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -256,31 +260,62 @@ def halves(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     return chosen
 
 
-def scores_of_values(runs: Sequence[Mapping[str, Any]], records: pd.DataFrame, objective: str) -> Scores:
-    """The objectives that are values of measures: of treatments the mAP of mechanisms in other weeks (of replicates
-    where there are none) under TVN, and as classes the share of each mechanism's treatments that NSCB finds; without
-    labels the effective rank."""
-    if objective == "none":
-        of_run = [_only(_of(records, run, "rankme")) for run in runs]
-        return _arranged(runs, [np.array([value]) for value in of_run], [], "dimensions", "RankMe")
-    profiled = records[records["postprocessing"].isin(["tvn", ""])]
-    metric = next(
-        (name for name in ("map_moas_other_batch", "map_moas", "map_replicates") if _any(profiled, name)), None
-    )
-    if metric is None:
-        raise UserError("treatments: no mAP could be measured of any run, so there is nothing to judge sets by")
-    right = profiled[profiled["metric"] == "nscb_right"]
-    moas = sorted(set(right["moa"]) - {""})
+def scores_of_values(
+    runs: Sequence[Mapping[str, Any]], records: pd.DataFrame, judged: Sequence[str], metrics: Mapping[str, Any]
+) -> Scores:
+    """By values of measures: the first of the metrics `judged` that could be measured of any run, and as classes, of
+    treatments, the share of each mechanism's that NSCB finds.
+
+    Args:
+        records: of the measures of these runs, as from `records.read`.
+        metrics: what is known of each metric, as `study.metrics` has it, as plain data.
+
+    Raises:
+        UserError: none of `judged` could be measured.
+    """
+    columns = {name: values_of(runs, records, name, metrics[name]) for name in judged}
+    name = next((name for name, of in columns.items() if np.isfinite(of).any()), None)
+    if name is None:
+        raise UserError(f"{', '.join(judged)} could not be measured of any run, so there is nothing to judge sets by")
+    unit, label = _unit(name, metrics[name])
+    right = _profiled(records[records["metric"] == "nscb_right"])
+    moas = sorted(set(right["moa"]) - {""}) if len(right) else []
     rows = []
-    for run in runs:
-        of = _of(profiled, run, "nscb_right")
-        by_moa = of.groupby("moa")["value"].mean()
-        rows.append(100 * np.array([_only(_of(profiled, run, metric)), *(by_moa.get(moa, np.nan) for moa in moas)]))
-    return _arranged(runs, rows, moas, "points", f"{metric} (%)")
+    for run, value in zip(runs, columns[name], strict=True):
+        by_moa: Any = _of(right, run, "nscb_right").groupby("moa")["value"].mean() if moas else {}
+        rows.append(np.array([value, *(100 * by_moa.get(moa, np.nan) for moa in moas)]))
+    return dataclasses.replace(_arranged(runs, rows, moas, unit, label), metric=name)
 
 
-def _any(records: pd.DataFrame, metric: str) -> bool:
-    return bool(records.loc[records["metric"] == metric, "value"].notna().any())
+def by_value(scores: Scores, values: Scores) -> Scores:
+    """Scores of classes that are judged by the first outcome of `values` in place of their own."""
+    y = np.concatenate([values.y[:, :, :1], scores.y[:, :, 1:]], axis=2)
+    return dataclasses.replace(scores, y=y, objective=values.objective, metric=values.metric)
+
+
+def values_of(runs: Sequence[Mapping[str, Any]], records: pd.DataFrame, name: str, metric: Mapping[str, Any]) -> Floats:
+    """A metric of each run, (runs,), so that more is better: under TVN, on held-out images; in hundredths what has no
+    unit, but for RankMe; with its sign turned where less is better. NaN where there is none."""
+    found = records[records["metric"] == name]
+    if "split" in found:
+        found = found[found["split"].isin(["test", ""])]
+    found = _profiled(found)
+    of = np.array([_only(_of(found, run, name)) for run in runs])
+    return of * (1 if _unit(name, metric)[0] != "hundredths" else 100) * (-1 if metric["better"] == "lower" else 1)
+
+
+def _profiled(records: pd.DataFrame) -> pd.DataFrame:
+    return records[records["postprocessing"].isin(["tvn", ""])] if "postprocessing" in records else records
+
+
+def _unit(name: str, metric: Mapping[str, Any]) -> tuple[str, str]:
+    """The unit of a metric's changes, and what it is called."""
+    if metric["unit"] == "%":
+        return "points", f"{metric['label']} (%)"
+    if name in UNITS:
+        return UNITS[name], metric["label"]
+    turned = ", its sign turned, as less is better" if metric["better"] == "lower" else ""
+    return "hundredths", f"{metric['label']} (in hundredths{turned})"
 
 
 def _of(records: pd.DataFrame, run: Mapping[str, Any], metric: str) -> pd.DataFrame:
@@ -296,11 +331,11 @@ def _only(records: pd.DataFrame) -> float:
 def _arranged(
     runs: Sequence[Mapping[str, Any]], rows: Sequence[Floats], classes: Sequence[str], unit: str, objective: str
 ) -> Scores:
-    settings = list(dict.fromkeys(_setting(run) for run in runs))
+    settings = list(dict.fromkeys(setting_of(run) for run in runs))
     seeds = sorted({run["seed"] for run in runs})
     y = np.full((len(seeds), len(settings), 1 + len(classes)), np.nan)
     for run, row in zip(runs, rows, strict=True):
-        y[seeds.index(run["seed"]), settings.index(_setting(run))] = row
+        y[seeds.index(run["seed"]), settings.index(setting_of(run))] = row
     # A class that a run has no number of, such as one without images in a half, is not compared.
     trained = np.isfinite(y[..., 0])
     whole = np.isfinite(y[trained]).all(axis=0)
@@ -308,7 +343,7 @@ def _arranged(
     return Scores(y[..., whole], tuple(settings), tuple(seeds), tuple(kept), unit, objective)
 
 
-def _setting(run: Mapping[str, Any]) -> str:
+def setting_of(run: Mapping[str, Any]) -> str:
     return UNTRAINED if run["method"] == UNTRAINED else str(run["transform"])
 
 
@@ -320,7 +355,7 @@ def without(scores: Scores, *settings: str) -> Scores:
 def only(scores: Scores, *settings: str) -> Scores:
     """Scores of these settings, in this order."""
     places = [scores.settings.index(name) for name in settings]
-    return Scores(scores.y[:, places], settings, scores.seeds, scores.classes, scores.unit, scores.objective)
+    return dataclasses.replace(scores, y=scores.y[:, places], settings=settings)
 
 
 def alone(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged | None:
@@ -336,16 +371,37 @@ def of_the_set(scores: Scores, design: Mapping[str, Any], margin: float) -> Judg
     return Judged(without(scores, UNTRAINED, *design["apart"]), margin)
 
 
-def tidy(judged: Judged, by_itself: Judged | None, design: Mapping[str, Any], start: str, entry: Any) -> pd.DataFrame:
+def tidy(
+    judged: Judged,
+    by_itself: Judged | None,
+    told_beside: Sequence[Scores],
+    design: Mapping[str, Any],
+    start: str,
+    entry: Any,
+) -> pd.DataFrame:
     """A row for each setting and outcome: what is changed, the change with its interval, p, whether it is shown.
-    `against`: the setting that changes are counted from, the set or none of its operations."""
+    `against`: the setting that changes are counted from, the set or none of its operations. `metric`: of the rows that
+    are judged "", of the others what was measured beside, each interval by itself."""
     told = {
         names.override(entry, f"{start}+{override}")[1]: (part["name"], float(times))
         for part in design["parts"]
         for times, override in part["levels"].items()
     }
     rows = _rows(judged, start, told)
-    return pd.DataFrame(rows + (_rows(by_itself, NOTHING, {}) if by_itself else []))
+    rows += _rows(by_itself, NOTHING, {}) if by_itself else []
+    for one in told_beside:
+        for column, outcome in enumerate(["all", *one.classes]):
+            of = dataclasses.replace(one, y=one.y[:, :, column : column + 1])
+            changes, reaches = one_by_one(of)
+            for at, setting in enumerate(judged.scores.settings):
+                part, times = told.get(setting, ("", 1.0 if setting == start else np.nan))
+                rows.append({
+                    "against": start, "metric": one.metric, "setting": setting, "part": part, "times": times,
+                    "outcome": outcome, "mean": _mean(of.y[:, at]), "trainings": int(np.isfinite(of.y[:, at]).sum()),
+                    "change": changes[at], "low": changes[at] - reaches[at], "high": changes[at] + reaches[at],
+                    "p": np.nan, "verdict": "",
+                })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def _rows(judged: Judged, start: str, told: Mapping[str, tuple[str, float]]) -> list[dict[str, Any]]:
@@ -356,14 +412,41 @@ def _rows(judged: Judged, start: str, told: Mapping[str, tuple[str, float]]) -> 
             of = judged.scores.y[:, at, column]
             change, reach = judged.changes[at, column], judged.reaches[at, column]
             rows.append({
-                "against": start, "setting": setting, "part": part, "times": times, "outcome": outcome,
+                "against": start, "metric": "", "setting": setting, "part": part, "times": times, "outcome": outcome,
                 "mean": np.nanmean(of) if np.isfinite(of).any() else np.nan, "trainings": int(np.isfinite(of).sum()),
                 "change": change, "low": change - reach, "high": change + reach,
                 "p": judged.corrected[at] if column == 0 else judged.found.p[0, at, column],
-                "verdict": judged.verdicts[at] if column == 0 else
+                "verdict": "" if at == 0 else judged.verdicts[at] if column == 0 else
                 {1: "gains", -1: "loses", 0: ""}[int(judged.ways[at, column - 1])],
             })  # fmt: skip
     return rows
+
+
+def beside(
+    runs: Sequence[Mapping[str, Any]], records: pd.DataFrame, told: Sequence[str], metrics: Mapping[str, Any],
+    settings: Sequence[str],
+) -> list[Scores]:  # fmt: skip
+    """What else was measured of these settings: scores of each of the metrics `told` that two seeds have of the first
+    setting and of another."""
+    found = []
+    for name in told:
+        values = values_of(runs, records, name, metrics[name])
+        every_setting = _arranged(runs, list(values[:, None]), [], *_unit(name, metrics[name]))
+        of = dataclasses.replace(only(every_setting, *settings), metric=name)
+        there = np.isfinite(of.y[:, :, 0])
+        if (there[:, :1] & there[:, 1:]).sum(axis=0).max(initial=0) > 1:
+            found.append(of)
+    return found
+
+
+def one_by_one(scores: Scores) -> tuple[Floats, Floats]:
+    """Changes against the first setting, and half-widths of 95 % intervals of each by itself, (settings,)."""
+    found = contrasts(scores.y)
+    return found.change[0, :, 0], found.reach(LEVEL)[0, :, 0]
+
+
+def _mean(y: Floats) -> float:
+    return float(np.nanmean(y)) if np.isfinite(y).any() else float("nan")
 
 
 def recommended_yaml(recommendation: Recommendation, start: str, entry: Any, name: str) -> str:
@@ -409,6 +492,7 @@ def report(
     again: Judged | None,
     nuisances: Sequence[str],
     baselines: Mapping[str, float],
+    told_beside: Sequence[Scores] = (),
 ) -> str:
     """The audit in words, as Markdown: what is recommended, how sure, for whom, at what cost.
 
@@ -418,36 +502,18 @@ def report(
             is recommended.
         nuisances: a line for each set that tells a nuisance, from `told_nuisances`.
         baselines: {what is known without any training: percent}.
+        told_beside: as from `beside`.
     """
-    scores, design, start = judged.scores, panel["design"], panel["start"]
-    seeds, hours = budget_that_tells(judged, design)
-    spread = float(np.nanmean(np.nanstd(scores.y[:, :, 0], axis=0, ddof=1))) if len(scores.seeds) > 1 else np.nan
-    name = recommendation.name(start)
+    scores, design = judged.scores, panel["design"]
     lines = [f"# {panel['title']}", ""]
     lines += [f"> {panel['scale']['note']}", ""] if panel["scale"]["note"] else []
-    if recommendation.overrides:
-        lines += [f"**Recommended: `{name}`** in place of `{start}`.", ""]
-        lines += [_confirmed(again, name, start), ""] if again else []
-    else:
-        lines += [f"**Nothing is recommended in place of `{start}`.**", ""]
-    undecided = judged.verdicts[1:].count(CANNOT)
-    if undecided:
-        lines += [
-            f"Of {len(scores.settings) - 1} changes it cannot tell {undecided} at this budget; about {seeds} "
-            f"seeds of each, {hours:.3g} GPU hours in all, would tell differences of {judged.margin:g} {scores.unit}.",
-            "",
-        ]
-    lines += [
-        f"Counted by {scores.objective}, on the half of the held-out images that chooses; {len(scores.seeds)} seeds, "
-        f"between which it varies by {spread:.1f} {scores.unit} (SD). Intervals are right all at once (95 %): "
-        f"paired by seed, for {len(scores.settings) - 1} settings.",
-        "",
-    ]
+    first, *others = in_short(judged, recommendation, panel, again)
+    lines += [f"**{first}**", ""] + [line for other in others for line in (other, "")]
     lines += [f"* {what}: {value:.1f}" for what, value in baselines.items()] + ["" * bool(baselines)]
     lines += ["| setting | mean | change | verdict | gain | lose |", "|---|---|---|---|---|---|"]
     order = np.argsort(-np.nan_to_num(judged.changes[:, 0], nan=-np.inf), kind="stable")
     for at in order:
-        change = "" if at == 0 else f"{judged.changes[at, 0]:+.1f} ± {judged.reaches[at, 0]:.1f}"
+        change = "" if at == 0 else f"{judged.changes[at, 0]:+z.1f} ± {judged.reaches[at, 0]:.1f}"
         verdict = "the set itself" if at == 0 else judged.verdicts[at]
         mean = np.nanmean(scores.y[:, at, 0]) if np.isfinite(scores.y[:, at, 0]).any() else np.nan
         told = [", ".join(judged.of(way, at)) for way in (1, -1)]
@@ -456,6 +522,8 @@ def report(
     lines += [f"* **{part}** {reason}" for part, reason in recommendation.reasons.items()]
     if by_itself:
         lines += ["", "## Each operation alone, against none", "", *_each(by_itself)]
+    if told_beside:
+        lines += ["", "## By other measures", "", *_table_beside(judged, told_beside)]
     if design["pairs"]:
         lines += ["", "## Parts that may do the same work", ""] + [_pair(judged, pair) for pair in design["pairs"]]
     if recommendation.trades:
@@ -474,14 +542,164 @@ def report(
     return "\n".join(lines) + "\n"
 
 
+def in_short(
+    judged: Judged, recommendation: Recommendation, panel: Mapping[str, Any], again: Judged | None
+) -> list[str]:
+    """What is recommended, whether it won again, what cannot be told and what would tell it, and how it was counted: a
+    sentence or two each."""
+    scores, start = judged.scores, panel["start"]
+    seeds, hours = budget_that_tells(judged, panel["design"])
+    spread = float(np.nanmean(np.nanstd(scores.y[:, :, 0], axis=0, ddof=1))) if len(scores.seeds) > 1 else np.nan
+    name, changes = recommendation.name(start), len(scores.settings) - 1
+    lines = [
+        f"Recommended: `{name}` in place of `{start}`."
+        if recommendation.overrides
+        else f"Nothing is recommended in place of `{start}`."
+    ]
+    lines += [_confirmed(again, name, start)] if again else []
+    undecided = judged.verdicts[1:].count(CANNOT)
+    if undecided:
+        lines.append(
+            f"Of {changes} changes it cannot tell {undecided} at this budget; about {seeds} seeds of each, "
+            f"{hours:.3g} GPU hours in all, would tell differences of {judged.margin:g} {scores.unit}."
+        )
+    lines.append(
+        f"Counted by {scores.objective}, on {_where(scores, 'chooses')}; {len(scores.seeds)} seeds, between which it "
+        f"varies by {spread:.1f} {scores.unit} (SD). Intervals are right all at once (95 %): paired by seed, for "
+        f"{changes} settings."
+    )
+    return lines
+
+
+def document(
+    judged: Judged, recommendation: Recommendation, panel: Mapping[str, Any], by_itself: Judged | None,
+    again: Judged | None, nuisances: Sequence[str], baselines: Mapping[str, float], told_beside: Sequence[Scores] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """What a page shows of an audit, as plain data; the arguments of `report`.
+
+    Returns:
+        said: `in_short`; unit, margin, classes; settings, the set itself first and then the best: setting, called,
+        mean, change, reach (None of the set itself), verdict, cells (of each class its change and whether it is shown:
+        1, -1, 0); alone, likewise, against none of the operations; reasons, {part: why}; parts: name, and levels with
+        times, said and transform; trades; baselines; beside: name, label, and of every setting mean, change and reach;
+        opposition; nuisances.
+    """
+    parts = [
+        {
+            "name": part["name"],
+            "levels": _levels(part, panel["start"], panel["entry"]),
+        }
+        for part in panel["design"]["parts"]
+    ]
+    called = {
+        level["transform"]: f"{CALLED[level['times']]} {part['name']}"
+        for part in parts
+        for level in part["levels"]
+        if level["times"] != 1
+    }
+    scores = judged.scores
+    observed, floor, p = judged.opposition(np.random.default_rng(0)) if scores.classes else (0, 0.0, 1.0)
+    return {
+        "start": panel["start"],
+        "said": in_short(judged, recommendation, panel, again),
+        "unit": scores.unit,
+        "margin": judged.margin,
+        "budget": panel["budget_gpu_hours"],
+        "classes": list(scores.classes),
+        "settings": _lines(judged, {panel["start"]: "the set itself", **called}, panel["start"]),
+        "alone": _lines(by_itself, {NOTHING: "none of them"}, NOTHING) if by_itself else [],
+        "parts": parts,
+        "reasons": dict(recommendation.reasons),
+        "trades": [{"setting": name, "called": called.get(name, name)} for name in recommendation.trades],
+        "opposition": {"pairs": observed, "by_noise": floor, "p": p} if scores.classes else None,
+        "baselines": [{"what": what, "value": _number(value)} for what, value in baselines.items()],
+        "beside": [
+            {
+                "name": one.metric,
+                "label": one.objective,
+                "settings": {
+                    setting: {"mean": _number(_mean(one.y[:, at])), "change": _number(change), "reach": _number(reach)}
+                    for at, (setting, change, reach) in enumerate(zip(one.settings, *one_by_one(one), strict=True))
+                },
+            }
+            for one in told_beside
+        ],
+        "nuisances": list(nuisances),
+    }
+
+
+def _levels(part: Mapping[str, Any], start: str, entry: Any) -> list[dict[str, Any]]:
+    """The strengths of a part from none to most, that of the set (1) among them."""
+    levels = {1.0: start} | {
+        float(times): names.override(entry, f"{start}+{override}")[1] for times, override in part["levels"].items()
+    }
+    return [
+        {"times": times, "said": {1.0: "as in the set", **WORDS}[times], "transform": levels[times]}
+        for times in sorted(levels)
+    ]
+
+
+def _lines(judged: Judged, called: Mapping[str, str], start: str) -> list[dict[str, Any]]:
+    """Settings with what is found of each, the set itself first and then the best first."""
+    order = sorted(
+        range(len(judged.verdicts)), key=lambda at: (at > 0, -np.nan_to_num(judged.changes[at, 0], nan=-np.inf))
+    )
+    return [
+        {
+            "setting": setting,
+            "called": called.get(setting, setting.removeprefix(f"{start}+")),
+            "mean": _number(_mean(judged.scores.y[:, at, 0])),
+            "change": _number(judged.changes[at, 0]) if at else None,
+            "reach": _number(judged.reaches[at, 0]) if at else None,
+            "verdict": judged.verdicts[at] if at else "",
+            "cells": [
+                {"change": _number(change), "shown": int(way)}
+                for change, way in zip(judged.changes[at, 1:], judged.ways[at], strict=True)
+            ],
+        }
+        for at in order
+        for setting in [judged.scores.settings[at]]
+    ]
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
 def _confirmed(again: Judged, name: str, start: str) -> str:
     change, reach = again.changes[1, 0], again.found.reach()[0, 1, 0]
     seeds = int(np.isfinite(again.scores.y[:, :, 0]).all(axis=1).sum())
-    won = "It wins" if change - reach > 0 else "It loses" if change + reach < 0 else "Whether it wins is not told"
+    won = "It wins" if change - reach > 0 else "It loses" if change + reach < 0 else "It is not shown to win"
     return (
-        f"{won} with {seeds} seeds that the choice has not seen, on the other half of the images: "
-        f"{change:+.1f} ± {reach:.1f} {again.scores.unit} against `{start}` (95 %)."
+        f"{won} with {seeds} seeds that the choice has not seen, on {_where(again.scores, 'tells')}: "
+        f"{change:+z.1f} ± {reach:.1f} {again.scores.unit} against `{start}` (95 %)."
     )
+
+
+def _where(scores: Scores, what: str) -> str:
+    """The images that scores are of."""
+    half = f"the half of the held-out images that {what}"
+    if scores.metric == "top1":
+        return half
+    return (
+        f"all held-out images (its classes by the linear probe, on {half})" if scores.halved else "all held-out images"
+    )
+
+
+def _table_beside(judged: Judged, told_beside: Sequence[Scores]) -> list[str]:
+    lines = [
+        "Changes with 95 % intervals, each by itself: they are told, and nothing is chosen by them.",
+        "",
+        f"| setting | {' | '.join(one.objective for one in told_beside)} |",
+        "|---" * (1 + len(told_beside)) + "|",
+    ]
+    changes = [one_by_one(one) for one in told_beside]
+    for at, setting in enumerate(judged.scores.settings):
+        cells = [f"{_mean(one.y[:, 0]):.1f}" for one in told_beside] if at == 0 else [
+            f"{change[at]:+z.1f} ± {reach[at]:.1f}" if np.isfinite(reach[at]) else "" for change, reach in changes
+        ]  # fmt: skip
+        lines.append(f"| {setting} | {' | '.join(cells)} |")
+    return lines
 
 
 def _each(judged: Judged) -> list[str]:
@@ -489,7 +707,7 @@ def _each(judged: Judged) -> list[str]:
     for at, name in enumerate(judged.scores.settings[1:], start=1):
         told = {"gain": judged.of(1, at), "lose": judged.of(-1, at)}
         who = "; ".join(f"{word}: {', '.join(named)}" for word, named in told.items() if named) or "no class is told of"
-        lines.append(f"* **{name}** all {judged.changes[at, 0]:+.1f} ± {judged.reaches[at, 0]:.1f} "
+        lines.append(f"* **{name}** all {judged.changes[at, 0]:+z.1f} ± {judged.reaches[at, 0]:.1f} "
                      f"{judged.scores.unit} ({judged.verdicts[at]}); {who}")  # fmt: skip
     return lines
 
@@ -501,7 +719,9 @@ def _pair(judged: Judged, pair: Sequence[str]) -> str:
     except UserError as error:
         return f"* {pair[2]}: {error}"
     reach = stdtrit(df, 1 - LEVEL / 2) * spread[0]
-    return f"* {pair[2]}: {change[0]:+.1f} ± {reach:.1f} {judged.scores.unit} beyond both by themselves (95 %, by seed)"
+    return (
+        f"* {pair[2]}: {change[0]:+z.1f} ± {reach:.1f} {judged.scores.unit} beyond both by themselves (95 %, by seed)"
+    )
 
 
 def told_nuisances(records: pd.DataFrame) -> list[str]:

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phenoviews.errors import UserError
-from phenoviews.files import atomic
+from phenoviews.data import embeddings
+from phenoviews.errors import NotMeasured, UserError
+from phenoviews.files import atomic, write_json
+from phenoviews.measures.agreement import agreement
 from phenoviews.measures.intensities import intensity_accuracy
-from phenoviews.panels import audit, records
+from phenoviews.panels import audit, numbers, records
 from phenoviews.panels.audit import CANNOT, UNTRAINED, Judged, Recommendation, Scores
+from phenoviews.study.metrics import AGREEMENT
 
 Files = Mapping[str, Sequence[str]]
+SAMPLE = 3000  # images of which the agreement between seeds is told
 
 
 def scores(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files, half: str) -> Scores:
@@ -24,13 +28,56 @@ def scores(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: F
     Args:
         panel: as `study.notes.audited` has it.
         runs: dicts with the keys of `metrics.RUN`.
-        files: of every run, in their order, those of each measure; for labels also `predictions` and `index`.
+        files: of every run, in their order, those of each measure, `embeddings` and `index`; of classes `predictions`.
         half: of the held-out images; see `audit.scores_of_labels`.
     """
-    if panel["objective"] != "labels":
-        measures = [name for name in ("scores", "structure", "rankme") if name in files]
-        found = records.read((run, path) for name in measures for run, path in zip(runs, files[name], strict=True))
-        return audit.scores_of_values(runs, found, panel["objective"])
+    found = measured(panel, runs, files)
+    if not panel["of_classes"]:
+        return audit.scores_of_values(runs, found, panel["judged"], panel["metrics"])
+    of_classes = _of_classes(runs, files, half)
+    if list(panel["judged"]) == ["top1"]:
+        return of_classes
+    return audit.by_value(of_classes, audit.scores_of_values(runs, found, panel["judged"], panel["metrics"]))
+
+
+def measured(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files) -> pd.DataFrame:
+    """The values of the measures of runs, and how far their seeds agree; as from `records.read`."""
+    measures = [name for name in files if name not in ("embeddings", "index", "predictions")]
+    found = records.read((run, path) for name in measures for run, path in zip(runs, files[name], strict=True))
+    both = pd.concat([found, agreed(runs, files["embeddings"], files["index"])], ignore_index=True)
+    # A metric that does not have a dimension of another is "" there, as everywhere.
+    return both.fillna({name: "" for name in ("postprocessing", "split") if name in both})
+
+
+def agreed(runs: Sequence[Mapping[str, Any]], embedded: Sequence[str], indices: Sequence[str]) -> pd.DataFrame:
+    """How far the embeddings of each setting's seeds agree: records of `metrics.AGREEMENT`. None of a setting whose
+    seeds draw images of their own, since it is told of the same images. Of more than `SAMPLE` images as many, spread
+    evenly."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for number, run in enumerate(runs):
+        groups.setdefault((run["transform"], run["method"]), []).append(number)
+    values = np.full(len(runs), np.nan)
+    for at in groups.values():
+        if len({indices[one] for one in at}) == 1:
+            values[at] = agreement([_sample(embedded[one]) for one in at])
+    keys = ("dataset", "transform", "method", "backbone", "seed")
+    return pd.DataFrame(
+        {**{key: run[key] for key in keys}, "metric": AGREEMENT, "value": value, "postprocessing": "", "split": ""}
+        for run, value in zip(runs, values, strict=True)
+    )
+
+
+def _sample(file: str) -> np.ndarray | None:
+    try:
+        found = embeddings.load(file)
+    except NotMeasured:
+        return None
+    rows = np.linspace(0, len(found) - 1, min(SAMPLE, len(found))).round().astype(int)
+    return np.asarray(found[rows])
+
+
+def _of_classes(runs: Sequence[Mapping[str, Any]], files: Files, half: str, grouped: bool = True) -> Scores:
+    """By the probe's predictions, of superclasses where there are some and they are `grouped`, else of classes."""
     known: dict[str, dict[str, Any]] = {}
     for path in dict.fromkeys(files["index"]):
         table = pd.read_parquet(path)
@@ -44,7 +91,7 @@ def scores(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: F
         known[path] = {
             "labels": table.loc[table["split"] == "test", "label"].to_numpy(),
             "classes": classes["class"].tolist(),
-            "superclasses": classes["superclass"].tolist() if "superclass" in classes else None,
+            "superclasses": classes["superclass"].tolist() if grouped and "superclass" in classes else None,
         }
     found_of = [
         {**known[index], "predictions": np.load(file)}
@@ -70,7 +117,7 @@ def write(
     panel: Mapping[str, Any], files: Files, again: Sequence[Mapping[str, Any]], files_again: Files,
     outputs: Mapping[str, str], images: str | None = None,
 ) -> None:  # fmt: skip
-    """Write `outputs` (csv, md, yaml, png, pdf) of an audit.
+    """Write `outputs` (csv, md, yaml, json, png, pdf) of an audit.
 
     Args:
         again: the runs with new seeds, and `files_again` theirs; none where nothing is recommended.
@@ -98,14 +145,23 @@ def write(
     if "nuisances" in files:
         told = records.read(zip(runs, files["nuisances"], strict=True))
         nuisances = audit.told_nuisances(told)
+    others = [name for name in panel["told"] if name != found.scores.metric]
+    told_beside = audit.beside(runs, measured(panel, runs, files), others, panel["metrics"], found.scores.settings)
     by_itself = audit.alone(whole, panel["design"], found.margin)
-    table = audit.tidy(found, by_itself, panel["design"], panel["start"], panel["entry"])
+    # Where superclasses are judged, their classes are told, in the table alone: there may be a hundred.
+    classes = [_of_classes(runs, files, "choosing", grouped=False)] if panel["of_classes"] else []
+    classes = [audit.only(of, *found.scores.settings) for of in classes if of.classes != found.scores.classes]
+    table = audit.tidy(found, by_itself, [*told_beside, *classes], panel["design"], panel["start"], panel["entry"])
     with atomic(outputs["csv"]) as partial:
         table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-    _text(outputs["md"], audit.report(found, recommendation, panel, by_itself, confirmed, nuisances, baselines))
-    _text(outputs["yaml"], _pasted(found, recommendation, panel))
+    said = (found, recommendation, panel, by_itself, confirmed, nuisances, baselines, told_beside)
+    pasted = _pasted(found, recommendation, panel)
+    _text(outputs["md"], audit.report(*said))
+    _text(outputs["yaml"], pasted)
+    of_panel = numbers.document({**panel, "metrics": [], "each": [*runs, *again]})
+    write_json(outputs["json"], {**of_panel, "audit": {**audit.document(*said), "yaml": pasted}})
     unit = found.scores.unit
-    of_the_set = table[table["against"] == panel["start"]]
+    of_the_set = table[(table["against"] == panel["start"]) & (table["metric"] == "")]
     save(
         draw_audit(of_the_set, panel["start"], unit, found.margin, panel["scale"]["note"]),
         outputs["png"],

@@ -8,12 +8,21 @@ from typing import Any
 
 from docutils.core import publish_parts
 
+from phenoviews.report import audits
 from phenoviews.report.found import FINISHED, Found, Training, name_of
 from phenoviews.report.pages import Page
 from phenoviews.report.verdicts import margin, sided
 
 PUBLISHED = "published"  # the sub-heading of a column of what the paper printed; `panels.table.layout`
-SUFFIXES = {"png": "PNG", "pdf": "PDF", "csv": "CSV", "md": "Markdown", "tex": "LaTeX", "claims": "Claims (CSV)"}
+SUFFIXES = {
+    "png": "PNG",
+    "pdf": "PDF",
+    "csv": "CSV",
+    "md": "Markdown",
+    "yaml": "YAML",
+    "tex": "LaTeX",
+    "claims": "Claims (CSV)",
+}
 QUIET = {"report_level": 5, "file_insertion_enabled": False, "raw_enabled": False}
 
 
@@ -41,6 +50,16 @@ def _card(found: Found, panel: Mapping[str, Any]) -> dict[str, Any]:
 def _page(found: Found, panel: Mapping[str, Any]) -> Page:
     document, name = panel["document"], panel["name"]
     files = copied(panel)
+    links = [(SUFFIXES[suffix], path) for suffix, (path, _) in files.items()]
+    if "audit" in document:
+        shown = {"panel": panel, "document": document, "links": links, "there": there(found, panel)}
+        return Page(
+            f"panels/{name}.html",
+            "audit.html",
+            document["title"],
+            shown | audits.data(found, document),
+            files=dict(files.values()),
+        )
     script = f"data/panels/{name}.js"
     return Page(
         f"panels/{name}.html",
@@ -56,7 +75,7 @@ def _page(found: Found, panel: Mapping[str, Any]) -> Page:
                  "smallest_text": margin(line, "smallest")}
                 for line in document["verdicts"]
             ],
-            "links": [(SUFFIXES[suffix], path) for suffix, (path, _) in files.items() if suffix in SUFFIXES],
+            "links": links,
             "picture": files.get("png", ("", ""))[0],
             "there": there(found, panel),
             "script": script,

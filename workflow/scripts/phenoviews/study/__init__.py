@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from phenoviews.errors import UserError
 from phenoviews.study import names, notes, plan
 from phenoviews.study.checks import check
 from phenoviews.study.document import at_scale, changes, merge, unreached, validated
-from phenoviews.study.panel import Panel
+from phenoviews.study.panel import Panel, objective_of
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import Run
 from phenoviews.study.schema import complete, schema
@@ -55,7 +56,7 @@ class Study(Resolver):
         self.panels = {
             panel.name: panel
             for paper, items in self.config["panels"].items()
-            for panel in (Panel(paper, item, self._told(item, declared)) for item, declared in items.items())
+            for panel in (Panel(paper, item, self._told(paper, item, declared)) for item, declared in items.items())
         }
         self._shipped = {
             f"{paper}_{item}" for paper, items in (shipped or config).get("panels", {}).items() for item in items
@@ -65,14 +66,16 @@ class Study(Resolver):
         self.asked  # noqa: B018  # a name in `only` that means nothing is refused
         check(self, {name: panel for name, panel in self.panels.items() if self.of(panel) is self})
 
-    def _told(self, item: str, declared: dict[str, Any]) -> dict[str, Any]:
+    def _told(self, paper: str, item: str, declared: dict[str, Any]) -> dict[str, Any]:
         """Of an audit also what it does not say of itself and its data decide."""
         if "start" not in declared:
             return declared
         kind = self.config["datasets"].get(names.parse(declared["dataset"])[0], {}).get("kind", "")
-        objective = "treatments" if kind == "treatments" else "labels"
-        of_data = {"objective": objective, "nuisances": kind in ("cells", "treatments")}
-        return {"title": f"Which views {declared['dataset']} should have", **of_data, **declared}
+        try:
+            of_data = {"objective": objective_of(declared, kind), "nuisances": kind in ("cells", "treatments")}
+        except UserError as error:
+            raise UserError(f"config: panels.{paper}.{item}.objective: {error}") from None
+        return {"title": f"Which views {declared['dataset']} should have", **declared, **of_data}
 
     @functools.cached_property
     def _own(self) -> Study:
@@ -120,6 +123,10 @@ class Study(Resolver):
     def confirming(self, panel: Panel, settings: Sequence[str]) -> list[Run]:
         """See `plan.confirming`."""
         return plan.confirming(self.of(panel), panel, settings)
+
+    def strengths(self, panel: Panel) -> list[Run]:
+        """See `plan.strengths`."""
+        return plan.strengths(self.of(panel), panel)
 
     def declaration(self, panel: Panel) -> dict[str, Any]:
         """See `notes.declaration`."""

@@ -45,6 +45,14 @@ def embedded_with(study: Resolver, run: Run) -> dict[str, Collection[str]]:
     }
 
 
+def measured_with(study: Resolver, run: Run, measure: str) -> dict[str, Collection[str]]:
+    """Of a measure of `ENCODED`: the encoder, the measure, and the operations of the views that it needs."""
+    shown = {
+        operation for one in study.measure_settings(measure).get("sets", ()) for operation in _operations(one["views"])
+    }
+    return {**embedded_with(study, run), ENCODED: [measure], OPERATIONS: EVALUATION | shown}
+
+
 def probed_with(study: Resolver, run: Run) -> dict[str, Collection[str]]:
     """And the operations that the linear probe is trained with."""
     return embedded_with(study, run) | {OPERATIONS: EVALUATION | _operations([study.resolve(run).probe.transform])}

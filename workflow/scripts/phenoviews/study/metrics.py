@@ -156,6 +156,8 @@ METRICS: dict[str, Metric] = {
     "fine_tuned_f1": Metric("fine_tuning", "F1, fine-tuned", TEST, HIGHER, "%", 1, dimensions=OF_CLASS),
     "knn": Metric("knn", "kNN accuracy", TEST, HIGHER, "%", 1, dimensions=("neighbours", "split")),
     "rankme": Metric("rankme", "RankMe", ANY, HIGHER, digits=1),
+    "uniformity": Metric("uniformity", "Uniformity", ANY, LOWER),
+    "alignment": Metric("alignment", "Alignment of two views", ANY, LOWER, digits=3),
     "told": Metric(
         "nuisances", "Told by neighbours in other wells", ANY, NEITHER, "%", 1, signed=True, dimensions=("nuisance",)
     ),
@@ -269,6 +271,29 @@ METRICS: dict[str, Metric] = {
         )
     },
 }
+
+
+# Of an audit's trainings together, from their embeddings; no file holds it.
+AGREEMENT = "agreement"
+BETWEEN_SEEDS = {AGREEMENT: Metric("", "Agreement between seeds, linear CKA", ANY, HIGHER)}
+
+# What an audit may count by: these metrics, and words for who it is for, each with the metrics of which the first that
+# could be measured counts.
+COUNTABLE = (
+    *("top1", "knn", "ami", "map_replicates", "map_moas", "map_moas_other_batch", "nsc", "nscb"),
+    *("rankme", "alignment", "uniformity", AGREEMENT),
+)
+OBJECTIVES: dict[str, tuple[str, ...]] = {
+    "labels": ("top1",),
+    "treatments": ("map_moas_other_batch", "map_moas", "map_replicates"),
+    "none": ("rankme",),
+    **{name: (name,) for name in COUNTABLE},
+}
+
+
+def counted(name: str) -> Metric:
+    """What is known of a metric that an audit may count by."""
+    return {**METRICS, **BETWEEN_SEEDS}[name]
 
 
 def measured(measure: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from phenoviews.errors import UserError
 from phenoviews.study import audits, names
 from phenoviews.study.colours import colours
-from phenoviews.study.metrics import DIMENSIONS
+from phenoviews.study.metrics import COUNTABLE, DIMENSIONS, TEST, counted
 from phenoviews.study.panel import Panel
 from phenoviews.study.plan import Place, design, grids, listed, places, runs, sweep_sources
 from phenoviews.study.resolve import RGB, Resolver
@@ -56,7 +56,11 @@ def audited(study: Resolver, panel: Panel, context: Context) -> dict[str, Any]:
     found = design(study, panel)
     declared = panel.declared
     return {
-        **{key: declared[key] for key in ("title", "start", "objective", "beside", "margin", "budget_gpu_hours")},
+        **{key: declared[key] for key in ("title", "start", "beside", "margin", "budget_gpu_hours")},
+        "judged": panel.judged,
+        "of_classes": panel.audited_data == TEST,
+        "told": [name for name in COUNTABLE if counted(name).measure in ("", *panel.measures)],
+        "metrics": {name: asdict(counted(name)) for name in COUNTABLE},
         "name": panel.name,
         "entry": audits.entry(study, declared),
         "design": asdict(found),

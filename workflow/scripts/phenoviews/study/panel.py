@@ -13,11 +13,13 @@ from phenoviews.study.metrics import (
     CHANGE,
     DIMENSIONS,
     METRICS,
+    OBJECTIVES,
     RUN,
     SOURCES,
     SWEPT,
     TEST,
     TREATMENTS,
+    counted,
     measured,
 )
 from phenoviews.study.schema import nearest
@@ -45,13 +47,9 @@ PLOTS: dict[str, Plot] = {
 }
 
 
-# What an audit counts by, each of its objectives: the measures of its runs, of which `panels.audit` knows what is in
-# them. Of data that know their plates also how well those are told.
-OBJECTIVES: dict[str, tuple[str, ...]] = {
-    "labels": ("probe",),
-    "treatments": ("scores", "structure"),
-    "none": ("rankme",),
-}
+# What an audit needs of its runs whatever it counts by: of classes the probe, of treatments their profiles. Of data
+# that know their plates also how well those are told.
+AUDITED: dict[str, tuple[str, ...]] = {TEST: ("probe",), TREATMENTS: ("scores", "structure"), ANY: ()}
 NUISANCES = "nuisances"
 
 
@@ -71,6 +69,16 @@ class Panel:
     def is_audit(self) -> bool:
         """Whether it declares a set that is audited, of whose parts the runs follow (`study.audits`)."""
         return "start" in self.declared
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The metrics of which an audit judges by the first that could be measured."""
+        return OBJECTIVES[self.declared["objective"][0]]
+
+    @property
+    def audited_data(self) -> str:
+        """What an audit is of: classes (`TEST`), treatments, or whatever the images are."""
+        return counted(self.judged[0]).data
 
     @property
     def is_table(self) -> bool:
@@ -98,8 +106,9 @@ class Panel:
     def measures(self) -> list[str]:
         """The measures of its runs whose files hold that."""
         if self.is_audit:
+            named = [counted(metric).measure for word in self.declared["objective"] for metric in OBJECTIVES[word]]
             nuisances = [NUISANCES] if self.declared["nuisances"] else []
-            return [*OBJECTIVES[self.declared["objective"]], *nuisances]
+            return [name for name in dict.fromkeys([*AUDITED[self.audited_data], *named, *nuisances]) if name]
         metrics = [METRICS[metric] for metric in self.metrics]
         return list(dict.fromkeys(metric.measure for metric in metrics if not metric.of_sweep))
 
@@ -176,16 +185,30 @@ def check_panel(panel: Panel, kinds: Mapping[str, str], frozen: Collection[str] 
                 raise UserError(f"{where}.{key}: none of its metrics has the dimension '{name}'{nearest(name, there)}")
 
 
+def objective_of(declared: Mapping[str, Any], kind: str) -> list[str]:
+    """What an audit of data of this kind counts by: as it says, or what the data have.
+
+    Raises:
+        UserError: what is none of `OBJECTIVES`.
+    """
+    named = declared.get("objective", ["treatments" if kind == "treatments" else "labels"])
+    if unknown := [name for name in named if name not in OBJECTIVES]:
+        raise UserError(f"unknown objective '{unknown[0]}'; there are: {', '.join(OBJECTIVES)}")
+    return list(named)
+
+
 def _check_audit(panel: Panel, kinds: Mapping[str, str]) -> None:
     (kind,) = kinds.values()
-    wanted, objective = {"labels": TEST, "treatments": TREATMENTS, "none": ANY}, panel.declared["objective"]
-    its = DATA.get(kind, (TEST, ANY))
-    if wanted[objective] not in its:
-        fitting = " or ".join(name for name, data in wanted.items() if data in its)
-        raise UserError(
-            f"config: panels.{panel.paper}.{panel.item}.objective: '{objective}' needs {wanted[objective]}, and "
-            f"'{panel.declared['dataset']}' is of kind {kind}; it can be {fitting}"
-        )
+    where, its = f"config: panels.{panel.paper}.{panel.item}", DATA.get(kind, (TEST, ANY))
+    for name in panel.declared["objective"]:
+        if (wanted := counted(OBJECTIVES[name][0]).data) not in its:
+            fitting = ", ".join(other for other, metrics in OBJECTIVES.items() if counted(metrics[0]).data in its)
+            raise UserError(
+                f"{where}.objective: '{name}' needs {wanted}, and '{panel.declared['dataset']}' is of kind {kind}; it "
+                f"can be: {fitting}"
+            )
+    if panel.measures_of_clusters and "clusters" not in panel.declared:
+        raise UserError(f"{where}: `clusters` is missing; add it, for objective: ami")
 
 
 def _missing(panel: Panel) -> Iterator[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from phenoviews.study.metrics import TEST
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import Run
@@ -245,17 +246,19 @@ def measures(study: Resolver, panel: Panel, runs: Iterable[Run]) -> dict[str, li
 
 
 def audit_files(study: Resolver, panel: Panel, runs: Sequence[Run]) -> dict[str, list[str]]:
-    """What an audit is made from: of every run its measures, and what its classifier takes each test image for."""
+    """What an audit is made from: of every run its measures, its embeddings, what its images are, and of classes what
+    its classifier takes each test image for."""
     found = measures(study, panel, runs)
-    if panel.declared["objective"] == "labels":
+    found["embeddings"] = [embeddings(study, run) for run in runs]
+    found["index"] = [run_file(study, INDEX, run) for run in runs]
+    if panel.audited_data == TEST:
         found["predictions"] = [run_file(study, PREDICTIONS, run, classifier="probe") for run in runs]
-        found["index"] = [run_file(study, INDEX, run) for run in runs]
     return found
 
 
 def audit_images(study: Resolver, panel: Panel, runs: Sequence[Run]) -> dict[str, str]:
-    """The images of an audit whose objective are labels, for what their intensities alone tell; else none."""
-    return {"images": run_file(study, IMAGES, runs[0])} if panel.declared["objective"] == "labels" else {}
+    """The images of an audit of classes, for what their intensities alone tell; else none."""
+    return {"images": run_file(study, IMAGES, runs[0])} if panel.audited_data == TEST else {}
 
 
 def sweep_sources(study: Resolver, sources: Mapping[str, Sequence[Run]]) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from phenoviews.errors import UserError
 from phenoviews.study import audits, listing, names, paths
+from phenoviews.study.metrics import TEST
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.resolved import Backbone, FineTuning, Pretraining, Training
@@ -62,6 +63,8 @@ def design(study: Resolver, panel: Panel) -> audits.Design:
         UserError: besides those of `audits.design`, data that no audit could tell anything of.
     """
     _audited(study, panel)
+    for measure in panel.measures:
+        study.measure_settings(measure)  # a transform that there is not is refused here
     return audits.design(study, panel.declared, lambda run: load(study, run).seconds)
 
 
@@ -70,7 +73,7 @@ def _audited(study: Resolver, panel: Panel) -> None:
     study.base("datasets", names.parse(name)[0])
     path = study.entry("datasets", name).get("path")
     found = listing.classes(paths.users_path(path)) if path else None
-    if panel.declared["objective"] == "labels" and found is not None and found < 2:
+    if panel.audited_data == TEST and found is not None and found < 2:
         raise UserError(
             f"dataset: '{name}' has {found} class folder(s) in {path}, so labels tell nothing of its views; put its "
             "images into a folder for each class, two at least"
@@ -87,6 +90,17 @@ def confirming(study: Resolver, panel: Panel, settings: Sequence[str]) -> list[R
     see."""
     found = design(study, panel)
     return audits.again(study, found.declared, settings, found.new_seeds)
+
+
+def strengths(study: Resolver, panel: Panel) -> list[Run]:
+    """A run at every strength of every part of an audit's set, trained or not, for a person to look at; of other panels
+    none."""
+    if not panel.is_audit:
+        return []
+    found = design(study, panel)
+    named = [f"{found.declared['start']}+{override}" for part in found.parts for override in part.levels.values()]
+    its = audits.again(study, found.declared, named, found.seeds[:1])
+    return [run for run in its if study.is_trained(run)]
 
 
 def runs(study: Resolver, panel: Panel) -> list[Run]:

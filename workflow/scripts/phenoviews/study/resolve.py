@@ -343,8 +343,10 @@ class Resolver:
         return found
 
     def measure_settings(self, measure: str) -> dict[str, Any]:
-        """What config.yaml says of a measure."""
+        """What config.yaml says of a measure; in place of the name of a transform what it is."""
         settings: dict[str, Any] = self.config["measures"].get(measure, {})
+        if "views" in settings:
+            return {"sets": self.sets(settings["views"])}
         return settings
 
     def probe_settings(self, run: Run) -> dict[str, Any]:

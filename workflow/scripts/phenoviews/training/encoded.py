@@ -19,6 +19,7 @@ from torch import nn
 
 from phenoviews.data.images import Images
 from phenoviews.study.resolved import Dataset
+from phenoviews.training.alignment import alignment
 from phenoviews.training.devices import claim, torch_switches
 from phenoviews.training.embed import with_statistics
 from phenoviews.training.knn import knn
@@ -28,6 +29,7 @@ from phenoviews.training.subject import Subject
 Measure = Callable[[Subject, Mapping[str, Any]], pd.DataFrame]
 
 ENCODED: dict[str, Measure] = {
+    "alignment": lambda subject, settings: alignment(subject, **settings),
     "knn": lambda subject, settings: knn(subject, **settings),
 }
 

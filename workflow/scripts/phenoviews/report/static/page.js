@@ -1,6 +1,6 @@
 "use strict";
 // What the pages can do beyond being read: a theme, tables that sort and filter, the runs behind a number, the list of
-// runs, and the curves of one or two. Without a server nothing can be fetched, so data come as scripts that call `give`.
+// runs, the curves of one or two, and the views of an audit. Without a server nothing can be fetched, so data come as scripts that call `give`.
 const phenoviews = (() => {
   const up = document.documentElement.dataset.up;
   const given = new Map(), waiting = new Map();
@@ -398,12 +398,42 @@ const phenoviews = (() => {
       ...one.group.panels.map(({name, title}) => element("li", {}, element("a", {href: `panels/${name}.html`}, `${name}: ${title}`)))));
   }
 
+  // ------------------------------------------------------------------------------------------------------------- audits
+  // The strength of a part of a set: its views of the same images.
+  function strength(slider) {
+    const levels = JSON.parse(slider.dataset.levels), view = document.getElementById(slider.dataset.view);
+    const output = slider.parentElement.querySelector("output"), label = slider.parentElement.querySelector("label").textContent;
+    slider.addEventListener("input", () => {
+      const level = levels[Number(slider.value)];
+      slider.setAttribute("aria-valuetext", level.said);
+      output.textContent = level.said;
+      view.src = up + level.file;
+      view.alt = `The same eight images under the set, ${label} ${level.said}`;
+    });
+  }
+
+  function copyButton(button) {
+    const from = document.getElementById(button.dataset.copy), output = button.parentElement.querySelector("output");
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(from.textContent);
+        output.textContent = "Copied; paste it into your configuration.";
+      } catch { // a browser that lets no file write there
+        getSelection().selectAllChildren(from);
+        output.textContent = "Selected; press Ctrl+C, or ⌘C, to copy it.";
+      }
+    });
+  }
+
   // ------------------------------------------------------------------------------------------------------------- begin
   addEventListener("DOMContentLoaded", () => {
     themeButton();
     document.querySelectorAll("table.sortable").forEach(sortTable);
     document.querySelectorAll("form.filter[data-for]").forEach(filterTable);
     document.querySelectorAll("table[data-script]").forEach(behindNumbers);
+    document.querySelectorAll("input[data-levels]").forEach(strength);
+    document.querySelectorAll("button[data-copy]").forEach(copyButton);
   });
   return {give, list, run};
 })();

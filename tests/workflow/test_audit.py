@@ -1,0 +1,25 @@
+"""An audit from its line in a config to its page: what the command plans."""
+
+from __future__ import annotations
+
+import yaml
+from tests.workflow.conftest import Project
+
+AUDIT = {"dataset": "digits", "start": "mnist_first", "method": "simclr", "backbone": "vgg11", "budget_gpu_hours": 0.5}
+OWN = {
+    "recipes": {"mnist": {"training": {"epochs": 1}}},
+    "panels": {"mine": {"audit": {**AUDIT, "objective": ["labels", "uniformity", "alignment"]}}},
+}
+
+
+def test_an_audit_and_its_page_are_planned_with_what_the_objectives_need(tmp_path):
+    project = Project(tmp_path)
+    (project.folder / "audit.yaml").write_text(yaml.safe_dump(OWN))
+    planned = project.planned("--configfile", "audit.yaml", "--", "report_own")
+    runs = planned["pretrain"] + planned["embed_frozen"]
+    assert planned["embed_frozen"] >= 3
+    # One choice, one audit, one page; of every run the probe, uniformity and alignment.
+    assert {rule: planned[rule] for rule in ("mine_audit_choice", "mine_audit", "report_own", "views")} == {
+        "mine_audit_choice": 1, "mine_audit": 1, "report_own": 1, "views": 1,
+    }  # fmt: skip
+    assert planned["probe"] == planned["measure_embeddings"] == planned["measure_encoder"] == runs

@@ -1,0 +1,93 @@
+"""An audit as a person wants it: what to use and why, effects with intervals, who gains and who loses, the views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from phenoviews.report.found import Found, name_of
+
+WIDTH, ROOM = 320.0, 8.0  # of the drawing of an effect, in its own units; at either end
+
+
+def data(found: Found, document: Mapping[str, Any]) -> dict[str, Any]:
+    """What `audit.html` shows besides what every panel does: the document's `audit`, what it cost, its drawings."""
+    audit = document["audit"]
+    settings = [line for line in audit["settings"] if line["change"] is not None]
+    most = max((abs(line["change"]) + line["reach"] for line in settings), default=0) or 1.0
+    return {
+        "audit": audit,
+        "cost": cost(found, document),
+        "effects": {
+            "width": WIDTH,
+            "middle": WIDTH / 2,
+            "most": most,
+            "margin": min(audit["margin"] / most, 1) * _half(),
+        },
+        "lines": [
+            {**line, "effect": effect(line, most), "cells": shades(line["cells"], audit)} for line in audit["settings"]
+        ],
+        "alone": [{**line, "cells": shades(line["cells"], audit)} for line in audit["alone"]],
+        "parts": [part for of in audit["parts"] if (part := _viewed(found, document, of))["levels"]],
+        "plain": _plain(found, document),
+        "views": _files(found, document),
+    }
+
+
+def cost(found: Found, document: Mapping[str, Any]) -> dict[str, Any]:
+    """How many trainings there are, and what they took: hours, and on what."""
+    runs = [found.runs[name] for name in dict.fromkeys(map(name_of, document["each"]))]
+    trained = [run for run in runs if run.about is not None]
+    seconds = [run.seconds for run in trained if run.seconds is not None]
+    return {
+        "trainings": len(trained),
+        "hours": sum(seconds) / 3600,
+        "devices": list(dict.fromkeys(str(run.about["device"]) for run in trained if run.about)),
+    }
+
+
+def effect(line: Mapping[str, Any], most: float) -> dict[str, float] | None:
+    """Where the change and the ends of its interval are drawn; None of the set itself and of what has none."""
+    if line["change"] is None or line["reach"] is None:
+        return None
+    at = {"low": line["change"] - line["reach"], "change": line["change"], "high": line["change"] + line["reach"]}
+    return {key: WIDTH / 2 + value / most * _half() for key, value in at.items()}
+
+
+def shades(cells: Sequence[Mapping[str, Any]], audit: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Cells with a shade, 1 to 4 by how large the change is against the largest that is shown; 0 within noise."""
+    shown = [
+        abs(cell["change"]) for line in [*audit["settings"], *audit["alone"]] for cell in line["cells"] if cell["shown"]
+    ]
+    most = max(shown, default=1.0) or 1.0
+    return [{**cell, "shade": max(1, round(4 * abs(cell["change"]) / most)) if cell["shown"] else 0} for cell in cells]
+
+
+def _half() -> float:
+    return WIDTH / 2 - ROOM
+
+
+def _look(found: Found, document: Mapping[str, Any], transform: str) -> int | None:
+    """The place of what a set of the audit makes of its images."""
+    run = next(run for run in document["each"] if run["transform"] == document["audit"]["start"])
+    return found.look_of.get((run["dataset"], transform, run["method"]))
+
+
+def _viewed(found: Found, document: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """A part with the pictures of its strengths, of those that have some: the first view of eight images."""
+    levels = []
+    for level in part["levels"]:
+        look = _look(found, document, level["transform"])
+        if look is not None and len(found.looks[look]["rows"]) > 1:
+            levels.append({**level, "file": f"views/{look}/{found.looks[look]['rows'][1]['file']}"})
+    start = [number for number, level in enumerate(levels) if level["times"] == 1]
+    return {**part, "levels": levels, "start": start[0] if start else 0}
+
+
+def _plain(found: Found, document: Mapping[str, Any]) -> str:
+    look = _look(found, document, document["audit"]["start"])
+    return "" if look is None else f"views/{look}/{found.looks[look]['rows'][0]['file']}"
+
+
+def _files(found: Found, document: Mapping[str, Any]) -> bool:
+    return bool(_plain(found, document))
