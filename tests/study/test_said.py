@@ -286,6 +286,18 @@ def test_an_unknown_name_under_labels_is_refused():
         study({"panels": {"mine": {"one": panel}}})
 
 
+@pytest.mark.parametrize(
+    ("panel", "says"),
+    [
+        ({"runs": {**RUNS, "method": ["moco", "byol"]}, "rows": ["transform"]}, "2 values of 'method'"),
+        ({"metrics": ["ami", "top1"], "columns": ["transform"]}, "2 values of 'metric'"),
+    ],
+)
+def test_a_table_that_does_not_show_what_its_runs_differ_in_is_refused_before_they_are_trained(panel, says):
+    with pytest.raises(UserError, match=f"panels.mine.one: {says}, which is in neither"):
+        study({"panels": {"mine": {"one": {**PANEL, **panel}}}})
+
+
 # ----------------------------------------------------------------------------------------------------------- unreached
 def test_what_something_more_special_overrides_is_told():
     batch = study({"recipes": {"cifar": {"training": {"batch_size": 128, "epochs": 3}}}}).unreached

@@ -81,9 +81,25 @@ def _check_panel(study: Resolver, panel: Panel) -> None:
         frozen = {run.method for run in its_runs if not study.is_trained(run)}
         _check_views(study, its_runs)
         _check_labels(study, panel)
+        _check_layout(study, panel, its_runs)
     except UserError as error:
         raise UserError(f"config: panels.{panel.paper}.{panel.item}: {str(error).removeprefix('config: ')}") from None
     check_panel(panel, {name: study.entry("datasets", name)["kind"] for name in datasets}, frozen)
+
+
+def _check_layout(study: Resolver, panel: Panel, its_runs: Collection[Run]) -> None:
+    """A table shows all that its runs differ in; here, and not after days of training."""
+    if not panel.is_table or panel.measures_of_sweeps:  # of a whole sweep there is one value, not one for each run
+        return
+    placed = {name for key in ("rows", "columns", "average", "where") for name in panel.declared.get(key, ())}
+    values = {axis: {names.parse(getattr(run, axis))[0] for run in its_runs} for axis in AXES}
+    values["transform"] = {names.parse(run.transform)[0] for run in its_runs if study.is_trained(run)}
+    for key, found in {**values, "metric": set(panel.declared["metrics"])}.items():
+        if len(found) > 1 and key not in placed:
+            raise UserError(
+                f"{len(found)} values of '{key}', which is in neither `rows`, `columns` nor `average`; put it into one "
+                "of them, or choose one value of it under `where`"
+            )
 
 
 def _check_views(study: Resolver, its_runs: Collection[Run]) -> None:
