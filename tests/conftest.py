@@ -11,6 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that run Snakemake first: they take minutes each, and one that came last would keep one worker busy and
+    the others idle."""
+    items.sort(key=lambda item: not item.path.is_relative_to(ROOT / "tests" / "workflow"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data for tests: $PHENOVIEWS_TEST_DATA, or ../shared/data beside the repository."""

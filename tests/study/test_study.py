@@ -874,7 +874,7 @@ REFUSED = {
         "table2: `base` is missing; add it",
     ),
     "clusters without their number": (
-        ("panels", "no_free_lunch", "table7", "metrics", ["top1", "ami"]),
+        ("panels", "no_free_lunch", "table7", "metrics", ["ami"]),
         "table7: `clusters` is missing; add it",
     ),
     "half of the data's own statistics": (("datasets", "mnist", "std", "own"), "both `own`, or both numbers"),
