@@ -100,4 +100,4 @@ class VIbCRegEquations(Equations):
 
 
 def test_ten_steps_by_the_equations():
-    assert_ten_steps("vibcreg", VIbCRegEquations, rate=0.0003, groups=4)  # its gradients are large
+    assert_ten_steps("vibcreg", VIbCRegEquations, rate=0.0001, groups=4)  # large gradients, large rounding

@@ -331,11 +331,11 @@ def _only(records: pd.DataFrame) -> float:
 def _arranged(
     runs: Sequence[Mapping[str, Any]], rows: Sequence[Floats], classes: Sequence[str], unit: str, objective: str
 ) -> Scores:
-    settings = list(dict.fromkeys(setting_of(run) for run in runs))
+    settings = list(dict.fromkeys(_setting(run) for run in runs))
     seeds = sorted({run["seed"] for run in runs})
     y = np.full((len(seeds), len(settings), 1 + len(classes)), np.nan)
     for run, row in zip(runs, rows, strict=True):
-        y[seeds.index(run["seed"]), settings.index(setting_of(run))] = row
+        y[seeds.index(run["seed"]), settings.index(_setting(run))] = row
     # A class that a run has no number of, such as one without images in a half, is not compared.
     trained = np.isfinite(y[..., 0])
     whole = np.isfinite(y[trained]).all(axis=0)
@@ -343,7 +343,7 @@ def _arranged(
     return Scores(y[..., whole], tuple(settings), tuple(seeds), tuple(kept), unit, objective)
 
 
-def setting_of(run: Mapping[str, Any]) -> str:
+def _setting(run: Mapping[str, Any]) -> str:
     return UNTRAINED if run["method"] == UNTRAINED else str(run["transform"])
 
 
@@ -397,7 +397,7 @@ def tidy(
                 part, times = told.get(setting, ("", 1.0 if setting == start else np.nan))
                 rows.append({
                     "against": start, "metric": one.metric, "setting": setting, "part": part, "times": times,
-                    "outcome": outcome, "mean": _mean(of.y[:, at]), "trainings": int(np.isfinite(of.y[:, at]).sum()),
+                    "outcome": outcome, "mean": mean(of.y[:, at]), "trainings": int(np.isfinite(of.y[:, at]).sum()),
                     "change": changes[at], "low": changes[at] - reaches[at], "high": changes[at] + reaches[at],
                     "p": np.nan, "verdict": "",
                 })  # fmt: skip
@@ -413,7 +413,7 @@ def _rows(judged: Judged, start: str, told: Mapping[str, tuple[str, float]]) -> 
             change, reach = judged.changes[at, column], judged.reaches[at, column]
             rows.append({
                 "against": start, "metric": "", "setting": setting, "part": part, "times": times, "outcome": outcome,
-                "mean": np.nanmean(of) if np.isfinite(of).any() else np.nan, "trainings": int(np.isfinite(of).sum()),
+                "mean": mean(of), "trainings": int(np.isfinite(of).sum()),
                 "change": change, "low": change - reach, "high": change + reach,
                 "p": judged.corrected[at] if column == 0 else judged.found.p[0, at, column],
                 "verdict": "" if at == 0 else judged.verdicts[at] if column == 0 else
@@ -445,7 +445,8 @@ def one_by_one(scores: Scores) -> tuple[Floats, Floats]:
     return found.change[0, :, 0], found.reach(LEVEL)[0, :, 0]
 
 
-def _mean(y: Floats) -> float:
+def mean(y: Floats) -> float:
+    """Of what there is; NaN where there is nothing."""
     return float(np.nanmean(y)) if np.isfinite(y).any() else float("nan")
 
 
@@ -515,9 +516,10 @@ def report(
     for at in order:
         change = "" if at == 0 else f"{judged.changes[at, 0]:+z.1f} ± {judged.reaches[at, 0]:.1f}"
         verdict = "the set itself" if at == 0 else judged.verdicts[at]
-        mean = np.nanmean(scores.y[:, at, 0]) if np.isfinite(scores.y[:, at, 0]).any() else np.nan
         told = [", ".join(judged.of(way, at)) for way in (1, -1)]
-        lines.append(f"| {scores.settings[at]} | {mean:.1f} | {change} | {verdict} | {told[0]} | {told[1]} |")
+        lines.append(
+            f"| {scores.settings[at]} | {mean(scores.y[:, at, 0]):.1f} | {change} | {verdict} | {told[0]} | {told[1]} |"
+        )
     lines += ["", "## Part by part", ""]
     lines += [f"* **{part}** {reason}" for part, reason in recommendation.reasons.items()]
     if by_itself:
@@ -618,7 +620,7 @@ def document(
                 "name": one.metric,
                 "label": one.objective,
                 "settings": {
-                    setting: {"mean": _number(_mean(one.y[:, at])), "change": _number(change), "reach": _number(reach)}
+                    setting: {"mean": _number(mean(one.y[:, at])), "change": _number(change), "reach": _number(reach)}
                     for at, (setting, change, reach) in enumerate(zip(one.settings, *one_by_one(one), strict=True))
                 },
             }
@@ -648,7 +650,7 @@ def _lines(judged: Judged, called: Mapping[str, str], start: str) -> list[dict[s
         {
             "setting": setting,
             "called": called.get(setting, setting.removeprefix(f"{start}+")),
-            "mean": _number(_mean(judged.scores.y[:, at, 0])),
+            "mean": _number(mean(judged.scores.y[:, at, 0])),
             "change": _number(judged.changes[at, 0]) if at else None,
             "reach": _number(judged.reaches[at, 0]) if at else None,
             "verdict": judged.verdicts[at] if at else "",
@@ -695,7 +697,7 @@ def _table_beside(judged: Judged, told_beside: Sequence[Scores]) -> list[str]:
     ]
     changes = [one_by_one(one) for one in told_beside]
     for at, setting in enumerate(judged.scores.settings):
-        cells = [f"{_mean(one.y[:, 0]):.1f}" for one in told_beside] if at == 0 else [
+        cells = [f"{mean(one.y[:, 0]):.1f}" for one in told_beside] if at == 0 else [
             f"{change[at]:+z.1f} ± {reach[at]:.1f}" if np.isfinite(reach[at]) else "" for change, reach in changes
         ]  # fmt: skip
         lines.append(f"| {setting} | {' | '.join(cells)} |")

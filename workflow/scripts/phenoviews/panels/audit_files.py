@@ -136,7 +136,7 @@ def write(
     baselines = {}
     if UNTRAINED in whole.settings:
         of = whole.y[:, whole.settings.index(UNTRAINED), 0]
-        baselines["the network before any training"] = float(np.nanmean(of)) if np.isfinite(of).any() else float("nan")
+        baselines["the network before any training"] = audit.mean(of)
     if images:
         baselines["intensities alone, channel by channel (all held-out images)"] = intensity_accuracy(
             np.load(images, mmap_mode="r"), pd.read_parquet(Path(images).with_name("index.parquet"))
