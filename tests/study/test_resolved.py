@@ -104,7 +104,7 @@ def test_what_decides_the_weights_has_no_names(plain: dict):
     assert decisive["method"] == {key: value for key, value in plain["method"].items() if key != "name"}
     assert decisive["backbone"] == {key: value for key, value in plain["backbone"].items() if key != "name"}
     # Nor what only some optimizers know, where it is as ever.
-    others = {"checkpoint_minutes", "min_spread", "lars_clip"}
+    others = {"checkpoint_minutes", "watch_epochs", "min_spread", "lars_clip"}
     assert decisive["training"].keys() == Training.__dataclass_fields__.keys() - others
     changed = {**plain, "training": {**plain["training"], "lars_clip": False}}
     assert Pretraining.of(Resolved.from_dict(changed)).decisive()["training"]["lars_clip"] is False

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
+CODE = ".snakemake/phenoviews.code.json"
 
 # The least that goes the whole way: one seed, one epoch, two transforms, one backbone, one compound of small fields.
 DIGITS = {"dataset": "mnist", "transform": "mnist_second", "method": ["byol", "moco"], "backbone": "vgg11"}
@@ -92,6 +93,10 @@ class Project:
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, target, follow_symlinks=False)
+        # Hashes of code, which stand for as long as no source is another: a call of Snakemake begins sooner with them.
+        if (ROOT / CODE).exists():
+            (folder / CODE).parent.mkdir(exist_ok=True)
+            shutil.copy2(ROOT / CODE, folder / CODE)
 
     @classmethod
     def of(cls, folder: Path) -> Project:

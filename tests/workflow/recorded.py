@@ -41,6 +41,7 @@ def chosen(record: dict) -> dict[str, set[str]]:
         "phenoviews.training.optim.OPTIMIZERS": {training["optimizer"]} if training else None,
         "phenoviews.training.optim.SCHEDULES": {training["schedule"]} if training else None,
         "phenoviews.training.loop.KEEPERS": {training["keep"]} if "training" in run else set() if training else None,
+        "phenoviews.training.watch.WATCHED": set() if "training" in run else None,
         "phenoviews.data.readers.READERS": {dataset["kind"]} if record["rule"] == "data" else None,
         "phenoviews.cells.choosers.CHOOSERS": {dataset["kind"]} if record["rule"] == "cells" else None,
         "phenoviews.cells.screen.READERS": {params["screen"]["kind"]} if record["rule"] == "screen" else None,

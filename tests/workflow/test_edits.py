@@ -120,6 +120,7 @@ HARMLESS = {
         ),
         ("models/backbones.py", '"vgg13": partial(_vgg, "B")', '"vgg13": partial(_vgg, "D")'),
     ],
+    "what only watches a training": [("training/watch.py", "rankme(subject.test,", "rankme(1 * subject.test,")],
 }
 # And of some: the rules that are planned then.
 EDITS = {
@@ -202,11 +203,16 @@ def test_a_harmless_edit_runs_nothing_again(study):
 
 HEAD = {"hidden": [8], "out": 8, "batch_norm": False}
 SHOWN = {"size": 32, "mean": [0.5] * 3, "std": [0.5] * 3}
+TENDED = {
+    **{recipe: {"training": {"checkpoint_minutes": 1, "watch_epochs": 1}} for recipe in ("cells", "treatments")},
+    "mnist": {"training": {"checkpoint_minutes": 1}, "fine_tuning": {"training": {"checkpoint_minutes": 1}}},
+}
 ADDITIONS = {
     "a transform": {"transforms": {"new": [{"random_invert": {"p": 0.5}}, {"normalize": {}}]}},
     "a method's entry": {"methods": {"new": {"kind": "simclr", "temperature": 0.1, "projector": HEAD}}},
     "a dataset": {"datasets": {"new": {"kind": "digits", **SHOWN, "recipe": "mnist"}}},
     "a panel": {"panels": {"other": {"new": PANELS_OF["digits"]}}},
+    "how trainings are looked after": {"scales": {"demo": {"recipes": TENDED}}},
 }
 
 

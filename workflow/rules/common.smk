@@ -27,6 +27,7 @@ from phenoviews.errors import UserError
 from phenoviews.study import Run, Study, chosen, listing, looks, paths, resources
 from phenoviews.study.asked import write as write_asked
 from phenoviews.study.chosen import CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, READERS, SCREEN_READERS, SWEEPS
+from phenoviews.study.chosen import WATCHED
 from phenoviews.study.code import Hashes, registered
 from phenoviews.study.document import shipped, users
 from phenoviews.study.locks import clear_stale
@@ -36,7 +37,7 @@ from phenoviews.study.paths import CLUSTERS, EMBEDDINGS, LPIPS, MEASURE, MEASURE
 from phenoviews.study.paths import LOOKS, PAGE, PROFILES, PROPERTIES, QC, RUN
 from phenoviews.study.paths import SCREEN, SHEET, SIMULATION, SNAPSHOTS, TRUTH, TSNE, VIEWS, WEIGHTS
 from phenoviews.study.plan import fine_tuning, sweep_sources
-from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining
+from phenoviews.study.resolved import Embedding, FrozenEmbedding, Pretraining, tending, untended
 from phenoviews.study.told import told as told_of
 
 # Snakemake (9.27) hands the path of its Python to shells without quotes, where a blank would end it.
@@ -269,6 +270,28 @@ def encoder(wildcards) -> dict:
 
 
 @asked
+def pretraining_of(wildcards) -> dict:
+    return user_errors(Pretraining.of, user_errors(study_of(wildcards).resolve, run_of(wildcards))).to_dict()
+
+
+def without_tending(training_of):
+    """A parameter: what decides a training."""
+    return asked(lambda wildcards: untended(training_of(wildcards)))
+
+
+def tending_of(training_of):
+    """A parameter: how a training is looked after. It takes `resources` because what derives from those is, to Snakemake,
+    no reason to run a job again."""
+    return asked(lambda wildcards, resources: tending(training_of(wildcards)))
+
+
+@asked
+def watched(wildcards, resources) -> dict:
+    """A parameter, as `tending_of` has it: the settings of the measures that a training is watched by."""
+    return {name: user_errors(study_of(wildcards).measure_settings, name) for name in registered(WATCHED)}
+
+
+@asked
 def checkpoint_of(wildcards) -> str:
     trainer = code("phenoviews.training.loop:Trainer", trained_with)
     decisive = user_errors(Pretraining.of, user_errors(study_of(wildcards).resolve, run_of(wildcards))).decisive()
@@ -283,7 +306,7 @@ def fine_tuning_of(wildcards) -> dict:
 @asked
 def fine_tuning_checkpoint(wildcards) -> str:
     tuner = code("phenoviews.training.fine_tuning:FineTuner", fine_tuned_with)
-    decisive = [encoder(wildcards), fine_tuning_of(wildcards)]
+    decisive = [encoder(wildcards), user_errors(fine_tuning, study_of(wildcards), run_of(wildcards)).decisive()]
     return user_errors(paths.checkpoint, study_of(wildcards), run_of(wildcards), decisive, tuner(wildcards))
 
 

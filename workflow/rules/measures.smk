@@ -164,7 +164,8 @@ rule fine_tune:
     params:
         brought=brought(networks_of),
         run=encoder,
-        settings=fine_tuning_of,
+        settings=without_tending(fine_tuning_of),
+        tending=tending_of(fine_tuning_of),
         checkpoint=fine_tuning_checkpoint,
         metrics=measured("fine_tuning"),
         code=code("fine_tune.py", fine_tuned_with),

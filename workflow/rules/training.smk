@@ -28,7 +28,9 @@ rule pretrain:
         mem_mb=memory,
     params:
         brought=brought(weights_of),
-        run=resolved(Pretraining),
+        run=without_tending(pretraining_of),
+        tending=tending_of(pretraining_of),
+        watched=watched,
         checkpoint=checkpoint_of,
         code=code("pretrain.py", trained_with),
     script:

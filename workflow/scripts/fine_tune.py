@@ -10,7 +10,7 @@ from phenoviews.data import embeddings
 from phenoviews.data.images import Images
 from phenoviews.errors import NotMeasured, reported
 from phenoviews.measures.probe import write_predictions
-from phenoviews.study.resolved import FineTuning
+from phenoviews.study.resolved import FineTuning, tended
 from phenoviews.training import checkpoint as checkpoints
 from phenoviews.training.fine_tuning import fine_tune
 
@@ -21,7 +21,7 @@ with reported(snakemake.log[0]):
         found, predictions = fine_tune(
             snakemake.params.run,
             dict(snakemake.input.items()),
-            FineTuning.from_dict(snakemake.params.settings),
+            FineTuning.from_dict(tended(snakemake.params.settings, snakemake.params.tending)),
             int(snakemake.wildcards.seed),
             data,
             checkpoint,

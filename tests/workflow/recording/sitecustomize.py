@@ -8,7 +8,9 @@ import json
 import os
 import sys
 import threading
-from types import CodeType, FrameType
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from types import CodeType, FrameType, ModuleType
 
 LIBRARY = f"{os.sep}workflow{os.sep}scripts{os.sep}phenoviews{os.sep}"
 FUNCTION = 0x1  # CO_OPTIMIZED: not the body of a module or a class
@@ -28,6 +30,28 @@ def record(frame: FrameType, _event: str, _: object) -> None:
     ran.add(code)
 
 
+class Untraced:
+    """Puts the tracer aside while another library is imported: of torch's import it would be a quarter."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if sys.gettrace() is None or name.split(".")[0] == "phenoviews":
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            execute = spec.loader.exec_module
+
+            def untraced(module: ModuleType) -> None:
+                sys.settrace(None)
+                try:
+                    execute(module)
+                finally:
+                    sys.settrace(record)
+
+            spec.loader.exec_module = untraced
+        return spec
+
+
 def write() -> None:
     job = getattr(sys.modules["__main__"], "snakemake", None)
     if job is None:
@@ -43,6 +67,7 @@ def write() -> None:
 
 if "RECORDED" in os.environ:
     # A tracer hears of calls alone where it returns nothing; a profiler of every return and of built-ins too.
+    sys.meta_path.insert(0, Untraced)
     sys.settrace(record)
     threading.settrace(record)
     atexit.register(write)

@@ -33,6 +33,10 @@ class NotMeasured(UserError):
     result, and the message is the reason that stands in the place of values."""
 
 
+class Diverged(UserError):
+    """What a network makes of the images is not a number."""
+
+
 @contextlib.contextmanager
 def reported(log: str | Path | None = None) -> Iterator[None]:
     """Run a script's body; a `UserError` ends it with one line on stderr and in `log`, and exit status 1.

@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 from sklearn.metrics.cluster import contingency_matrix
 from threadpoolctl import threadpool_limits
 
-from phenoviews.errors import NotMeasured, UserError
+from phenoviews.errors import Diverged, NotMeasured, UserError
 from phenoviews.values import table
 
 
@@ -104,10 +104,10 @@ def hungarian_accuracy(labels: np.ndarray, assigned: np.ndarray) -> float:
 
 
 def check_finite(embeddings: np.ndarray) -> None:
-    """Raise UserError if an embedding holds NaN or infinity."""
+    """Raise `Diverged` if an embedding holds NaN or infinity."""
     bad = ~np.isfinite(embeddings).all(axis=1)
     if bad.any():
-        raise UserError(
+        raise Diverged(
             f"{bad.sum()} of {len(bad)} embeddings hold NaN or infinity (first: number {bad.argmax()}): "
             "the training has diverged; lower `lr` or use precision: fp32"
         )

@@ -19,7 +19,7 @@ from phenoviews.study.names import bare
 from phenoviews.study.schema import read_yaml
 
 FINISHED = "finished"  # as a run.yaml says it; `phenoviews.training.outcome.FINISHED`, whose module needs torch
-EPOCHS = ("epoch", "loss", "lr", "spread", "ami", "seconds", "images_per_s")
+EPOCHS = ("epoch", "loss", "lr", "spread", "ami", "knn", "rankme", "seconds", "images_per_s")
 
 
 @dataclass(frozen=True)

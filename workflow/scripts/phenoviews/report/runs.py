@@ -17,6 +17,8 @@ CURVES = {
     "lr": ("Learning rate", ""),
     "spread": ("Spread of features (0: collapsed)", ""),
     "ami": ("AMI", ""),
+    "knn": ("kNN accuracy of the encoder, on held-out images", "%"),
+    "rankme": ("Effective rank of the encoder's embeddings", ""),
     "images_per_s": ("Images per second", "1/s"),
 }
 APART = ("outcome", "remedy", "result", "versions", "name")  # of a run.yaml: no settings

@@ -12,7 +12,7 @@ from typing import Any
 from phenoviews.errors import UserError
 from phenoviews.status.states import live_trainings
 
-CURVES = ("loss", "lr", "spread", "ami", "images_per_s", "memory_gb")
+CURVES = ("loss", "lr", "spread", "ami", "knn", "rankme", "images_per_s", "memory_gb")
 WRITTEN = "epochs.json"  # beside the events: how many epochs of each run are in them
 
 

@@ -17,6 +17,7 @@ BACKBONES = "phenoviews.models.backbones.BACKBONES"
 OPTIMIZERS = "phenoviews.training.optim.OPTIMIZERS"
 SCHEDULES = "phenoviews.training.optim.SCHEDULES"
 KEEPERS = "phenoviews.training.loop.KEEPERS"
+WATCHED = "phenoviews.training.watch.WATCHED"
 SWEEPS = "phenoviews.panels.sweeps.SWEEPS"
 FIGURES = "phenoviews.panels.figures.FIGURES"
 EMBEDDED = "phenoviews.measures.embedded.EMBEDDED"
@@ -59,12 +60,13 @@ def probed_with(study: Resolver, run: Run) -> dict[str, Collection[str]]:
 
 
 def trained_with(study: Resolver, run: Run) -> dict[str, Collection[str]]:
-    """Of a training."""
+    """Of a training. What only watches it decides nothing."""
     return {
         **embedded_with(study, run),
         OPERATIONS: viewed_with(study, run.transform)[OPERATIONS],
         **_steps(Pretraining.of(study.resolve(run)).training),
         KEEPERS: [Pretraining.of(study.resolve(run)).training.keep],
+        WATCHED: [],
     }
 
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from phenoviews.errors import UserError
+from phenoviews.study.resolved import TENDING
 from phenoviews.study.schema import nearest, read_yaml, validate
 
 ROOT = Path(__file__).parents[4]
@@ -28,7 +29,7 @@ DECIDING = (
     "measures",
 )
 # … but for these keys, which change no number.
-IDLE = {"mirrors", "label", "checksums", "images"}
+IDLE = {"mirrors", "label", "checksums", "images", *TENDING}
 
 ABSENT = object()
 

@@ -18,8 +18,11 @@ from phenoviews.errors import UserError
 Colour = Literal["own"] | Sequence[float]
 Pipeline = list[dict[str, dict[str, Any]]]
 
-# Settings of a training that its weights do not depend on.
-INDIFFERENT = ("checkpoint_minutes", "min_spread")
+# Of a training's settings those that say how it is looked after while it runs: no other encoder comes of them, so that
+# none is trained again for them.
+TENDING = ("checkpoint_minutes", "watch_epochs")
+# What its weights do not depend on.
+INDIFFERENT = (*TENDING, "min_spread")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +133,7 @@ class Training(Part):
     keep: str
     snapshot_epochs: int
     lars_clip: bool = True
+    watch_epochs: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +170,12 @@ class FineTuning(Part):
 
     transform: Pipeline
     training: Training
+
+    def decisive(self) -> dict[str, Any]:
+        """What decides the weights, as plain data."""
+        plain = self.to_dict()
+        training = {key: value for key, value in plain["training"].items() if key not in INDIFFERENT}
+        return {**plain, "training": training}
 
 
 # --------------------------------------------------------------------------------------------------------------- stages
@@ -231,6 +241,21 @@ class Pretraining(Stage):
             section: {key: value for key, value in plain[section].items() if key not in unused.get(section, ("name",))}
             for section in ("dataset", "transform", "method", "training", "backbone")
         } | {key: plain.get(key) for key in ("evaluate", "seed")}
+
+
+def untended(stage: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage with a training, as plain data, without `TENDING`."""
+    return {**stage, "training": {key: value for key, value in stage["training"].items() if key not in TENDING}}
+
+
+def tending(stage: Mapping[str, Any]) -> dict[str, Any]:
+    """What `untended` leaves out."""
+    return {key: value for key, value in stage["training"].items() if key in TENDING}
+
+
+def tended(stage: Mapping[str, Any], tending: Mapping[str, Any]) -> dict[str, Any]:
+    """Both again."""
+    return {**stage, "training": {**stage["training"], **tending}}
 
 
 @dataclass(frozen=True, kw_only=True)

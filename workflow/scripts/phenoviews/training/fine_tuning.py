@@ -125,7 +125,7 @@ def fine_tune(
             "images; lower it"
         )
     weights = Path(files["encoder"]) if "encoder" in files else required(files["weights"])
-    decisive = {"run": dict(run), "settings": settings.to_dict(), "seed": seed}
+    decisive = {"run": dict(run), "settings": settings.decisive(), "seed": seed}
     run_hash = checkpoints.run_hash(decisive, checkpoints.data_identity(images), weights)
     with torch_switches(device, threads), checkpoints.Termination() as termination:
         trainer, history = FineTuner(load(device), settings, images, dataset, seed, device), History(device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
 import torch
@@ -14,13 +15,15 @@ from torch.nn import functional as F
 class Row(TypedDict):
     """A finished epoch. `loss`: the mean over its steps, None where no step had one. `lr`: of its last step.
     `images_per_s`: each image twice viewed. `spread`: the mean over its steps. `ami`: with `keep: best_ami`.
-    `memory_gb`: the peak so far, on a GPU."""
+    `knn` (percent) and `rankme`: every `training.watch_epochs`. `memory_gb`: the peak so far, on a GPU."""
 
     epoch: int
     loss: float | None
     lr: float
     spread: float
     ami: float | None
+    knn: float | None
+    rankme: float | None
     seconds: float
     images_per_s: float
     memory_gb: float | None
@@ -58,11 +61,18 @@ class History:
                 "lr": lr,
                 "spread": mean_spread,
                 "ami": ami,
+                "knn": None,
+                "rankme": None,
                 "seconds": seconds,
                 "images_per_s": images / seconds,
                 "memory_gb": torch.cuda.max_memory_allocated(self.device) / 2**30 if on_gpu else None,
             }
         )
+        self._begin_epoch()
+
+    def add_watched(self, found: Mapping[str, float]) -> None:
+        """What `watch.look` found as the last epoch ended. The time that it took is no time of the next one."""
+        self.rows[-1]["knn"], self.rows[-1]["rankme"] = found.get("knn"), found.get("rankme")
         self._begin_epoch()
 
     def state_dict(self) -> dict[str, Any]:

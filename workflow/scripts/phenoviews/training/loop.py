@@ -231,8 +231,11 @@ class Trainer(Steps):
 class Keeper:
     """Which epoch's weights are kept in the end: here the last one's.
 
-    `best`: {epoch, encoder, projector} of an earlier epoch that is kept instead, or None.
+    `best`: {epoch, encoder, projector} of an earlier epoch that is kept instead, or None. `looks`: whether that takes
+    memory beside the steps.
     """
+
+    looks = False
 
     def __init__(self, run: Pretraining, images: Images, device: torch.device):
         self.best: dict[str, Any] | None = None
@@ -247,6 +250,8 @@ class BestAmi(Keeper):
 
     Optimistic: it chooses by the labels of the test images. Their embeddings must fit in memory, for the K-means.
     """
+
+    looks = True
 
     def __init__(self, run: Pretraining, images: Images, device: torch.device):
         super().__init__(run, images, device)

@@ -6,7 +6,10 @@ import contextlib
 import csv
 import platform
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -27,6 +30,7 @@ from phenoviews.training.live import Live
 from phenoviews.training.loop import Trainer, weights_of
 from phenoviews.training.outcome import FINISHED, Outcome, not_a_number
 from phenoviews.training.progress import all_steps
+from phenoviews.training.watch import look
 
 
 def pretrain(
@@ -36,6 +40,7 @@ def pretrain(
     checkpoint: Path,
     weights: Path | None = None,
     threads: int | None = None,
+    measures: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> None:
     """Train the run's encoder on the data set's `train` split.
 
@@ -52,6 +57,7 @@ def pretrain(
             removed at the end.
         weights: the file to start from where `backbone.init` is not random.
         threads: of the CPU; default: torch's.
+        measures: settings of those that are taken every `training.watch_epochs`, by their names.
 
     A training that fails (`outcome.judged`) ends with the epoch in which it does. All outputs are there: the weights as
     they are then, the history so far, and in place of embeddings the reason why there are none.
@@ -67,7 +73,8 @@ def pretrain(
     with torch_switches(device, threads):
         trainer, history, snapshots = _resumed(run, images, device, weights, checkpoint, run_hash)
         with checkpoints.Termination() as termination:
-            outcome = _train(trainer, history, snapshots, checkpoint, run_hash, termination)
+            looks = partial(look, trainer.method, trainer.run.dataset, images, device, measures)
+            outcome = _train(trainer, history, snapshots, looks, checkpoint, run_hash, termination)
             termination.at_once()
             _write(trainer, history.rows, snapshots, outcome, outputs, identity, images)
     checkpoints.discard(checkpoint)
@@ -117,6 +124,7 @@ def _train(
     trainer: Trainer,
     history: History,
     snapshots: Snapshots,
+    looks: Callable[[], dict[str, float]],
     checkpoint: Path,
     run_hash: str,
     termination: checkpoints.Termination,
@@ -125,11 +133,14 @@ def _train(
     training = trainer.run.training
 
     def end_epoch(epoch: int, lr: float) -> None:
-        if training.keep == "best_ami":
+        if trainer.keeper.looks:
             trainer.release()
         ami = trainer.keeper.look(trainer.method, epoch)
         history.end_epoch(trainer.steps_per_epoch * trainer.batch, lr, ami)
-        if training.snapshot_epochs and (epoch + 1) % training.snapshot_epochs == 0:
+        if _is_due(epoch, training.watch_epochs):
+            trainer.release()
+            history.add_watched(looks())
+        if _is_due(epoch, training.snapshot_epochs):
             snapshots[epoch + 1] = weights_of(trainer.method)
 
     def save() -> None:
@@ -138,6 +149,11 @@ def _train(
 
     name = trainer.run.name
     return all_steps(trainer, history, name, end_epoch, save, Live(checkpoint, "training", name), termination)
+
+
+def _is_due(epoch: int, every: int) -> bool:
+    """Whether `epoch`, which has ended, is one of `every` so many; of none where that is 0."""
+    return every > 0 and (epoch + 1) % every == 0
 
 
 def _write(
@@ -158,22 +174,22 @@ def _write(
     with contextlib.ExitStack() as stack:
         # Left in reverse: the encoder, whose being there says that all is there, is renamed last.
         names = ("encoder", "projector", "snapshots", "embeddings", "history", "summary")
-        partial = {name: stack.enter_context(atomic(outputs[name])) for name in names}
+        files = {name: stack.enter_context(atomic(outputs[name])) for name in names}
         for name, weights in (*((key, kept[key]) for key in ("encoder", "projector")), ("snapshots", snapshots)):
-            with partial[name].open("wb") as stream:  # a stream, since torch.save writes a path's name into the file
+            with files[name].open("wb") as stream:  # a stream, since torch.save writes a path's name into the file
                 torch.save(weights, stream)
-        dataset, file = trainer.run.dataset, partial["embeddings"]
+        dataset, file = trainer.run.dataset, files["embeddings"]
         if outcome == FINISHED and not write_embeddings(encoder, images, dataset, file, trainer.device):
             outcome = not_a_number(rows[-1])  # since the last step, after which there was no loss to tell
         if outcome != FINISHED:
             embeddings.save(file, outcome.what)
             _say(f"training {trainer.run.name}: {outcome.what}; {outcome.remedy}")
-        with partial["history"].open("w", newline="") as stream:
+        with files["history"].open("w", newline="") as stream:
             writer = csv.DictWriter(stream, rows[0].keys(), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
         summary = _summary(trainer, rows, outcome, best["epoch"] if best else len(rows) - 1, identity)
-        partial["summary"].write_text(yaml.safe_dump(summary, sort_keys=False))
+        files["summary"].write_text(yaml.safe_dump(summary, sort_keys=False))
 
 
 def _summary(
