@@ -10,6 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+# OpenMP's threads spin while they wait for each other. Tests run beside each other, so that a processor that spins is one
+# that another test waits for: two threads of torch then took twenty times as long for a step.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that run Snakemake first: they take minutes each, and one that came last would keep one worker busy and

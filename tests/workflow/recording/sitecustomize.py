@@ -65,7 +65,8 @@ def write() -> None:
         json.dump(record, stream, default=str)
 
 
-if "RECORDED" in os.environ:
+# Jobs alone: Snakemake itself calls a function of its own a million times.
+if "RECORDED" in os.environ and any("/.snakemake/scripts/" in argument for argument in sys.orig_argv):
     # A tracer hears of calls alone where it returns nothing; a profiler of every return and of built-ins too.
     sys.meta_path.insert(0, Untraced)
     sys.settrace(record)
