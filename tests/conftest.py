@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# OpenMP's threads spin while they wait for each other. Tests run beside each other, so that a processor that spins is one
-# that another test waits for: two threads of torch then took twenty times as long for a step.
+# OpenMP's threads spin while they wait for each other. Beside other tests that takes a processor from what is waited for:
+# a step of two threads of torch took up to twenty times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
