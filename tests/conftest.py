@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# OpenMP's threads spin while they wait for each other. Beside other tests that keeps a processor from what is waited for,
-# and a step of two threads of torch took up to twenty times as long.
+# Threads of OpenMP spin while they wait for each other. Beside other tests that keeps a processor from what they wait
+# for: a step of two threads of torch took up to twenty times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
