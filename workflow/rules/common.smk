@@ -383,6 +383,25 @@ def declared(panel) -> dict:
     )
 
 
+def look_files(panel) -> dict[str, list[str]]:
+    """What an audit's looks left, where it has some: of each but the last."""
+    numbers = range(1, user_errors(study.rounds, panel))
+    return {"looks": [panel_file(panel, f"look{number}.json") for number in numbers]} if numbers else {}
+
+
+def audited(panel, until=None) -> list:
+    """The runs of an audit, up to a look: of each round after the first those settings that the look before it left."""
+    found = user_errors(study.in_round, panel, 0)
+    for number in range(1, user_errors(study.rounds, panel) if until is None else until):
+        look = getattr(checkpoints, f"{panel.name}_look{number}").get().output[0]
+        found += user_errors(study.in_round, panel, number, json.loads(Path(look).read_text()))
+    return found
+
+
+def audited_files(panel, until=None) -> dict[str, list[str]]:
+    return paths.audit_files(study.of(panel), panel, audited(panel, until))
+
+
 def confirming(panel) -> list:
     """What an audit trains again: of the settings that its choice names, the runs with new seeds."""
     chosen_file = getattr(checkpoints, f"{panel.name}_choice").get().output[0]
@@ -391,10 +410,11 @@ def confirming(panel) -> list:
 
 
 def audited_again(panel) -> dict:
-    """The choice, and the files of what is trained again."""
+    """The choice, and the files of what was chosen from and of what is trained again."""
     runs = confirming(panel)
     files = paths.audit_files(study.of(panel), panel, runs) if runs else {}
-    return {"choice": panel_file(panel, "choice.json"), **{f"again_{name}": of for name, of in files.items()}}
+    again = {f"again_{name}": of for name, of in files.items()}
+    return {"choice": panel_file(panel, "choice.json"), **again, **audited_files(panel)}
 
 
 def in_report(panel, form) -> dict:

@@ -106,6 +106,12 @@ def judged(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: F
     return audit.of_the_set(whole, panel["design"], float(panel["margin"])), whole
 
 
+def left(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files) -> list[str]:
+    """The transforms that have more seeds after a look: what it does not decide, and what that is compared with."""
+    found, whole = judged(panel, runs, files)
+    return audit.going_on(found, audit.alone(whole, panel["design"], found.margin), panel["design"])
+
+
 def choice(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files) -> list[str]:
     """The transforms that are trained again, with new seeds: the set and what is recommended in its place; or none."""
     found, _ = judged(panel, runs, files)

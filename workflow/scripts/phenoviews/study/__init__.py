@@ -120,6 +120,14 @@ class Study(Resolver):
         """See `notes.audited`."""
         return notes.audited(self.of(panel), panel, self._context(panel))
 
+    def rounds(self, panel: Panel) -> int:
+        """See `plan.rounds`."""
+        return plan.rounds(self.of(panel), panel)
+
+    def in_round(self, panel: Panel, number: int, settings: Sequence[str] | None = None) -> list[Run]:
+        """See `plan.in_round`."""
+        return plan.in_round(self.of(panel), panel, number, settings)
+
     def confirming(self, panel: Panel, settings: Sequence[str]) -> list[Run]:
         """See `plan.confirming`."""
         return plan.confirming(self.of(panel), panel, settings)

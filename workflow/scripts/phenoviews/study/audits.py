@@ -7,6 +7,7 @@ shared by name with all panels that ask for the same.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -78,6 +79,12 @@ class Design:
     seeds: tuple[int, ...]
     new_seeds: tuple[int, ...]
     hours: float
+
+    @property
+    def rounds(self) -> list[tuple[int, ...]]:
+        """The seeds that are trained before each look, the last of which is the end: all, where there are no others."""
+        ends = self.declared.get("looks", [len(self.seeds)])
+        return [self.seeds[first:end] for first, end in itertools.pairwise([0, *ends])]
 
 
 def parts(name: str, entry: Any, keep: Sequence[str] = ()) -> list[Part]:
@@ -165,18 +172,21 @@ def entry(study: Resolver, declared: Mapping[str, Any]) -> Any:
 
 def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run], float]) -> Design:
     """What the budget is spent on: at first each part left out; then each operation alone, half of each part, pairs,
-    twice of each, as long as `ENOUGH_SEEDS` can be paid; then seeds. `seconds`: of the training of a run.
+    twice of each, as long as `ENOUGH_SEEDS` can be paid; then seeds. `seconds`: of the training of a run. With `looks`
+    there are as many seeds as the last has, and what is bought is what can be paid if nothing stops before.
 
     An operation alone is compared with none: where several destroy the same, leaving out one shows nothing.
 
     Raises:
-        UserError: a set without random operations, a budget that does not pay for the least.
+        UserError: a set without random operations, a budget that does not pay for the least, looks that cannot be.
     """
+    looks = _looks(declared)
     found = parts(declared["start"], entry(study, declared), declared["keep"])
     whole = [declared["start"], *declared["beside"]]
     # The set and what is recommended in its place are trained again, with new seeds.
     fewest = len(whole) + sum(0.0 in part.levels for part in found) + 2
-    declared = _shortened(study, declared, seconds, fewest)
+    enough = looks[-1] if looks else ENOUGH_SEEDS
+    declared = _shortened(study, declared, seconds, fewest * enough)
     hours = (seconds(_run(study, declared, declared["start"])) + BESIDE_S) / 3600
     pairs = list(_pairs(declared["start"], found))
     tiers = [
@@ -188,17 +198,18 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     tiers += [[f"{declared['start']}+{part.levels[2.0]}" for part in found if 2.0 in part.levels]]
     settings = [*whole, *tiers[0]]
     budget = declared["budget_gpu_hours"]
-    least = fewest * FEWEST_SEEDS * hours
+    times = looks[-1] if looks else FEWEST_SEEDS
+    least = fewest * times * hours
     if budget < least:
         raise UserError(
             f"budget_gpu_hours: {budget:g} is too little: '{declared['start']}' with and without each of its "
-            f"{len(tiers[0])} parts, {FEWEST_SEEDS} times, takes {least:.2g} ({hours:.2g} each); raise it, or train "
-            "shorter with `epochs`"
+            f"{len(tiers[0])} parts, {times} times{', as `looks` ends with,' * bool(looks)} takes {least:.2g} "
+            f"({hours:.2g} each); raise it, {'end `looks` earlier, ' * bool(looks)}or train shorter with `epochs`"
         )
     for tier in tiers[1:]:
-        if (len(settings) + len(tier) + 2) * ENOUGH_SEEDS * hours <= budget:
+        if (len(settings) + len(tier) + 2) * enough * hours <= budget:
             settings += tier
-    count = min(MOST_SEEDS, int(budget / ((len(settings) + 2) * hours)))
+    count = looks[-1] if looks else min(MOST_SEEDS, int(budget / ((len(settings) + 2) * hours)))
     seeds = _seeds(study.config["seeds"], 2 * count)
 
     def spell(name: str) -> str:
@@ -221,17 +232,46 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     )
 
 
+def _looks(declared: Mapping[str, Any]) -> list[int]:
+    """After how many seeds each an audit is looked at, the last of which is the end; none where it does not say.
+
+    Raises:
+        UserError: what cannot be, of them and of how the error is spent over them.
+    """
+    looks: list[int] = declared.get("looks", [])
+    if not looks:
+        if "spending" in declared:
+            raise UserError("spending: there are no `looks` to spend the error over; name some, or leave it out")
+        return []
+    if len(looks) == 1:
+        raise UserError(
+            f"looks: {looks} is one look, which is the end; name those before it too, [2, 4, 6], or leave `looks` out"
+        )
+    if any(later <= earlier for earlier, later in itertools.pairwise(looks)):
+        raise UserError(f"looks: {looks} must rise: each is after more seeds than the one before")
+    if looks[0] < 2:
+        raise UserError(
+            f"looks: after {looks[0]} seed(s) nothing can be told from noise; the first is after 2 at least"
+        )
+    if "agreement" in declared["objective"][:1]:
+        raise UserError(
+            "looks: the agreement between seeds is one number of all seeds, which no look has; leave `looks` out, or "
+            "put another objective first"
+        )
+    return looks
+
+
 def _shortened(
-    study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run], float], fewest: int
+    study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run], float], trainings: int
 ) -> Mapping[str, Any]:
-    """The declaration, with the most `epochs` of which `fewest` settings can be trained with `ENOUGH_SEEDS` seeds,
-    where it says no number itself and the recipe's is more."""
+    """The declaration, with the most `epochs` of which so many trainings can be paid, where it says no number itself
+    and the recipe's is more."""
     if "epochs" in declared:
         return declared
     start = _run(study, declared, declared["start"])
     training = study.resolve(start).training
     assert training is not None
-    each = declared["budget_gpu_hours"] * 3600 / (fewest * ENOUGH_SEEDS) - BESIDE_S
+    each = declared["budget_gpu_hours"] * 3600 / trainings - BESIDE_S
     epochs = max(FEWEST_EPOCHS, int(each / (seconds(start) / training.epochs)))
     return declared if epochs >= training.epochs else {**declared, "epochs": epochs}
 

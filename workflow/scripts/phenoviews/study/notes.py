@@ -52,7 +52,8 @@ def declaration(study: Resolver, panel: Panel, context: Context) -> dict[str, An
 
 
 def audited(study: Resolver, panel: Panel, context: Context) -> dict[str, Any]:
-    """What an audit's scripts need besides the measures: its design, its set, what decides a recommendation."""
+    """What an audit's scripts need besides its runs and their measures: its design, its set, what decides a
+    recommendation."""
     found = design(study, panel)
     declared = panel.declared
     return {
@@ -64,7 +65,6 @@ def audited(study: Resolver, panel: Panel, context: Context) -> dict[str, Any]:
         "name": panel.name,
         "entry": audits.entry(study, declared),
         "design": asdict(found),
-        "each": [asdict(run) for run in runs(study, panel)],
         "scale": {"name": study.scale, "note": note(study, panel, context)},
     }
 
