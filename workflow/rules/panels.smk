@@ -93,6 +93,7 @@ for panel in study.panels.values():
                 **look_files(panel),
                 **paths.audit_images(study.of(panel), panel, study.runs(panel)),
             output:
+                **length_files(panel),
                 csv=report(panel_file(panel, "csv"), **in_report(panel, "CSV")),
                 md=panel_file(panel, "md"),
                 yaml=report(panel_file(panel, "yaml"), **in_report(panel, "YAML")),

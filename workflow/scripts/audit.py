@@ -12,4 +12,5 @@ with reported(snakemake.log[0]):
         {name: snakemake.input.get(f"again_{name}", []) for name in names},
         dict(snakemake.output.items()),
         snakemake.input.get("images"),
+        snakemake.input.get("on_the_way", []),
     )

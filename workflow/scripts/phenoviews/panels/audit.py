@@ -32,11 +32,13 @@ from scipy.special import stdtrit
 from phenoviews.curves.contrasts import LEVEL, Contrasts, Flags, contrasts, every, front, interaction, needed, shown
 from phenoviews.curves.floors import by_chance, chance, drawn
 from phenoviews.curves.looks import spent
+from phenoviews.curves.ranks import Ranks, ranks
 from phenoviews.curves.tables import Floats
 from phenoviews.curves.trends import count_pairs, opposed
 from phenoviews.errors import UserError
 from phenoviews.panels.verdicts import holm, over_seeds
 from phenoviews.study import names
+from phenoviews.study.metrics import BY_EPOCH
 
 BETTER, WORSE, SAME, CANNOT = "better", "worse", "no difference", "cannot tell"
 DRAWS = 199
@@ -530,6 +532,92 @@ def beside(
     return found
 
 
+@dataclass(frozen=True)
+class Length:
+    """What is seen of an audit's settings after so many `epochs`: their changes, (settings,) without the set itself,
+    and how these rank beside those in the end."""
+
+    epochs: int
+    changes: Floats
+    ranks: Ranks
+
+
+def at_lengths(
+    runs: Sequence[Mapping[str, Any]], early: pd.DataFrame, last: pd.DataFrame, panel: Mapping[str, Any],
+    settings: Sequence[str],
+) -> list[Length]:  # fmt: skip
+    """What settings (the set itself first) do after each length of training, on all held-out images.
+
+    Args:
+        early: records of what was measured on the way, with epoch; `last`: of the trainings' ends.
+        panel: of it `lengths` and `metrics`.
+    """
+    lengths, name = panel["lengths"], panel["lengths"]["metric"]
+    metric = panel["metrics"][name]
+
+    def changes(records: pd.DataFrame) -> Floats:
+        values = values_of(runs, records, name, metric)
+        y = only(_arranged(runs, list(values[:, None]), [], *_unit(name, metric)), *settings).y[:, :, 0]
+        return y[:, 1:] - y[:, :1]
+
+    early = early.assign(metric=early["metric"].str.removesuffix(BY_EPOCH))
+    in_the_end = changes(last)
+    found = []
+    for epochs in lengths["at"]:
+        there = changes(early[early["epoch"] == epochs])
+        found.append(Length(epochs, _means(there), ranks(there, in_the_end)))
+    return [*found, Length(lengths["epochs"], _means(in_the_end), ranks(in_the_end, in_the_end))]
+
+
+def _means(y: Floats) -> Floats:
+    return np.array([mean(of) for of in y.T])
+
+
+def lengths_table(found: Sequence[Length], panel: Mapping[str, Any]) -> pd.DataFrame:
+    """A row for each length: metric, epochs, share of the whole, whether it is what a training of that length gives,
+    and its `Ranks`."""
+    lengths = panel["lengths"]
+    rows = [
+        {
+            "metric": lengths["metric"], "epochs": one.epochs, "share": one.epochs / lengths["epochs"],
+            "shorter_training": lengths["shorter_trainings"] or one.epochs == lengths["epochs"],
+            **dataclasses.asdict(one.ranks),
+        }
+        for one in found
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def said_of_lengths(found: Sequence[Length], panel: Mapping[str, Any]) -> list[str]:
+    """Whether shorter trainings would rank the settings alike: a sentence for each length, and what the lengths are."""
+    lengths, (*early, last) = panel["lengths"], found
+    label = panel["metrics"][lengths["metric"]]["label"]
+    lines = []
+    for one in early:
+        of = one.ranks
+        told = (
+            f"Spearman {of.spearman:.2f} ({of.spearman_low:.2f} to {of.spearman_high:.2f}), Kendall {of.kendall:.2f} "
+            f"({of.kendall_low:.2f} to {of.kendall_high:.2f})"
+            if np.isfinite(of.spearman)
+            else "no correlation can be told"
+        )
+        halves_ = f"; between halves of the seeds {of.between:.2f}" if np.isfinite(of.between) else ""
+        lines.append(f"After {one.epochs} of {last.epochs} epochs, {of.settings} settings: {told}{halves_}.")
+    if np.isfinite(last.ranks.between):
+        lines.append(f"In the end, between halves of the seeds, {last.ranks.between:.2f}: more cannot be expected.")
+    what = (
+        "A training that ends there has the same weights, since nothing in it depends on how long it is to be."
+        if lengths["shorter_trainings"]
+        else f"They are looked at on the way of a training whose steps depend on its length ({lengths['schedule']} "
+        "rate), so that one that ends there is another; what it would rank is only told by training it, with `epochs`."
+    )
+    return [
+        f"Changes of {label}, all held-out images, ranked as in the end; 95 % intervals, over settings.",
+        *lines,
+        f"{what} Nothing is chosen by this: looks count seeds of whole trainings.",
+    ]
+
+
 def one_by_one(scores: Scores) -> tuple[Floats, Floats]:
     """Changes against the first setting, and half-widths of 95 % intervals of each by itself, (settings,)."""
     found = contrasts(scores.y)
@@ -586,6 +674,7 @@ def report(
     nuisances: Sequence[str],
     baselines: Mapping[str, float],
     told_beside: Sequence[Scores] = (),
+    lengths: Sequence[Length] = (),
 ) -> str:
     """The audit in words, as Markdown: what is recommended, how sure, for whom, at what cost.
 
@@ -596,6 +685,7 @@ def report(
         nuisances: a line for each set that tells a nuisance, from `told_nuisances`.
         baselines: {what is known without any training: percent}.
         told_beside: as from `beside`.
+        lengths: as from `at_lengths`.
     """
     scores, design = judged.scores, panel["design"]
     lines = [f"# {panel['title']}", ""]
@@ -619,6 +709,8 @@ def report(
         lines += ["", "## Each operation alone, against none", "", *_each(by_itself)]
     if told_beside:
         lines += ["", "## By other measures", "", *_table_beside(judged, told_beside)]
+    if lengths:
+        lines += ["", "## Would shorter trainings do?", "", *(f"* {line}" for line in said_of_lengths(lengths, panel))]
     if design["pairs"]:
         lines += ["", "## Parts that may do the same work", ""] + [_pair(judged, pair) for pair in design["pairs"]]
     if recommendation.trades:
@@ -714,6 +806,7 @@ def _listed(words: Sequence[str]) -> str:
 def document(
     judged: Judged, recommendation: Recommendation, panel: Mapping[str, Any], by_itself: Judged | None,
     again: Judged | None, nuisances: Sequence[str], baselines: Mapping[str, float], told_beside: Sequence[Scores] = (),
+    lengths: Sequence[Length] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """What a page shows of an audit, as plain data; the arguments of `report`.
 
@@ -766,6 +859,15 @@ def document(
         ],
         "nuisances": list(nuisances),
         "looks": looks_of(judged, panel["design"]),
+        "lengths": {
+            "said": said_of_lengths(lengths, panel),
+            "epochs": [one.epochs for one in lengths],
+            "changes": {
+                name: [_number(one.changes[at]) for one in lengths] for at, name in enumerate(scores.settings[1:])
+            },
+        }
+        if lengths
+        else None,
     }
 
 

@@ -14,7 +14,9 @@ from typing import Any
 
 from phenoviews.errors import UserError
 from phenoviews.study import names
+from phenoviews.study.metrics import OBJECTIVES, on_the_way
 from phenoviews.study.resolve import Resolver
+from phenoviews.study.resolved import Pretraining, Training
 from phenoviews.study.run import AXES, Run
 from phenoviews.study.schema import nearest
 
@@ -23,6 +25,7 @@ FEWEST_SEEDS, ENOUGH_SEEDS, MOST_SEEDS = 3, 5, 10
 FEWEST_EPOCHS = 20  # twice the recipes' warm-up: a training is cut to no fewer for a budget's sake
 FEWEST_IMAGES = 80  # to train with: where a fifth is held out, each of the ten that choose is ten points
 UNTRAINED = ("plain", "untrained")  # transform and method of the baseline
+PREFIXED = ("constant", "repo")  # schedules whose rate does not depend on how many steps are to come
 
 # What each operation's strengths are, and the value at which one does nothing. Of an operation with several, each is a
 # part, and so is the operation.
@@ -186,7 +189,7 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     # The set and what is recommended in its place are trained again, with new seeds.
     fewest = len(whole) + sum(0.0 in part.levels for part in found) + 2
     enough = looks[-1] if looks else ENOUGH_SEEDS
-    declared = _shortened(study, declared, seconds, fewest * enough)
+    declared = kept(study, _shortened(study, declared, seconds, fewest * enough))
     hours = (seconds(_run(study, declared, declared["start"])) + BESIDE_S) / 3600
     pairs = list(_pairs(declared["start"], found))
     tiers = [
@@ -261,6 +264,46 @@ def _looks(declared: Mapping[str, Any]) -> list[int]:
     return looks
 
 
+def kept(study: Resolver, declared: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The declaration, with the number of epochs after each of which the weights are kept, where it has `shortest`.
+
+    Raises:
+        UserError: less than one epoch; an objective that is not measured on the way.
+    """
+    if "shortest" not in declared:
+        return declared
+    if not any(map(on_the_way, OBJECTIVES[declared["objective"][0]])):
+        there = ", ".join(name for name, metrics in OBJECTIVES.items() if any(map(on_the_way, metrics)))
+        raise UserError(
+            f"shortest: '{declared['objective'][0]}' is not measured on the way of a training; leave `shortest` out, "
+            f"or put one of these objectives first: {there}"
+        )
+    training = study.resolve(replace(_run(study, declared, declared["start"]), seed=study.config["seeds"][0])).training
+    assert training is not None
+    every = int(training.epochs * declared["shortest"])
+    if every < 1:
+        raise UserError(
+            f"shortest: {declared['shortest']:g} of {training.epochs} epochs is less than one; raise it, or `epochs`"
+        )
+    return {**declared, "snapshot_epochs": every}
+
+
+def ladder(training: Training | None) -> list[int]:
+    """After how many epochs a training is measured on its way: the first whose weights are kept, and then always twice
+    as many, before the last."""
+    if training is None or not training.snapshot_epochs:
+        return []
+    every = training.snapshot_epochs
+    return list(itertools.takewhile(lambda at: at < training.epochs, (every * 2**n for n in itertools.count())))
+
+
+def is_shorter_training(run: Pretraining) -> bool:
+    """Whether the weights on the way are those of a training that ends there: where nothing of a step depends on how
+    many are to come, neither the rate nor a momentum encoder, and the last weights are what is kept."""
+    first, last = run.method.parameters.get("ema", (0, 0))
+    return run.training.schedule in PREFIXED and first == last and run.training.keep == "last"
+
+
 def _shortened(
     study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run], float], trainings: int
 ) -> Mapping[str, Any]:
@@ -299,8 +342,8 @@ def again(study: Resolver, declared: Mapping[str, Any], settings: Sequence[str],
 
 def _run(study: Resolver, declared: Mapping[str, Any], transform: str) -> Run:
     dataset, method, backbone = (_named(study, declared, axis) for axis in ("dataset", "method", "backbone"))
-    longer = f"+epochs={declared['epochs']}" if "epochs" in declared else ""
-    return study.spelled(Run(dataset, transform, method + longer, backbone, seed=0))
+    settings = "".join(f"+{key}={declared[key]}" for key in ("epochs", "snapshot_epochs") if key in declared)
+    return study.spelled(Run(dataset, transform, method + settings, backbone, seed=0))
 
 
 def _named(study: Resolver, declared: Mapping[str, Any], axis: str) -> str:
