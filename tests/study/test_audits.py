@@ -105,9 +105,10 @@ def test_looks_are_rounds_of_seeds_and_the_last_is_what_the_budget_must_pay(docu
     assert [(run.transform, run.seed) for run in later] == [(name, its.seeds[2]) for name in left]
     assert found.in_round(panel, 2, []) == []
     # More seeds to pay for buy fewer settings.
-    assert len(design(study(document, {"looks": [2, 6], "budget_gpu_hours": 1.5})).settings) < len(
-        design(study(document, {"looks": [2, 3], "budget_gpu_hours": 1.5})).settings
+    few, many = (
+        design(study(document, {"looks": looks, "budget_gpu_hours": 0.6, "epochs": 10})) for looks in ([2, 3], [2, 6])
     )
+    assert len(few.settings) > len(many.settings)
 
 
 def test_without_looks_all_is_one_round_of_the_same_runs(document):
@@ -197,7 +198,7 @@ def test_the_objective_decides_what_is_measured_and_its_first_is_judged(document
             {"looks": [2, 400]},
             r"budget_gpu_hours: 6 is too little.*400 times, as `looks` ends with.*end `looks` earlier",
         ),
-        ({"looks": [2, 4.5]}, r"panels.mine.audit.looks.1: 4.5"),
+        ({"looks": [2, 4.5]}, r"panels.mine.audit.looks\[1\]: 4.5 is not a whole number"),
         ({"looks": []}, r"panels.mine.audit.looks: "),
         ({"looks": [2, 4], "objective": "agreement"}, r"looks: the agreement between seeds is one number of all seeds"),
         ({"spending": "pocock"}, r"panels.mine.audit: spending: there are no `looks` to spend the error over"),
@@ -206,7 +207,7 @@ def test_the_objective_decides_what_is_measured_and_its_first_is_judged(document
         ({"shortest": 0.7}, r"panels.mine.audit.shortest: 0.7"),
         (
             {"shortest": 0.25, "objective": "agreement"},
-            r"shortest: 'agreement' is not measured on the way.*: labels, none, top1, knn, nsc, nscb, rankme, alignment, .*",
+            r"shortest: 'agreement' is not measured on the way.*: labels, none, top1, knn, nsc, nscb, rankme, align",
         ),
     ],
 )

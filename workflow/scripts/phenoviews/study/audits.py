@@ -253,9 +253,7 @@ def _looks(declared: Mapping[str, Any]) -> list[int]:
     if any(later <= earlier for earlier, later in itertools.pairwise(looks)):
         raise UserError(f"looks: {looks} must rise: each is after more seeds than the one before")
     if looks[0] < 2:
-        raise UserError(
-            f"looks: after {looks[0]} seed(s) nothing can be told from noise; the first is after 2 at least"
-        )
+        raise UserError(f"looks: after {looks[0]} seed nothing can be told from noise; the first is after 2 at least")
     if "agreement" in declared["objective"][:1]:
         raise UserError(
             "looks: the agreement between seeds is one number of all seeds, which no look has; leave `looks` out, or "
