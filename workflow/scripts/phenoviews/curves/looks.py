@@ -3,8 +3,8 @@
 To judge after every few seeds and to stop what is decided finds too much: each look is another chance to be wrong. So
 the error is spent over them, by a function of the share of the trainings that a look has (Lan & DeMets, Biometrika 70,
 1983). Each look is judged at what is spent there, and not before, so that the errors of all looks add up to the whole
-whatever the statistics and however a look depends on those before it. The bounds in textbooks let more pass at the later
-ones, since they know how means that are normal depend on each other; those of two or three trainings are not.
+whatever the statistics and however a look depends on those before it. The bounds in textbooks let more pass later, as
+they know how means that are normal depend on each other; those of two or three trainings are not.
 """
 
 from __future__ import annotations
