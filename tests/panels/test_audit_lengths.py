@@ -74,6 +74,15 @@ def test_it_says_whether_a_look_on_the_way_is_a_shorter_training():
     assert audit.lengths_table(lengths, panel)["shorter_training"].tolist() == [False, False, True]
 
 
+def test_where_all_trainings_failed_there_is_a_table_all_the_same():
+    _, panel = found(EFFECTS)
+    nothing = [{**run, "metric": "top1_by_epoch", "value": np.nan, "reason": "collapsed"} for run in RUNS]
+    last = records("top1", EFFECTS, np.random.default_rng(0))
+    table = audit.lengths_table(audit.at_lengths(RUNS, pd.DataFrame(nothing), last, panel, SETTINGS), panel)
+    assert table["settings"].tolist() == [0, 0, 7]
+    assert table["spearman"].isna().tolist() == [True, True, False]
+
+
 def test_a_length_that_no_training_came_to_is_not_told():
     lengths, panel = found(np.full(len(SETTINGS), np.nan))
     assert lengths[0].ranks.settings == 0

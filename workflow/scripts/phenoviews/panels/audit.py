@@ -560,7 +560,8 @@ def at_lengths(
         y = only(_arranged(runs, list(values[:, None]), [], *_unit(name, metric)), *settings).y[:, :, 0]
         return y[:, 1:] - y[:, :1]
 
-    early = early.assign(metric=early["metric"].str.removesuffix(BY_EPOCH))
+    # Where no training came so far there is no epoch either.
+    early = early.assign(metric=early["metric"].str.removesuffix(BY_EPOCH), epoch=early.get("epoch", np.nan))
     in_the_end = changes(last)
     found = []
     for epochs in lengths["at"]:
