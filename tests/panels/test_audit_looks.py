@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from phenoviews.curves.looks import SPENDING
+from phenoviews.curves.spending import SPENDING
 from phenoviews.panels import audit
 from phenoviews.panels.audit import BETTER, SAME, WORSE, Judged, Scores
 

@@ -8,7 +8,7 @@ Where some gain and others lose, that is a choice, not a winner: such sets make 
 Images that are held out are parted in two, class by class. One half chooses; what was chosen is told of the other, with
 seeds that the choice has not seen.
 
-Where an audit looks at its trainings before all are there, the error is spent over the looks (`curves.looks`), and a
+Where an audit looks at its trainings before all are there, the error is spent over the looks (`curves.spending`), and a
 setting that is decided has no more seeds: what is said of it is what was said then. What helps goes on to the end, so
 that those whom it hurts have all seeds to show it by.
 """
@@ -31,7 +31,7 @@ from scipy.special import stdtrit
 
 from phenoviews.curves.contrasts import LEVEL, Contrasts, Flags, contrasts, every, front, interaction, needed, shown
 from phenoviews.curves.floors import by_chance, chance, drawn
-from phenoviews.curves.looks import spent
+from phenoviews.curves.spending import spent
 from phenoviews.curves.ranks import Ranks, ranks
 from phenoviews.curves.tables import Floats
 from phenoviews.curves.trends import count_pairs, opposed
@@ -44,7 +44,7 @@ BETTER, WORSE, SAME, CANNOT = "better", "worse", "no difference", "cannot tell"
 DRAWS = 199
 UNTRAINED = "untrained"
 NOTHING = "none"
-SPENT_BY = "obrien_fleming"  # of `curves.looks.SPENDING`, where an audit does not say
+SPENT_BY = "obrien_fleming"  # of `curves.spending.SPENDING`, where an audit does not say
 UNITS = {"rankme": "dimensions"}  # of metrics that are neither percentages nor numbers about 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phenoviews.curves.looks import SPENDING, spent
+from phenoviews.curves.spending import SPENDING, spent
 
 
 @pytest.mark.parametrize("how", SPENDING)
