@@ -31,8 +31,8 @@ from scipy.special import stdtrit
 
 from phenoviews.curves.contrasts import LEVEL, Contrasts, Flags, contrasts, every, front, interaction, needed, shown
 from phenoviews.curves.floors import by_chance, chance, drawn
-from phenoviews.curves.spending import spent
 from phenoviews.curves.ranks import Ranks, ranks
+from phenoviews.curves.spending import spent
 from phenoviews.curves.tables import Floats
 from phenoviews.curves.trends import count_pairs, opposed
 from phenoviews.errors import UserError
