@@ -55,7 +55,7 @@ for panel in study.panels.values():
                     runtime=60,
                     mem_mb=4000,
                 params:
-                    panel=user_errors(study.audited, panel),
+                    panel=user_errors(study.deciding, panel),
                     inputs=[*paths.audit_files(study.of(panel), panel, [])],
                     each=lambda wildcards, panel=panel, number=number: [vars(run) for run in audited(panel, number)],
                     code=code("audit_look.py"),
@@ -78,7 +78,7 @@ for panel in study.panels.values():
                 runtime=60,
                 mem_mb=4000,
             params:
-                panel=user_errors(study.audited, panel),
+                panel=user_errors(study.deciding, panel),
                 inputs=[*paths.audit_files(study.of(panel), panel, [])],
                 each=lambda wildcards, panel=panel: [vars(run) for run in audited(panel)],
                 code=code("audit_choice.py"),

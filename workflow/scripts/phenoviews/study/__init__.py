@@ -116,6 +116,10 @@ class Study(Resolver):
         """See `plan.load`."""
         return plan.load(self, run)
 
+    def deciding(self, panel: Panel) -> dict[str, Any]:
+        """See `notes.deciding`."""
+        return notes.deciding(self.of(panel), panel)
+
     def audited(self, panel: Panel) -> dict[str, Any]:
         """See `notes.audited`."""
         return notes.audited(self.of(panel), panel, self._context(panel))

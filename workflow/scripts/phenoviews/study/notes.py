@@ -52,20 +52,26 @@ def declaration(study: Resolver, panel: Panel, context: Context) -> dict[str, An
     }
 
 
-def audited(study: Resolver, panel: Panel, context: Context) -> dict[str, Any]:
-    """What an audit's scripts need besides its runs and their measures: its design, its set, what decides a
-    recommendation."""
-    found = design(study, panel)
-    declared = panel.declared
+def deciding(study: Resolver, panel: Panel) -> dict[str, Any]:
+    """What decides which settings of an audit have more seeds, and which set it recommends, besides the measures of its
+    runs."""
     return {
-        **{key: declared[key] for key in ("title", "start", "beside", "margin", "budget_gpu_hours")},
+        **{key: panel.declared[key] for key in ("start", "margin")},
         "judged": panel.judged,
         "of_classes": panel.audited_data == TEST,
-        "told": [name for name in COUNTABLE if counted(name).measure in ("", *panel.measures)],
         "metrics": {name: asdict(counted(name)) for name in COUNTABLE},
+        "entry": audits.entry(study, panel.declared),
+        "design": asdict(design(study, panel)),
+    }
+
+
+def audited(study: Resolver, panel: Panel, context: Context) -> dict[str, Any]:
+    """What an audit's script needs besides its runs and their measures: what decides, and what is told."""
+    return {
+        **deciding(study, panel),
+        **{key: panel.declared[key] for key in ("title", "beside", "budget_gpu_hours")},
         "name": panel.name,
-        "entry": audits.entry(study, declared),
-        "design": asdict(found),
+        "told": [name for name in COUNTABLE if counted(name).measure in ("", *panel.measures)],
         **_lengths(study, panel),
         "scale": {"name": study.scale, "note": note(study, panel, context)},
     }
