@@ -765,17 +765,21 @@ def _looked(judged: Judged, panel: Mapping[str, Any]) -> list[str]:
     found = looks_of(judged, design)
     if not found:
         return []
-    words = {key: _listed([form.format(one[key]) for one in found]) for key, form in LOOKED.items()}
+    words = {
+        "seeds": _listed([str(one["seeds"]) for one in found]),
+        "spent": _listed([f"{100 * one['spent']:.2f}" for one in found]),
+        "decided": _listed([str(one["decided"]) for one in found]),
+    }
     most = len(design["settings"]) * len(design["seeds"])
     trained = sum(run["method"].split("+")[0] != UNTRAINED for run in panel["each"])
     return [
-        f"It was looked at after {words['seeds']} seeds, as fixed beforehand, and {words['spent']} of the 5 % of error "
-        f"were spent then ({SPENDERS[design['declared'].get('spending', SPENT_BY)]}). What is worse, or makes no "
-        f"difference, had no more seeds: {words['decided']} settings, so that {trained} of {most} trainings were made."
+        f"It was looked at after {words['seeds']} seeds, as fixed beforehand, and of the error of 5 % it spent "
+        f"{words['spent']} % then ({SPENDERS[design['declared'].get('spending', SPENT_BY)]}). What is worse, or makes "
+        f"no difference, had no more seeds: {words['decided']} settings, so that {trained} of {most} trainings were "
+        "made."
     ]
 
 
-LOOKED = {"seeds": "{}", "spent": "{:.2%}", "decided": "{}"}
 SPENDERS = {"obrien_fleming": "as O'Brien and Fleming", "pocock": "as Pocock"}
 
 
