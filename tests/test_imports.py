@@ -11,7 +11,7 @@ import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 TRAIN = {"pretrain", "embed", "embed_frozen", "fine_tune", "calibrate"}
-OF_ENCODERS = {"probe", "measure_encoder", "score_epochs"}  # whose measures need scikit-learn
+OF_ENCODERS = {"probe", "measure_encoder", "measure_on_the_way", "score_epochs"}  # whose measures need scikit-learn
 DRAW = {"figure", "qc", "properties", "audit"}
 ALL = {file.stem for file in SCRIPTS.glob("*.py")}
 WEIGHTS = {"weights"}  # are torchvision's

@@ -216,7 +216,8 @@ def test_an_operation_alone_is_judged_against_none():
     y = 70 + rng.normal(0, 1, (5, 4, 4))
     y[:, 3] += [-5, 0, 0, -15]
     found = Scores(y, tuple(names), tuple(range(5)), CLASSES, "points", "accuracy")
-    design = {"alone": {"": "mine+none", "random_rotation": "mine+rotation", "color_jitter": "mine+hue"}}
+    alone = {"": "mine+none", "random_rotation": "mine+rotation", "color_jitter": "mine+hue"}
+    design = {"alone": alone, "declared": {}}
     judged = audit.alone(found, design, 2.0)
     assert judged.scores.settings == ("none", "random_rotation", "color_jitter")
     np.testing.assert_array_equal(judged.ways[2], [0, 0, -1])

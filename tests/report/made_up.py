@@ -92,10 +92,13 @@ ENTRY = [
 AUDITED = ["mine", "mine+random_rotation=off", "mine+hue=0.0", "mine+brightness=0.0"]
 
 
-def audited(results: Path, seeds: tuple[int, ...] = (5, 6, 7, 8), superclasses: bool = False) -> dict[str, Any]:
+def audited(
+    results: Path, seeds: tuple[int, ...] = (5, 6, 7, 8), superclasses: bool = False, early: bool = False
+) -> dict[str, Any]:
     """As `study`, of an audit whose hue costs <retina> much, whose brightness trades, and whose rotation does nothing;
     by the functions that its rules call, from predictions and embeddings on the disk. Half of a rotation is not
-    trained, and has pictures all the same."""
+    trained, and has pictures all the same. `early`: it is looked at after three seeds, where brightness is decided, and
+    measured after two of six epochs."""
     rng = np.random.default_rng(0)
     folder, transforms = results / "files", [*AUDITED, "mine+degrees=15.0"]
     folder.mkdir(parents=True)
@@ -109,6 +112,11 @@ def audited(results: Path, seeds: tuple[int, ...] = (5, 6, 7, 8), superclasses: 
     right = {"mine": (80, 80, 50), "mine+random_rotation=off": (80, 80, 50), "mine+hue=0.0": (80, 80, 80),
              "mine+brightness=0.0": (60, 95, 50)}  # fmt: skip
     each, files = grid(transform=AUDITED, seeds=seeds, dataset=("digits",), method=("moco",)), {}
+    if early:
+        each = [run for run in each if run["transform"] != "mine+brightness=0.0" or run["seed"] in seeds[:3]]
+    on_the_way = []
+    if early:
+        right["mine+brightness=0.0"] = (20, 25, 30)
     for run in each:
         training(Path(f"{results}/runs/{name(run)}"), run)
         share = np.array(right[run["transform"]])[labels] / 100
@@ -119,6 +127,12 @@ def audited(results: Path, seeds: tuple[int, ...] = (5, 6, 7, 8), superclasses: 
         values.write(f"{at}-probe.parquet", values.table(
             [{"metric": "top1", "value": 100 * (predicted == labels).mean(), "regime": "linear", "split": "test"}]
         ))  # fmt: skip
+        if early:
+            on_the_way.append(f"{at}-early.parquet")
+            value = 50 + 10 * AUDITED.index(run["transform"])
+            values.write(on_the_way[-1], values.table(
+                [{"metric": "top1_by_epoch", "value": value, "regime": "linear", "split": "test", "epoch": 2.0}]
+            ))  # fmt: skip
         for kind, suffix in (("predictions", "npy"), ("embeddings", "npy"), ("probe", "parquet")):
             files.setdefault(kind, []).append(f"{at}-{kind}.{suffix}")
     files["index"] = [str(folder / "index.parquet")] * len(each)
@@ -134,9 +148,14 @@ def audited(results: Path, seeds: tuple[int, ...] = (5, 6, 7, 8), superclasses: 
                    "declared": {"keep": ["random_rotate_90"]}},
         "scale": {"name": "demo", "note": NOTE},
     }  # fmt: skip
+    if early:
+        panel["design"]["declared"] |= {"looks": [3, 4], "spending": "pocock"}
+        panel["design"]["seeds"] = seeds
+        panel["lengths"] = {"metric": "top1", "epochs": 6, "at": [2], "shorter_trainings": False, "schedule": "cosine"}
     (results / "panels/p").mkdir(parents=True)
     outputs = {suffix: str(results / f"panels/p/audit.{suffix}") for suffix in AUDIT_FILES}
-    audit_files.write(panel, files, [], {}, outputs)
+    outputs |= {"lengths": str(results / "panels/p/audit.lengths.csv")} if early else {}
+    audit_files.write(panel, files, [], {}, outputs, None, on_the_way)
     called = {"name": "p_audit", "paper": "p", "item": "audit", "caption": "", "files": outputs}
     return {
         **told_of(results, seeds),

@@ -252,6 +252,30 @@ def test_an_audit_is_what_its_own_files_say(audited):
     assert "It took 16 trainings and 0.067 hours of training, on cpu (AVX2, 1 threads)." in text
 
 
+def test_an_audit_that_looked_early_tells_its_looks_and_what_shorter_trainings_would_say(tmp_path):
+    told = made_up.audited(tmp_path / "results" / "demo", early=True)
+    folder = tmp_path / "results/demo/panels/p"
+    page = built(told)
+    text = (page / "panels/p_audit.html").read_text()
+    assert (
+        "looked at after 3 and 4 seeds, as fixed beforehand, and of the error of 5 % it spent 4.14 and 0.86 %" in text
+    )
+    assert "15 of 16 trainings were made" in text
+    rows = [[cell for _, cell in row] for of in Tables(text).tables.values() for row in of]
+    assert ["3", "4.14 %", "1"] in rows
+    assert ["4", "0.86 %", "0"] in rows
+    (brightness, *_) = [row for row in rows if row[0] == "without color_jitter.brightness"]
+    assert brightness[-1] == "worse after 3 seeds"
+    table = pd.read_csv(folder / "audit.csv", keep_default_na=False).set_index(["setting", "metric", "outcome"])
+    assert table.loc[("mine+brightness=0.0", "", "all"), ["look", "trainings"]].tolist() == [3, 3]
+    assert table.loc[("mine+hue=0.0", "", "all"), "look"] == 4
+    assert ["without color_jitter.hue", "+20.0"] in [row[:2] for row in rows]  # 70 - 50 after two epochs
+    assert "whose steps depend on its length (cosine rate)" in text
+    lengths = pd.read_csv(folder / "audit.lengths.csv")
+    assert lengths["epochs"].tolist() == [2, 6]
+    assert (page / "files/p/audit.lengths.csv").exists()
+
+
 def test_every_strength_of_an_audit_has_its_picture_trained_or_not(audited):
     text = (audited / "panels/p_audit.html").read_text()
     levels = [json.loads(html.unescape(of)) for of in re.findall(r"data-levels='([^']+)'", text)]

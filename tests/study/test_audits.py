@@ -88,6 +88,52 @@ def test_the_budget_buys_parts_first_then_strengths_and_pairs_then_seeds(documen
     assert more.seeds[:2] == (5, 6)
 
 
+def test_looks_are_rounds_of_seeds_and_the_last_is_what_the_budget_must_pay(document):
+    found = study(document, {"looks": [2, 3, 6], "budget_gpu_hours": 40})
+    its = design(found)
+    assert [len(seeds) for seeds in its.rounds] == [2, 1, 3]
+    assert sum(its.rounds, ()) == its.seeds
+    assert len(its.new_seeds) == 6
+    assert not set(its.seeds) & set(its.new_seeds)
+    panel = found.panels["mine_audit"]
+    assert found.rounds(panel) == 3
+    # The plan is of all that can be: every setting with every seed.
+    rounds = [run for number in range(3) for run in found.in_round(panel, number)]
+    assert set(rounds) == set(found.runs(panel))
+    left = ["cifar", "cifar+hue=0.0"]
+    later = [run for run in found.in_round(panel, 1, left) if run.method == "simclr"]
+    assert [(run.transform, run.seed) for run in later] == [(name, its.seeds[2]) for name in left]
+    assert found.in_round(panel, 2, []) == []
+    # More seeds to pay for buy fewer settings.
+    few, many = (
+        design(study(document, {"looks": looks, "budget_gpu_hours": 0.6, "epochs": 10})) for looks in ([2, 3], [2, 6])
+    )
+    assert len(few.settings) > len(many.settings)
+
+
+def test_without_looks_all_is_one_round_of_the_same_runs(document):
+    found = study(document, {"budget_gpu_hours": 40})
+    panel = found.panels["mine_audit"]
+    assert found.rounds(panel) == 1
+    assert found.in_round(panel, 0) == found.runs(panel)
+
+
+def test_weights_on_the_way_are_kept_under_names_of_their_own(document):
+    found = study(document, {"epochs": 20, "shortest": 0.125})
+    panel = found.panels["mine_audit"]
+    trained = [run for run in found.runs(panel) if run.method != "untrained"]
+    assert {run.method for run in trained} == {"simclr+epochs=20+snapshot_epochs=2"}
+    files = paths.audit_on_the_way(found.of(panel), panel, found.runs(panel))["on_the_way"]
+    assert len(files) == len(trained)
+    assert all(file.endswith("/measures/probe_by_epoch.parquet") for file in files)
+    told = found.audited(panel)["lengths"]
+    assert told["at"] == [2, 4, 8, 16]
+    assert (told["epochs"], told["metric"], told["shorter_trainings"]) == (20, "top1", False)
+    without = study(document, {"epochs": 20})
+    assert "lengths" not in without.audited(without.panels["mine_audit"])
+    assert paths.audit_on_the_way(without.of(panel), without.panels["mine_audit"], trained) == {}
+
+
 def test_what_is_kept_is_in_every_setting(document):
     entry = document["transforms"]["cifar"]
     operations = ["random_resized_crop", "color_jitter", "random_grayscale"]
@@ -144,6 +190,25 @@ def test_the_objective_decides_what_is_measured_and_its_first_is_judged(document
         ({"datasets": "x"}, r"panels.mine.audit: unknown key 'datasets'; did you mean dataset"),
         ({"keep": ["colour_jitter"]}, r"panels.mine.audit: keep: 'cifar' has no operation.*did you mean color_jitter"),
         ({"dataset": "nothing"}, r"panels.mine.audit: unknown dataset 'nothing'"),
+        ({"looks": [4]}, r"panels.mine.audit: looks: \[4\] is one look, which is the end; name those before it too"),
+        ({"looks": [2, 4, 4]}, r"panels.mine.audit: looks: \[2, 4, 4\] must rise"),
+        ({"looks": [6, 4]}, r"panels.mine.audit: looks: \[6, 4\] must rise"),
+        ({"looks": [1, 4]}, r"panels.mine.audit: looks: after 1 seed nothing can be told from noise.*after 2 at least"),
+        (
+            {"looks": [2, 400]},
+            r"budget_gpu_hours: 6 is too little.*400 times, as `looks` ends with.*end `looks` earlier",
+        ),
+        ({"looks": [2, 4.5]}, r"panels.mine.audit.looks\[1\]: 4.5 is not a whole number"),
+        ({"looks": []}, r"panels.mine.audit.looks: "),
+        ({"looks": [2, 4], "objective": "agreement"}, r"looks: the agreement between seeds is one number of all seeds"),
+        ({"spending": "pocock"}, r"panels.mine.audit: spending: there are no `looks` to spend the error over"),
+        ({"looks": [2, 4], "spending": "pokock"}, r"panels.mine.audit.spending: .*pocock"),
+        ({"shortest": 0.05, "epochs": 10}, r"panels.mine.audit: shortest: 0.05 of 10 epochs is less than one"),
+        ({"shortest": 0.7}, r"panels.mine.audit.shortest: 0.7"),
+        (
+            {"shortest": 0.25, "objective": "agreement"},
+            r"shortest: 'agreement' is not measured on the way.*: labels, none, top1, knn, nsc, nscb, rankme, align",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_line(document, changed, message):

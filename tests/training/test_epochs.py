@@ -16,8 +16,10 @@ from phenoviews.data import Images
 from phenoviews.methods import METHODS
 from phenoviews.methods.deepcluster import DeepCluster
 from phenoviews.methods.simclr import SimCLR
+from phenoviews.study.audits import is_shorter_training
 from phenoviews.study.resolved import Pretraining
-from phenoviews.training.loop import Trainer
+from phenoviews.training.loop import Trainer, weights_of
+from phenoviews.training.optim import SCHEDULES
 from phenoviews.training.pretrain import pretrain
 
 CPU = torch.device("cpu")
@@ -151,3 +153,20 @@ def test_a_group_may_keep_its_learning_rate(run_of: Callable, few: Path):
     assert max(rates) == rates[STEPS] == 0.05
     assert rates[-1] < 0.01
     assert len(rest["params"]) + len(predictor["params"]) == len(list(trainer.method.parameters()))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("kind", PARAMS)
+def test_weights_on_the_way_are_those_of_a_shorter_training_where_an_audit_says_so_and_not_elsewhere(
+    kind: str, schedule: str, run_of: Callable, few: Path
+):
+    images = Images.open(few)
+    short, long = (
+        Trainer(run_of(kind, epochs=epochs, batch_size=16, schedule=schedule), images, CPU)
+        for epochs in (small.EPOCHS + 1, small.EPOCHS + 3)
+    )
+    for trainer in (short, long):
+        while trainer.step < short.steps:
+            trainer.advance()
+    alike = same(weights_of(short.method)["encoder"], weights_of(long.method)["encoder"])
+    assert alike == is_shorter_training(long.run)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.workflow.conftest import ROOT
 
+from phenoviews.study.chosen import EMBEDDED_BY_EPOCH, ENCODED_BY_EPOCH
 from phenoviews.study.code import code_hash, reached
 
 # They answer a question and leave nothing that could be out of date.
@@ -50,6 +51,14 @@ def chosen(record: dict) -> dict[str, set[str]]:
         "phenoviews.measures.clustered.CLUSTERED": {measure} if record["rule"] == "measure_clusters" else None,
         "phenoviews.measures.embedded.EMBEDDED": {measure} if record["rule"] == "measure_embeddings" else None,
         "phenoviews.training.encoded.ENCODED": {measure} if record["rule"] == "measure_encoder" else None,
+        **(
+            {
+                "phenoviews.measures.embedded.EMBEDDED": {measure} & {*EMBEDDED_BY_EPOCH},
+                "phenoviews.training.encoded.ENCODED": {measure} & {*ENCODED_BY_EPOCH},
+            }
+            if record["rule"] == "measure_on_the_way"
+            else {}
+        ),
     }
     return {registry: found for registry, found in keys.items() if found is not None}
 

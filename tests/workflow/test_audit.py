@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+
+import pandas as pd
 import yaml
 from tests.workflow.conftest import Project
 
@@ -23,3 +26,21 @@ def test_an_audit_and_its_page_are_planned_with_what_the_objectives_need(tmp_pat
         "mine_audit_choice": 1, "mine_audit": 1, "report_own": 1, "views": 1,
     }  # fmt: skip
     assert planned["probe"] == planned["measure_embeddings"] == planned["measure_encoder"] == runs
+
+
+def test_with_looks_the_trainings_up_to_the_first_are_planned_and_the_plan_counts_all_that_may_be(tmp_path):
+    project = Project(tmp_path)
+    own = copy.deepcopy(OWN)
+    own["panels"]["mine"]["audit"] |= {"looks": [2, 5], "shortest": 0.5, "epochs": 2, "objective": "labels"}
+    (project.folder / "audit.yaml").write_text(yaml.safe_dump(own))
+    planned = project.planned("--configfile", "audit.yaml", "--", "mine_audit")
+    assert {rule: count for rule, count in planned.items() if rule.startswith("mine_audit")} == {
+        "mine_audit_look1": 1, "mine_audit_choice": 1, "mine_audit": 1,
+    }  # fmt: skip
+    assert planned["pretrain"] % 2 == 0
+    assert planned["embed_frozen"] == 2
+    done = project.snakemake("--configfile", "audit.yaml", "--", "plan")
+    assert done.returncode == 0, done.stdout
+    told = pd.read_csv(project.folder / "results/own/plan.csv")
+    (line,) = told[told["panel"] == "mine_audit"].to_dict("records")
+    assert line["trainings"] == planned["pretrain"] / 2 * 5

@@ -26,12 +26,13 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 from phenoviews.errors import UserError
 from phenoviews.study import Run, Study, chosen, listing, looks, paths, resources
 from phenoviews.study.asked import write as write_asked
+from phenoviews.study.audits import ladder
 from phenoviews.study.chosen import CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, READERS, SCREEN_READERS, SWEEPS
-from phenoviews.study.chosen import WATCHED
+from phenoviews.study.chosen import MEASURED_BY_EPOCH, WATCHED
 from phenoviews.study.code import Hashes, registered
 from phenoviews.study.document import shipped, users
 from phenoviews.study.locks import clear_stale
-from phenoviews.study.metrics import measured
+from phenoviews.study.metrics import BY_EPOCH, measured
 from phenoviews.study.paths import DETECTION, DOWNLOAD, FIELDS, ILLUMINATION, IMAGES, INDEX, INTENSITIES, LIGHT, NUCLEI
 from phenoviews.study.paths import CLUSTERS, EMBEDDINGS, LPIPS, MEASURE, MEASURE_K, OVERLAY, POINTS, PREDICTIONS
 from phenoviews.study.paths import LOOKS, PAGE, PROFILES, PROPERTIES, QC, RUN
@@ -237,10 +238,22 @@ lpips_weights = there(ask(paths.lpips_weights))
 
 # ----------------------------------------------------------------------------------------------------------- measures
 metrics_of = asked(lambda wildcards: measured(wildcards.measure))
+metrics_by_epoch = asked(lambda wildcards: measured(wildcards.measure + BY_EPOCH))
 evaluated_of = ask(Study.evaluated, "dataset")
 measure_settings = ask(Study.measure_settings, "measure")
 probe_settings = ask(Study.probe_settings, "run")
 control_of = ask(Study.control, "dataset")
+
+
+@asked
+def settings_on_the_way(wildcards) -> dict:
+    return (probe_settings if wildcards.measure == "probe" else measure_settings)(wildcards)
+
+
+@asked
+def lengths_of(wildcards) -> list[int]:
+    """After how many epochs a training is measured on its way."""
+    return ladder(user_errors(study_of(wildcards).resolve, run_of(wildcards)).training)
 
 
 @asked
@@ -406,6 +419,30 @@ def declared(panel) -> dict:
     )
 
 
+def length_files(panel) -> dict[str, str]:
+    """What an audit says of shorter trainings, where it measures on the way."""
+    return {"lengths": panel_file(panel, "lengths.csv")} if panel.on_the_way else {}
+
+
+def look_files(panel) -> dict[str, list[str]]:
+    """What an audit's looks left, where it has some: of each but the last."""
+    numbers = range(1, user_errors(study.rounds, panel))
+    return {"looks": [panel_file(panel, f"look{number}.json") for number in numbers]} if numbers else {}
+
+
+def audited(panel, until=None) -> list:
+    """The runs of an audit, up to a look: of each round after the first those settings that the look before it left."""
+    found = user_errors(study.in_round, panel, 0)
+    for number in range(1, user_errors(study.rounds, panel) if until is None else until):
+        look = getattr(checkpoints, f"{panel.name}_look{number}").get().output[0]
+        found += user_errors(study.in_round, panel, number, json.loads(Path(look).read_text()))
+    return found
+
+
+def audited_files(panel, until=None) -> dict[str, list[str]]:
+    return paths.audit_files(study.of(panel), panel, audited(panel, until))
+
+
 def confirming(panel) -> list:
     """What an audit trains again: of the settings that its choice names, the runs with new seeds."""
     chosen_file = getattr(checkpoints, f"{panel.name}_choice").get().output[0]
@@ -414,10 +451,12 @@ def confirming(panel) -> list:
 
 
 def audited_again(panel) -> dict:
-    """The choice, and the files of what is trained again."""
+    """The choice, and the files of what was chosen from and of what is trained again."""
     runs = confirming(panel)
     files = paths.audit_files(study.of(panel), panel, runs) if runs else {}
-    return {"choice": panel_file(panel, "choice.json"), **{f"again_{name}": of for name, of in files.items()}}
+    again = {f"again_{name}": of for name, of in files.items()}
+    on_the_way = paths.audit_on_the_way(study.of(panel), panel, audited(panel))
+    return {"choice": panel_file(panel, "choice.json"), **again, **audited_files(panel), **on_the_way}
 
 
 def in_report(panel, form) -> dict:
@@ -474,7 +513,8 @@ def page_files(panel) -> dict[str, str]:
     """The files of a panel, by suffix."""
     drawn = {} if panel.is_table else {suffix: panel_file(panel, suffix) for suffix in ("png", "pdf")}
     if panel.is_audit:
-        return drawn | {suffix: panel_file(panel, suffix) for suffix in ("json", "csv", "md", "yaml")}
+        told = {suffix: panel_file(panel, suffix) for suffix in ("json", "csv", "md", "yaml")}
+        return {**drawn, **told, **length_files(panel)}
     return {**number_files(panel), **drawn}
 
 

@@ -256,6 +256,37 @@ rule score_epochs:
         "../scripts/score_epochs.py"
 
 
+# Measures of the encoders that a training had on its way. Nothing is chosen by them.
+rule measure_on_the_way:
+    input:
+        index=INDEX,
+        images=IMAGES,
+        snapshots=SNAPSHOTS,
+    output:
+        MEASURE.replace("{measure}", f"{{measure}}{BY_EPOCH}"),
+    log:
+        f"{RUN}/logs/{{measure}}{BY_EPOCH}.log",
+    wildcard_constraints:
+        method=TRAINED,
+        measure="|".join(MEASURED_BY_EPOCH),
+    conda:
+        ENVIRONMENT
+    threads: setting("resources", "threads")
+    resources:
+        gpu=1,
+        runtime=tries(240),
+        mem_mb=memory,
+    params:
+        run=encoder,
+        epochs=lengths_of,
+        settings=settings_on_the_way,
+        evaluated=evaluated_of,
+        metrics=metrics_by_epoch,
+        code=code("measure_on_the_way.py", ask(chosen.measured_on_the_way_with, "run", "measure")),
+    script:
+        "../scripts/measure_on_the_way.py"
+
+
 # What profiles follow besides: replicates, mechanisms of action, weeks and plates.
 rule structure:
     input:

@@ -37,13 +37,37 @@ for panel in study.panels.values():
                 "../scripts/sweeps.py"
 
     if panel.is_audit:
+        # What is decided at a look has no more seeds, so that what is trained after it is known only then.
+        for number in range(1, user_errors(study.rounds, panel)):
+
+            checkpoint:
+                name:
+                    f"{panel.name}_look{number}"
+                input:
+                    unpack(lambda wildcards, panel=panel, number=number: audited_files(panel, number)),
+                output:
+                    panel_file(panel, f"look{number}.json"),
+                log:
+                    panel_file(panel, f"look{number}.log"),
+                conda:
+                    ENVIRONMENT
+                resources:
+                    runtime=60,
+                    mem_mb=4000,
+                params:
+                    panel=user_errors(study.deciding, panel),
+                    inputs=[*paths.audit_files(study.of(panel), panel, [])],
+                    each=lambda wildcards, panel=panel, number=number: [vars(run) for run in audited(panel, number)],
+                    code=code("audit_look.py"),
+                script:
+                    "../scripts/audit_look.py"
 
         # What is recommended is known once all settings are trained, and only then what is trained again.
         checkpoint:
             name:
                 f"{panel.name}_choice"
             input:
-                **paths.audit_files(study.of(panel), panel, study.runs(panel)),
+                unpack(lambda wildcards, panel=panel: audited_files(panel)),
             output:
                 panel_file(panel, "choice.json"),
             log:
@@ -54,8 +78,9 @@ for panel in study.panels.values():
                 runtime=60,
                 mem_mb=4000,
             params:
-                panel=user_errors(study.audited, panel),
-                inputs=[*paths.audit_files(study.of(panel), panel, study.runs(panel))],
+                panel=user_errors(study.deciding, panel),
+                inputs=[*paths.audit_files(study.of(panel), panel, [])],
+                each=lambda wildcards, panel=panel: [vars(run) for run in audited(panel)],
                 code=code("audit_choice.py"),
             script:
                 "../scripts/audit_choice.py"
@@ -65,9 +90,10 @@ for panel in study.panels.values():
                 panel.name
             input:
                 unpack(lambda wildcards, panel=panel: audited_again(panel)),
-                **paths.audit_files(study.of(panel), panel, study.runs(panel)),
+                **look_files(panel),
                 **paths.audit_images(study.of(panel), panel, study.runs(panel)),
             output:
+                **length_files(panel),
                 csv=report(panel_file(panel, "csv"), **in_report(panel, "CSV")),
                 md=panel_file(panel, "md"),
                 yaml=report(panel_file(panel, "yaml"), **in_report(panel, "YAML")),
@@ -83,7 +109,8 @@ for panel in study.panels.values():
                 mem_mb=8000,
             params:
                 panel=user_errors(study.audited, panel),
-                inputs=[*paths.audit_files(study.of(panel), panel, study.runs(panel))],
+                inputs=[*paths.audit_files(study.of(panel), panel, [])],
+                each=lambda wildcards, panel=panel: [vars(run) for run in audited(panel)],
                 again=lambda wildcards, panel=panel: [vars(run) for run in confirming(panel)],
                 code=code("audit.py"),
             script:

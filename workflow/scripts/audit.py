@@ -6,10 +6,11 @@ from phenoviews.panels import audit_files
 with reported(snakemake.log[0]):
     names = snakemake.params.inputs
     audit_files.write(
-        snakemake.params.panel,
+        {**snakemake.params.panel, "each": snakemake.params.each},
         {name: snakemake.input[name] for name in names},
         snakemake.params.again,
         {name: snakemake.input.get(f"again_{name}", []) for name in names},
         dict(snakemake.output.items()),
         snakemake.input.get("images"),
+        snakemake.input.get("on_the_way", []),
     )

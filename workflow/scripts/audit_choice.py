@@ -7,6 +7,6 @@ from phenoviews.errors import reported
 from phenoviews.panels import audit_files
 
 with reported(snakemake.log[0]):
-    panel = snakemake.params.panel
     files = {name: snakemake.input[name] for name in snakemake.params.inputs}
-    Path(snakemake.output[0]).write_text(json.dumps(audit_files.choice(panel, panel["each"], files)) + "\n")
+    chosen = audit_files.choice(snakemake.params.panel, snakemake.params.each, files)
+    Path(snakemake.output[0]).write_text(json.dumps(chosen) + "\n")

@@ -16,6 +16,8 @@ from phenoviews.costs import sizes
 from phenoviews.costs.finished import Finished, finished
 from phenoviews.costs.paces import Kind, Pace, Paces
 from phenoviews.study import Study, paths
+from phenoviews.study.audits import ladder
+from phenoviews.study.metrics import BY_EPOCH
 from phenoviews.study.panel import Panel
 from phenoviews.study.plan import forward_flop, images, sweep_sources
 from phenoviews.study.run import Run
@@ -23,7 +25,9 @@ from phenoviews.study.run import Run
 TRAINING = "training"
 # The measures that are made on a GPU, and what a page calls them; LPIPS, of some thousand images, costs a start.
 ON_GPU = {"probe": "probe", "fine_tuning": "fine-tuning", "knn": "kNN", "alignment": "alignment",
-          "scores_by_epoch": "scores on the way", "lpips": "LPIPS"}  # fmt: skip
+          "scores_by_epoch": "scores on the way", "lpips": "LPIPS", "probe_by_epoch": "probe on the way",
+          "knn_by_epoch": "kNN on the way", "alignment_by_epoch": "alignment on the way",
+          "rankme_by_epoch": "RankMe on the way", "uniformity_by_epoch": "uniformity on the way"}  # fmt: skip
 EMBEDDING = "embedding"
 ALIGNED = 2000  # images at most, each in two views; `training.alignment.MOST`, whose module needs torch
 GPUS = (1, 2, 4, 8, 16, 32, 64)
@@ -198,6 +202,8 @@ class _Planner:
         places = study.places(panel)
         needed = {TRAINING: list(dict.fromkeys(place.run for place in places))}
         needed |= {name: needed[TRAINING] for name in panel.measures if name in ON_GPU}
+        if panel.on_the_way:
+            needed[panel.on_the_way] = [run for run in needed[TRAINING] if self.study.is_trained(run)]
         for name, of in sweep_sources(panel, places).items():
             if name in ON_GPU:
                 needed[name] = list(dict.fromkeys([*needed.get(name, []), *(place.run for place in of)]))
@@ -267,6 +273,8 @@ class _Planner:
             assert pretraining is not None
             every = pretraining.training.snapshot_epochs
             passes = evaluated * (pretraining.training.epochs // every if every else 0)
+        elif what.endswith(BY_EPOCH):
+            passes = len(ladder(resolved.training)) * (evaluated + views.get(what.removesuffix(BY_EPOCH), 0))
         else:
             passes = views[what]
         done = Path(file).exists() and (not trained or self._training_done(run))

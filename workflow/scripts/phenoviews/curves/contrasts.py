@@ -53,6 +53,13 @@ class Contrasts:
         """Of some outcomes."""
         return Contrasts(self.change[..., outcomes], self.error[..., outcomes], self.df[..., outcomes])
 
+    def untested(self, settings: Flags) -> Contrasts:
+        """With some `settings`, (settings,), that count among all and of which nothing can be shown: p is 1."""
+        change, error = self.change.copy(), self.error.copy()
+        for numbers in (change, error):
+            numbers[settings] = numbers[:, settings] = 0
+        return Contrasts(change, error, self.df)
+
 
 def contrasts(y: Floats) -> Contrasts:
     """All differences of settings.

@@ -7,13 +7,18 @@ Where some gain and others lose, that is a choice, not a winner: such sets make 
 
 Images that are held out are parted in two, class by class. One half chooses; what was chosen is told of the other, with
 seeds that the choice has not seen.
+
+Where an audit looks at its trainings before all are there, the error is spent over the looks (`curves.spending`), and a
+setting that is decided has no more seeds: what is said of it is what was said then. What helps goes on to the end, so
+that those whom it hurts have all seeds to show it by.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,18 +29,22 @@ import pandas as pd
 import yaml
 from scipy.special import stdtrit
 
-from phenoviews.curves.contrasts import LEVEL, Contrasts, contrasts, every, front, interaction, needed, shown
+from phenoviews.curves.contrasts import LEVEL, Contrasts, Flags, contrasts, every, front, interaction, needed, shown
 from phenoviews.curves.floors import by_chance, chance, drawn
+from phenoviews.curves.ranks import Ranks, ranks
+from phenoviews.curves.spending import spent
 from phenoviews.curves.tables import Floats
 from phenoviews.curves.trends import count_pairs, opposed
 from phenoviews.errors import UserError
 from phenoviews.panels.verdicts import holm, over_seeds
 from phenoviews.study import names
+from phenoviews.study.metrics import BY_EPOCH
 
 BETTER, WORSE, SAME, CANNOT = "better", "worse", "no difference", "cannot tell"
 DRAWS = 199
 UNTRAINED = "untrained"
 NOTHING = "none"
+SPENT_BY = "obrien_fleming"  # of `curves.spending.SPENDING`, where an audit does not say
 UNITS = {"rankme": "dimensions"}  # of metrics that are neither percentages nor numbers about 1
 
 
@@ -56,27 +65,66 @@ class Scores:
 
 @dataclass(frozen=True)
 class Judged:
-    """Scores, and every setting against the one that is audited, the first."""
+    """Scores, and every setting against the one that is audited, the first.
+
+    `before`: the same at the look before this one, where there is one, at `level`s that add up to that of all. What was
+    decided then stays as it was, and counts among all settings, since those that are left were chosen by what was seen.
+    """
 
     scores: Scores
     margin: float
     level: float = LEVEL
+    before: Judged | None = None
 
     @cached_property
     def found(self) -> Contrasts:
         return contrasts(self.scores.y)
 
     @cached_property
+    def stopped(self) -> Flags:
+        """Which settings an earlier look decided, (settings,)."""
+        if self.before is None:
+            return np.zeros(len(self.scores.settings), dtype=np.bool_)
+        return self.before.stopped | self.before.decided
+
+    @cached_property
+    def decided(self) -> Flags:
+        """Which settings need no more seeds, (settings,): what is shown to be worse, or to make no difference, and
+        helps nobody."""
+        settled = [verdict in (WORSE, SAME) and not self.helps(at) for at, verdict in enumerate(self.verdicts)]
+        return np.array(settled) & (np.arange(len(settled)) > 0)
+
+    @cached_property
+    def seeds(self) -> npt.NDArray[np.int64]:
+        """Of how many seeds what is said of each setting is, at most, (settings,)."""
+        own = np.full(len(self.scores.settings), len(self.scores.seeds))
+        return own if self.before is None else np.where(self.stopped, self.before.seeds, own)
+
+    def _or_then(self, now: npt.NDArray[Any], then: Callable[[Judged], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """What is found `now`, (settings, …); of settings that have stopped what was found then."""
+        if self.before is None:
+            return now
+        return np.where(self.stopped.reshape(-1, *[1] * (now.ndim - 1)), then(self.before), now)
+
+    @cached_property
+    def p(self) -> Floats:
+        """Of each setting against the first, uncorrected, (settings, outcomes)."""
+        return self._or_then(self.found.p[0], lambda before: before.p)
+
+    @cached_property
     def corrected(self) -> Floats:
         """p of the objective, of each setting against the first: Holm's; NaN of the first."""
         p = self.found.p[0, :, 0].copy()
+        if self.before is not None:
+            worse = np.array(self.before.verdicts) == WORSE
+            p = np.where(self.stopped, np.where(worse, 0.0, 1.0), p)
         p[0] = np.nan
-        return holm(p)
+        return self._or_then(holm(p), lambda before: before.corrected)
 
-    @property
+    @cached_property
     def changes(self) -> Floats:
         """Of each setting against the first, (settings, outcomes)."""
-        return np.asarray(self.found.change[0])
+        return self._or_then(self.found.change[0], lambda before: before.changes)
 
     @cached_property
     def reaches(self) -> Floats:
@@ -84,19 +132,21 @@ class Judged:
         settings, outcomes = self.found.change.shape[1:]
         objective = self.found.reach(self.level / 2, max(settings - 1, 1))[0, :, :1]
         classes = self.found.reach(self.level / 2, max((settings - 1) * (outcomes - 1), 1))[0, :, 1:]
-        return np.concatenate([objective, classes], axis=1)
+        return self._or_then(np.concatenate([objective, classes], axis=1), lambda before: before.reaches)
 
     @cached_property
     def ways(self) -> npt.NDArray[np.int64]:
         """Which classes each setting raises (1) and lowers (-1), as far as is shown: (settings, classes)."""
-        return shown(self.found.of(slice(1, None)), 0, self.level / 2)
+        now = shown(self.found.of(slice(1, None)).untested(self.stopped), 0, self.level / 2)
+        return self._or_then(now, lambda before: before.ways)
 
     @cached_property
     def verdicts(self) -> list[str]:
         """Of each setting, on the objective: better, worse, no difference (within ± margin), cannot tell."""
         change, reach, p = self.changes[:, 0], self.reaches[:, 0], self.corrected
         tests = [p < self.level / 2, np.abs(change) + reach <= self.margin]
-        return list(np.select(tests, [np.where(change > 0, BETTER, WORSE), SAME], CANNOT))
+        now = np.select(tests, [np.where(change > 0, BETTER, WORSE), SAME], CANNOT)
+        return list(self._or_then(now, lambda before: np.array(before.verdicts)))
 
     def helps(self, setting: int) -> bool:
         """Whether it is shown to raise the objective or a class, and to lower none."""
@@ -124,7 +174,10 @@ class Judged:
 
     def opposition(self, rng: np.random.Generator) -> tuple[int, float, float]:
         """How many pairs of classes a setting opposes, all settings together; how many of them there are on average
-        where settings are assigned anew within each seed; and p."""
+        where settings are assigned anew within each seed; and p. Of seeds that all settings have: those of the first
+        look."""
+        if self.before is not None:
+            return dataclasses.replace(self.before, level=LEVEL).opposition(rng)
 
         def count(y: Floats) -> int:
             ways = shown(contrasts(y), 0, self.level / 2)
@@ -363,12 +416,50 @@ def alone(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged | 
     named = {operation or NOTHING: setting for operation, setting in design["alone"].items()}
     if not named:
         return None
-    return Judged(dataclasses.replace(only(scores, *named.values()), settings=tuple(named)), margin)
+    return at_looks(dataclasses.replace(only(scores, *named.values()), settings=tuple(named)), design, margin)
 
 
 def of_the_set(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged:
     """All other settings, against the set that is audited."""
-    return Judged(without(scores, UNTRAINED, *design["apart"]), margin)
+    return at_looks(without(scores, UNTRAINED, *design["apart"]), design, margin)
+
+
+def at_looks(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged:
+    """Scores as they are judged at the last look that they reach: of all their seeds, where the design has none."""
+    declared = design["declared"]
+    if not declared.get("looks"):
+        return Judged(scores, margin)
+    judged = None
+    for look, level in zip(declared["looks"], spent_at(declared), strict=True):
+        there = [seed in design["seeds"][:look] for seed in scores.seeds]
+        seeds = tuple(itertools.compress(scores.seeds, there))
+        judged = Judged(dataclasses.replace(scores, y=scores.y[there], seeds=seeds), margin, level, judged)
+        if len(seeds) == len(scores.seeds):
+            break
+    assert judged is not None
+    return judged
+
+
+def spent_at(declared: Mapping[str, Any]) -> list[float]:
+    """The error that is spent at each look of an audit."""
+    return spent(declared["looks"], LEVEL, declared.get("spending", SPENT_BY))
+
+
+def going_on(judged: Judged, by_itself: Judged | None, design: Mapping[str, Any]) -> list[str]:
+    """The settings that are trained with the seeds of the next look: those that are not decided, and what they are
+    compared with."""
+    named = list(judged.scores.settings)
+    left = [name for name, done in zip(named[1:], _done(judged)[1:], strict=True) if not done]
+    found = [named[0], *left] if left else []
+    if by_itself:
+        spelled = [design["alone"]["" if name == NOTHING else name] for name in by_itself.scores.settings]
+        of_each = [name for name, done in zip(spelled[1:], _done(by_itself)[1:], strict=True) if not done]
+        found += [spelled[0], *of_each] if of_each else []
+    return list(dict.fromkeys(found))
+
+
+def _done(judged: Judged) -> Flags:
+    return judged.stopped | judged.decided
 
 
 def tidy(
@@ -381,7 +472,8 @@ def tidy(
 ) -> pd.DataFrame:
     """A row for each setting and outcome: what is changed, the change with its interval, p, whether it is shown.
     `against`: the setting that changes are counted from, the set or none of its operations. `metric`: of the rows that
-    are judged "", of the others what was measured beside, each interval by itself."""
+    are judged "", of the others what was measured beside, each interval by itself. `look`: after how many seeds it was
+    judged."""
     told = {
         names.override(entry, f"{start}+{override}")[1]: (part["name"], float(times))
         for part in design["parts"]
@@ -398,6 +490,7 @@ def tidy(
                 rows.append({
                     "against": start, "metric": one.metric, "setting": setting, "part": part, "times": times,
                     "outcome": outcome, "mean": mean(of.y[:, at]), "trainings": int(np.isfinite(of.y[:, at]).sum()),
+                    "look": len(one.seeds),
                     "change": changes[at], "low": changes[at] - reaches[at], "high": changes[at] + reaches[at],
                     "p": np.nan, "verdict": "",
                 })  # fmt: skip
@@ -413,9 +506,9 @@ def _rows(judged: Judged, start: str, told: Mapping[str, tuple[str, float]]) -> 
             change, reach = judged.changes[at, column], judged.reaches[at, column]
             rows.append({
                 "against": start, "metric": "", "setting": setting, "part": part, "times": times, "outcome": outcome,
-                "mean": mean(of), "trainings": int(np.isfinite(of).sum()),
+                "mean": mean(of), "trainings": int(np.isfinite(of).sum()), "look": judged.seeds[at],
                 "change": change, "low": change - reach, "high": change + reach,
-                "p": judged.corrected[at] if column == 0 else judged.found.p[0, at, column],
+                "p": judged.corrected[at] if column == 0 else judged.p[at, column],
                 "verdict": "" if at == 0 else judged.verdicts[at] if column == 0 else
                 {1: "gains", -1: "loses", 0: ""}[int(judged.ways[at, column - 1])],
             })  # fmt: skip
@@ -437,6 +530,93 @@ def beside(
         if (there[:, :1] & there[:, 1:]).sum(axis=0).max(initial=0) > 1:
             found.append(of)
     return found
+
+
+@dataclass(frozen=True)
+class Length:
+    """What is seen of an audit's settings after so many `epochs`: their changes, (settings,) without the set itself,
+    and how these rank beside those in the end."""
+
+    epochs: int
+    changes: Floats
+    ranks: Ranks
+
+
+def at_lengths(
+    runs: Sequence[Mapping[str, Any]], early: pd.DataFrame, last: pd.DataFrame, panel: Mapping[str, Any],
+    settings: Sequence[str],
+) -> list[Length]:  # fmt: skip
+    """What settings (the set itself first) do after each length of training, on all held-out images.
+
+    Args:
+        early: records of what was measured on the way, with epoch; `last`: of the trainings' ends.
+        panel: of it `lengths` and `metrics`.
+    """
+    lengths, name = panel["lengths"], panel["lengths"]["metric"]
+    metric = panel["metrics"][name]
+
+    def changes(records: pd.DataFrame) -> Floats:
+        values = values_of(runs, records, name, metric)
+        y = only(_arranged(runs, list(values[:, None]), [], *_unit(name, metric)), *settings).y[:, :, 0]
+        return y[:, 1:] - y[:, :1]
+
+    # Where no training came so far there is no epoch either.
+    early = early.assign(metric=early["metric"].str.removesuffix(BY_EPOCH), epoch=early.get("epoch", np.nan))
+    in_the_end = changes(last)
+    found = []
+    for epochs in lengths["at"]:
+        there = changes(early[early["epoch"] == epochs])
+        found.append(Length(epochs, _means(there), ranks(there, in_the_end)))
+    return [*found, Length(lengths["epochs"], _means(in_the_end), ranks(in_the_end, in_the_end))]
+
+
+def _means(y: Floats) -> Floats:
+    return np.array([mean(of) for of in y.T])
+
+
+def lengths_table(found: Sequence[Length], panel: Mapping[str, Any]) -> pd.DataFrame:
+    """A row for each length: metric, epochs, share of the whole, whether it is what a training of that length gives,
+    and its `Ranks`."""
+    lengths = panel["lengths"]
+    rows = [
+        {
+            "metric": lengths["metric"], "epochs": one.epochs, "share": one.epochs / lengths["epochs"],
+            "shorter_training": lengths["shorter_trainings"] or one.epochs == lengths["epochs"],
+            **dataclasses.asdict(one.ranks),
+        }
+        for one in found
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def said_of_lengths(found: Sequence[Length], panel: Mapping[str, Any]) -> list[str]:
+    """Whether shorter trainings would rank the settings alike: a sentence for each length, and what the lengths are."""
+    lengths, (*early, last) = panel["lengths"], found
+    label = panel["metrics"][lengths["metric"]]["label"]
+    lines = []
+    for one in early:
+        of = one.ranks
+        told = (
+            f"Spearman {of.spearman:.2f} ({of.spearman_low:.2f} to {of.spearman_high:.2f}), Kendall {of.kendall:.2f} "
+            f"({of.kendall_low:.2f} to {of.kendall_high:.2f})"
+            if np.isfinite(of.spearman)
+            else "no correlation can be told"
+        )
+        halves_ = f"; between halves of the seeds {of.between:.2f}" if np.isfinite(of.between) else ""
+        lines.append(f"After {one.epochs} of {last.epochs} epochs, {of.settings} settings: {told}{halves_}.")
+    if np.isfinite(last.ranks.between):
+        lines.append(f"In the end, between halves of the seeds, {last.ranks.between:.2f}: more cannot be expected.")
+    what = (
+        "A training that ends there has the same weights, since nothing in it depends on how long it is to be."
+        if lengths["shorter_trainings"]
+        else f"They are looked at on the way of a training whose steps depend on its length ({lengths['schedule']} "
+        "rate), so that one that ends there is another; what it would rank is only told by training it, with `epochs`."
+    )
+    return [
+        f"Changes of {label}, all held-out images, ranked as in the end; 95 % intervals, over settings.",
+        *lines,
+        f"{what} Nothing is chosen by this: looks count seeds of whole trainings.",
+    ]
 
 
 def one_by_one(scores: Scores) -> tuple[Floats, Floats]:
@@ -479,7 +659,8 @@ def _comments(recommendation: Recommendation, operation: str, shown_parts: set[s
 def budget_that_tells(judged: Judged, design: Mapping[str, Any]) -> tuple[int, float]:
     """How many seeds bring every interval of the objective within ± margin, and the hours that they take with what is
     trained again."""
-    widest = float(np.nanmax(judged.reaches[1:, 0])) if len(judged.reaches) > 1 else 0.0
+    open_ = judged.reaches[1:, 0][~judged.stopped[1:]]
+    widest = float(np.nanmax(open_)) if len(open_) else 0.0
     seeds = needed(widest, len(judged.scores.seeds), judged.margin)
     per_setting = design["hours"] / max(len(design["settings"]), 1)
     return seeds, seeds * (design["hours"] + 2 * per_setting)
@@ -494,6 +675,7 @@ def report(
     nuisances: Sequence[str],
     baselines: Mapping[str, float],
     told_beside: Sequence[Scores] = (),
+    lengths: Sequence[Length] = (),
 ) -> str:
     """The audit in words, as Markdown: what is recommended, how sure, for whom, at what cost.
 
@@ -504,6 +686,7 @@ def report(
         nuisances: a line for each set that tells a nuisance, from `told_nuisances`.
         baselines: {what is known without any training: percent}.
         told_beside: as from `beside`.
+        lengths: as from `at_lengths`.
     """
     scores, design = judged.scores, panel["design"]
     lines = [f"# {panel['title']}", ""]
@@ -516,6 +699,7 @@ def report(
     for at in order:
         change = "" if at == 0 else f"{judged.changes[at, 0]:+z.1f} ± {judged.reaches[at, 0]:.1f}"
         verdict = "the set itself" if at == 0 else judged.verdicts[at]
+        verdict += f", after {judged.seeds[at]} seeds" if judged.stopped[at] else ""
         told = [", ".join(judged.of(way, at)) for way in (1, -1)]
         lines.append(
             f"| {scores.settings[at]} | {mean(scores.y[:, at, 0]):.1f} | {change} | {verdict} | {told[0]} | {told[1]} |"
@@ -526,6 +710,8 @@ def report(
         lines += ["", "## Each operation alone, against none", "", *_each(by_itself)]
     if told_beside:
         lines += ["", "## By other measures", "", *_table_beside(judged, told_beside)]
+    if lengths:
+        lines += ["", "## Would shorter trainings do?", "", *(f"* {line}" for line in said_of_lengths(lengths, panel))]
     if design["pairs"]:
         lines += ["", "## Parts that may do the same work", ""] + [_pair(judged, pair) for pair in design["pairs"]]
     if recommendation.trades:
@@ -570,12 +756,62 @@ def in_short(
         f"varies by {spread:.1f} {scores.unit} (SD). Intervals are right all at once (95 %): paired by seed, for "
         f"{changes} settings."
     )
-    return lines
+    return lines + _looked(judged, panel)
+
+
+def _looked(judged: Judged, panel: Mapping[str, Any]) -> list[str]:
+    """What looks before the end came to; nothing where there are none."""
+    design = panel["design"]
+    found = looks_of(judged, design)
+    if not found:
+        return []
+    words = {
+        "seeds": _listed([str(one["seeds"]) for one in found]),
+        "spent": _listed([f"{100 * one['spent']:.2f}" for one in found]),
+        "decided": _listed([str(one["decided"]) for one in found]),
+    }
+    most = len(design["settings"]) * len(design["seeds"])
+    trained = sum(run["method"].split("+")[0] != UNTRAINED for run in panel["each"])
+    return [
+        f"It was looked at after {words['seeds']} seeds, as fixed beforehand, and of the error of 5 % it spent "
+        f"{words['spent']} % then ({SPENDERS[design['declared'].get('spending', SPENT_BY)]}). What is worse, or makes "
+        f"no difference, had no more seeds: {words['decided']} settings, so that {trained} of {most} trainings were "
+        "made."
+    ]
+
+
+SPENDERS = {"obrien_fleming": "as O'Brien and Fleming", "pocock": "as Pocock"}
+
+
+def looks_of(judged: Judged, design: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of each look: after how many `seeds`, what share of error is `spent`, how many settings it `decided`; empty where
+    an audit has none. One that was not come to, as all was decided before it, decided nothing."""
+    if not design["declared"].get("looks"):
+        return []
+    chain = [judged]
+    while (before := chain[0].before) is not None:
+        chain.insert(0, before)
+    decided = [int((one.decided & ~one.stopped).sum()) for one in chain]
+    declared = design["declared"]
+    return [
+        {"seeds": seeds, "spent": level, "decided": count}
+        for seeds, level, count in zip(
+            declared["looks"],
+            spent_at(declared),
+            [*decided, *[0] * (len(declared["looks"]) - len(decided))],
+            strict=True,
+        )
+    ]
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words[:-1]) + f" and {words[-1]}"
 
 
 def document(
     judged: Judged, recommendation: Recommendation, panel: Mapping[str, Any], by_itself: Judged | None,
     again: Judged | None, nuisances: Sequence[str], baselines: Mapping[str, float], told_beside: Sequence[Scores] = (),
+    lengths: Sequence[Length] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """What a page shows of an audit, as plain data; the arguments of `report`.
 
@@ -627,6 +863,16 @@ def document(
             for one in told_beside
         ],
         "nuisances": list(nuisances),
+        "looks": looks_of(judged, panel["design"]),
+        "lengths": {
+            "said": said_of_lengths(lengths, panel),
+            "epochs": [one.epochs for one in lengths],
+            "changes": {
+                name: [_number(one.changes[at]) for one in lengths] for at, name in enumerate(scores.settings[1:])
+            },
+        }
+        if lengths
+        else None,
     }
 
 
@@ -654,6 +900,7 @@ def _lines(judged: Judged, called: Mapping[str, str], start: str) -> list[dict[s
             "change": _number(judged.changes[at, 0]) if at else None,
             "reach": _number(judged.reaches[at, 0]) if at else None,
             "verdict": judged.verdicts[at] if at else "",
+            "after": int(judged.seeds[at]) if judged.stopped[at] else None,
             "cells": [
                 {"change": _number(change), "shown": int(way)}
                 for change, way in zip(judged.changes[at, 1:], judged.ways[at], strict=True)

@@ -106,6 +106,12 @@ def judged(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: F
     return audit.of_the_set(whole, panel["design"], float(panel["margin"])), whole
 
 
+def left(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files) -> list[str]:
+    """The transforms that have more seeds after a look: what it does not decide, and what that is compared with."""
+    found, whole = judged(panel, runs, files)
+    return audit.going_on(found, audit.alone(whole, panel["design"], found.margin), panel["design"])
+
+
 def choice(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files) -> list[str]:
     """The transforms that are trained again, with new seeds: the set and what is recommended in its place; or none."""
     found, _ = judged(panel, runs, files)
@@ -115,13 +121,14 @@ def choice(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: F
 
 def write(
     panel: Mapping[str, Any], files: Files, again: Sequence[Mapping[str, Any]], files_again: Files,
-    outputs: Mapping[str, str], images: str | None = None,
+    outputs: Mapping[str, str], images: str | None = None, on_the_way: Sequence[str] = (),
 ) -> None:  # fmt: skip
-    """Write `outputs` (csv, md, yaml, json, png, pdf) of an audit.
+    """Write `outputs` (csv, md, yaml, json, png, pdf; lengths, where it measures on the way) of an audit.
 
     Args:
         again: the runs with new seeds, and `files_again` theirs; none where nothing is recommended.
         images: the array of the images, for what their intensities alone tell.
+        on_the_way: of each run that is trained, in their order, what was measured on its way.
     """
     from phenoviews.panels.figures.audit import draw_audit  # here: the choice is made without drawing
     from phenoviews.panels.style import save
@@ -146,7 +153,8 @@ def write(
         told = records.read(zip(runs, files["nuisances"], strict=True))
         nuisances = audit.told_nuisances(told)
     others = [name for name in panel["told"] if name != found.scores.metric]
-    told_beside = audit.beside(runs, measured(panel, runs, files), others, panel["metrics"], found.scores.settings)
+    values = measured(panel, runs, files)
+    told_beside = audit.beside(runs, values, others, panel["metrics"], found.scores.settings)
     by_itself = audit.alone(whole, panel["design"], found.margin)
     # Where superclasses are judged, their classes are told, in the table alone: there may be a hundred.
     classes = [_of_classes(runs, files, "choosing", grouped=False)] if panel["of_classes"] else []
@@ -154,7 +162,11 @@ def write(
     table = audit.tidy(found, by_itself, [*told_beside, *classes], panel["design"], panel["start"], panel["entry"])
     with atomic(outputs["csv"]) as partial:
         table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-    said = (found, recommendation, panel, by_itself, confirmed, nuisances, baselines, told_beside)
+    lengths = _lengths(panel, values, on_the_way, found.scores.settings)
+    if lengths:
+        with atomic(outputs["lengths"]) as partial:
+            audit.lengths_table(lengths, panel).to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+    said = (found, recommendation, panel, by_itself, confirmed, nuisances, baselines, told_beside, lengths)
     pasted = _pasted(found, recommendation, panel)
     _text(outputs["md"], audit.report(*said))
     _text(outputs["yaml"], pasted)
@@ -167,6 +179,18 @@ def write(
         outputs["png"],
         outputs["pdf"],
     )
+
+
+def _lengths(
+    panel: Mapping[str, Any], values: pd.DataFrame, on_the_way: Sequence[str], settings: Sequence[str]
+) -> list[audit.Length]:
+    """What the settings do after each length of training; nothing where nothing was measured on the way. `values`: of
+    the ends of all runs."""
+    if not on_the_way:
+        return []
+    trained = [run for run in panel["each"] if run["method"].split("+")[0] != UNTRAINED]
+    early = records.read(zip(trained, on_the_way, strict=True))
+    return audit.at_lengths(panel["each"], early, values, panel, settings)
 
 
 def _pasted(found: Judged, recommendation: Recommendation, panel: Mapping[str, Any]) -> str:

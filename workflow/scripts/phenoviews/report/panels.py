@@ -22,6 +22,7 @@ SUFFIXES = {
     "yaml": "YAML",
     "tex": "LaTeX",
     "claims": "Claims (CSV)",
+    "lengths": "Lengths of training (CSV)",
 }
 QUIET = {"report_level": 5, "file_insertion_enabled": False, "raw_enabled": False}
 

@@ -116,9 +116,21 @@ class Study(Resolver):
         """See `plan.load`."""
         return plan.load(self, run)
 
+    def deciding(self, panel: Panel) -> dict[str, Any]:
+        """See `notes.deciding`."""
+        return notes.deciding(self.of(panel), panel)
+
     def audited(self, panel: Panel) -> dict[str, Any]:
         """See `notes.audited`."""
         return notes.audited(self.of(panel), panel, self._context(panel))
+
+    def rounds(self, panel: Panel) -> int:
+        """See `plan.rounds`."""
+        return plan.rounds(self.of(panel), panel)
+
+    def in_round(self, panel: Panel, number: int, settings: Sequence[str] | None = None) -> list[Run]:
+        """See `plan.in_round`."""
+        return plan.in_round(self.of(panel), panel, number, settings)
 
     def confirming(self, panel: Panel, settings: Sequence[str]) -> list[Run]:
         """See `plan.confirming`."""

@@ -7,13 +7,16 @@ shared by name with all panels that ask for the same.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from phenoviews.errors import UserError
 from phenoviews.study import names
+from phenoviews.study.metrics import OBJECTIVES, on_the_way
 from phenoviews.study.resolve import Resolver
+from phenoviews.study.resolved import Pretraining, Training
 from phenoviews.study.run import AXES, Run
 from phenoviews.study.schema import nearest
 
@@ -22,6 +25,7 @@ FEWEST_SEEDS, ENOUGH_SEEDS, MOST_SEEDS = 3, 5, 10
 FEWEST_EPOCHS = 20  # twice the recipes' warm-up: a training is cut to no fewer for a budget's sake
 FEWEST_IMAGES = 80  # to train with: where a fifth is held out, each of the ten that choose is ten points
 UNTRAINED = ("plain", "untrained")  # transform and method of the baseline
+PREFIXED = ("constant", "repo")  # schedules whose rate does not depend on how many steps are to come
 
 # What each operation's strengths are, and the value at which one does nothing. Of an operation with several, each is a
 # part, and so is the operation.
@@ -78,6 +82,12 @@ class Design:
     seeds: tuple[int, ...]
     new_seeds: tuple[int, ...]
     hours: float
+
+    @property
+    def rounds(self) -> list[tuple[int, ...]]:
+        """The seeds that are trained before each look, the last of which is the end: all, where there are no others."""
+        ends = self.declared.get("looks", [len(self.seeds)])
+        return [self.seeds[first:end] for first, end in itertools.pairwise([0, *ends])]
 
 
 def parts(name: str, entry: Any, keep: Sequence[str] = ()) -> list[Part]:
@@ -165,18 +175,21 @@ def entry(study: Resolver, declared: Mapping[str, Any]) -> Any:
 
 def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run], float]) -> Design:
     """What the budget is spent on: at first each part left out; then each operation alone, half of each part, pairs,
-    twice of each, as long as `ENOUGH_SEEDS` can be paid; then seeds. `seconds`: of the training of a run.
+    twice of each, as long as `ENOUGH_SEEDS` can be paid; then seeds. `seconds`: of the training of a run. With `looks`
+    there are as many seeds as the last has, and what is bought is what can be paid if nothing stops before.
 
     An operation alone is compared with none: where several destroy the same, leaving out one shows nothing.
 
     Raises:
-        UserError: a set without random operations, a budget that does not pay for the least.
+        UserError: a set without random operations, a budget that does not pay for the least, looks that cannot be.
     """
+    looks = _looks(declared)
     found = parts(declared["start"], entry(study, declared), declared["keep"])
     whole = [declared["start"], *declared["beside"]]
     # The set and what is recommended in its place are trained again, with new seeds.
     fewest = len(whole) + sum(0.0 in part.levels for part in found) + 2
-    declared = _shortened(study, declared, seconds, fewest)
+    enough = looks[-1] if looks else ENOUGH_SEEDS
+    declared = kept(study, _shortened(study, declared, seconds, fewest * enough))
     hours = (seconds(_run(study, declared, declared["start"])) + BESIDE_S) / 3600
     pairs = list(_pairs(declared["start"], found))
     tiers = [
@@ -188,17 +201,18 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     tiers += [[f"{declared['start']}+{part.levels[2.0]}" for part in found if 2.0 in part.levels]]
     settings = [*whole, *tiers[0]]
     budget = declared["budget_gpu_hours"]
-    least = fewest * FEWEST_SEEDS * hours
+    times = looks[-1] if looks else FEWEST_SEEDS
+    least = fewest * times * hours
     if budget < least:
         raise UserError(
             f"budget_gpu_hours: {budget:g} is too little: '{declared['start']}' with and without each of its "
-            f"{len(tiers[0])} parts, {FEWEST_SEEDS} times, takes {least:.2g} ({hours:.2g} each); raise it, or train "
-            "shorter with `epochs`"
+            f"{len(tiers[0])} parts, {times} times{', as `looks` ends with,' * bool(looks)} takes {least:.2g} "
+            f"({hours:.2g} each); raise it, {'end `looks` earlier, ' * bool(looks)}or train shorter with `epochs`"
         )
     for tier in tiers[1:]:
-        if (len(settings) + len(tier) + 2) * ENOUGH_SEEDS * hours <= budget:
+        if (len(settings) + len(tier) + 2) * enough * hours <= budget:
             settings += tier
-    count = min(MOST_SEEDS, int(budget / ((len(settings) + 2) * hours)))
+    count = looks[-1] if looks else min(MOST_SEEDS, int(budget / ((len(settings) + 2) * hours)))
     seeds = _seeds(study.config["seeds"], 2 * count)
 
     def spell(name: str) -> str:
@@ -221,17 +235,84 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     )
 
 
+def _looks(declared: Mapping[str, Any]) -> list[int]:
+    """After how many seeds each an audit is looked at, the last of which is the end; none where it does not say.
+
+    Raises:
+        UserError: what cannot be, of them and of how the error is spent over them.
+    """
+    looks: list[int] = declared.get("looks", [])
+    if not looks:
+        if "spending" in declared:
+            raise UserError("spending: there are no `looks` to spend the error over; name some, or leave it out")
+        return []
+    if len(looks) == 1:
+        raise UserError(
+            f"looks: {looks} is one look, which is the end; name those before it too, [2, 4, 6], or leave `looks` out"
+        )
+    if any(later <= earlier for earlier, later in itertools.pairwise(looks)):
+        raise UserError(f"looks: {looks} must rise: each is after more seeds than the one before")
+    if looks[0] < 2:
+        raise UserError(f"looks: after {looks[0]} seed nothing can be told from noise; the first is after 2 at least")
+    if "agreement" in declared["objective"][:1]:
+        raise UserError(
+            "looks: the agreement between seeds is one number of all seeds, which no look has; leave `looks` out, or "
+            "put another objective first"
+        )
+    return looks
+
+
+def kept(study: Resolver, declared: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The declaration, with the number of epochs after each of which the weights are kept, where it has `shortest`.
+
+    Raises:
+        UserError: less than one epoch; an objective that is not measured on the way.
+    """
+    if "shortest" not in declared:
+        return declared
+    if not any(map(on_the_way, OBJECTIVES[declared["objective"][0]])):
+        there = ", ".join(name for name, metrics in OBJECTIVES.items() if any(map(on_the_way, metrics)))
+        raise UserError(
+            f"shortest: '{declared['objective'][0]}' is not measured on the way of a training; leave `shortest` out, "
+            f"or put one of these objectives first: {there}"
+        )
+    training = study.resolve(replace(_run(study, declared, declared["start"]), seed=study.config["seeds"][0])).training
+    assert training is not None
+    every = int(training.epochs * declared["shortest"])
+    if every < 1:
+        raise UserError(
+            f"shortest: {declared['shortest']:g} of {training.epochs} epochs is less than one; raise it, or `epochs`"
+        )
+    return {**declared, "snapshot_epochs": every}
+
+
+def ladder(training: Training | None) -> list[int]:
+    """After how many epochs a training is measured on its way: the first whose weights are kept, and then always twice
+    as many, before the last."""
+    if training is None or not training.snapshot_epochs:
+        return []
+    every = training.snapshot_epochs
+    return list(itertools.takewhile(lambda at: at < training.epochs, (every * 2**n for n in itertools.count())))
+
+
+def is_shorter_training(run: Pretraining) -> bool:
+    """Whether the weights on the way are those of a training that ends there: where nothing of a step depends on how
+    many are to come, neither the rate nor a momentum encoder, and the last weights are what is kept."""
+    first, last = run.method.parameters.get("ema", (0, 0))
+    return run.training.schedule in PREFIXED and first == last and run.training.keep == "last"
+
+
 def _shortened(
-    study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run], float], fewest: int
+    study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run], float], trainings: int
 ) -> Mapping[str, Any]:
-    """The declaration, with the most `epochs` of which `fewest` settings can be trained with `ENOUGH_SEEDS` seeds,
-    where it says no number itself and the recipe's is more."""
+    """The declaration, with the most `epochs` of which so many trainings can be paid, where it says no number itself
+    and the recipe's is more."""
     if "epochs" in declared:
         return declared
     start = _run(study, declared, declared["start"])
     training = study.resolve(start).training
     assert training is not None
-    each = declared["budget_gpu_hours"] * 3600 / (fewest * ENOUGH_SEEDS) - BESIDE_S
+    each = declared["budget_gpu_hours"] * 3600 / trainings - BESIDE_S
     epochs = max(FEWEST_EPOCHS, int(each / (seconds(start) / training.epochs)))
     return declared if epochs >= training.epochs else {**declared, "epochs": epochs}
 
@@ -259,8 +340,8 @@ def again(study: Resolver, declared: Mapping[str, Any], settings: Sequence[str],
 
 def _run(study: Resolver, declared: Mapping[str, Any], transform: str) -> Run:
     dataset, method, backbone = (_named(study, declared, axis) for axis in ("dataset", "method", "backbone"))
-    longer = f"+epochs={declared['epochs']}" if "epochs" in declared else ""
-    return study.spelled(Run(dataset, transform, method + longer, backbone, seed=0))
+    settings = "".join(f"+{key}={declared[key]}" for key in ("epochs", "snapshot_epochs") if key in declared)
+    return study.spelled(Run(dataset, transform, method + settings, backbone, seed=0))
 
 
 def _named(study: Resolver, declared: Mapping[str, Any], axis: str) -> str:

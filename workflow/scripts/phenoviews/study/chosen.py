@@ -24,6 +24,10 @@ EMBEDDED = "phenoviews.measures.embedded.EMBEDDED"
 CLUSTERED = "phenoviews.measures.clustered.CLUSTERED"
 ENCODED = "phenoviews.training.encoded.ENCODED"
 
+# Those of them that are also of encoders that a training had on its way, beside the probe.
+ENCODED_BY_EPOCH, EMBEDDED_BY_EPOCH = ("alignment", "knn"), ("rankme", "uniformity")
+MEASURED_BY_EPOCH = ("probe", *ENCODED_BY_EPOCH, *EMBEDDED_BY_EPOCH)
+
 # The operations of evaluated images, which are resized and normalised, nothing else.
 EVALUATION = frozenset({"normalize"})
 
@@ -57,6 +61,13 @@ def measured_with(study: Resolver, run: Run, measure: str) -> dict[str, Collecti
 def probed_with(study: Resolver, run: Run) -> dict[str, Collection[str]]:
     """And the operations that the linear probe is trained with."""
     return embedded_with(study, run) | {OPERATIONS: EVALUATION | _operations([study.resolve(run).probe.transform])}
+
+
+def measured_on_the_way_with(study: Resolver, run: Run, measure: str) -> dict[str, Collection[str]]:
+    """Of a measure of the encoders that a training had on its way: of each registry what the measure itself needs."""
+    kinds = {ENCODED: ENCODED_BY_EPOCH, EMBEDDED: EMBEDDED_BY_EPOCH}
+    chosen = probed_with(study, run) if measure == "probe" else measured_with(study, run, measure)
+    return {**chosen, **{registry: [name for name in of if name == measure] for registry, of in kinds.items()}}
 
 
 def trained_with(study: Resolver, run: Run) -> dict[str, Collection[str]]:

@@ -161,6 +161,17 @@ METRICS: dict[str, Metric] = {
     "told": Metric(
         "nuisances", "Told by neighbours in other wells", ANY, NEITHER, "%", 1, signed=True, dimensions=("nuisance",)
     ),
+    "top1_by_epoch": Metric(
+        "probe_by_epoch", "Top-1", TEST, HIGHER, "%", 1, dimensions=(*PROBED, "epoch"), trained=True
+    ),
+    "knn_by_epoch": Metric(
+        "knn_by_epoch", "kNN accuracy", TEST, HIGHER, "%", 1, dimensions=("neighbours", "split", "epoch"), trained=True
+    ),
+    "rankme_by_epoch": Metric("rankme_by_epoch", "RankMe", ANY, HIGHER, digits=1, dimensions=("epoch",), trained=True),
+    "uniformity_by_epoch": Metric("uniformity_by_epoch", "Uniformity", ANY, LOWER, dimensions=("epoch",), trained=True),
+    "alignment_by_epoch": Metric(
+        "alignment_by_epoch", "Alignment of two views", ANY, LOWER, digits=3, dimensions=("epoch",), trained=True
+    ),
     "lpips": Metric("lpips", "LPIPS", TEST, NEITHER),
     "lpips_sd": Metric("lpips", "SD of LPIPS over images", TEST, NEITHER),
     "ami_treated": Metric("doses", "AMI", CELLS, HIGHER, dimensions=DOSE),
@@ -273,6 +284,9 @@ METRICS: dict[str, Metric] = {
 }
 
 
+# Ends the name of a metric of the encoders that a training had on its way, and of the measure that holds it.
+BY_EPOCH = "_by_epoch"
+
 # Of an audit's trainings together, from their embeddings; no file holds it.
 AGREEMENT = "agreement"
 BETWEEN_SEEDS = {AGREEMENT: Metric("", "Agreement between seeds, linear CKA", ANY, HIGHER)}
@@ -294,6 +308,12 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {
 def counted(name: str) -> Metric:
     """What is known of a metric that an audit may count by."""
     return {**METRICS, **BETWEEN_SEEDS}[name]
+
+
+def on_the_way(name: str) -> str:
+    """The measure of the encoders that a training had on its way that holds a metric; "" where none does."""
+    metric = METRICS.get(name + BY_EPOCH)
+    return metric.measure if metric else ""
 
 
 def measured(measure: str) -> list[str]:

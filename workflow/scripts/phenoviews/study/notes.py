@@ -9,10 +9,11 @@ from typing import Any
 from phenoviews.errors import UserError
 from phenoviews.study import audits, names
 from phenoviews.study.colours import colours
-from phenoviews.study.metrics import COUNTABLE, DIMENSIONS, TEST, counted
+from phenoviews.study.metrics import COUNTABLE, DIMENSIONS, TEST, counted, on_the_way
 from phenoviews.study.panel import Panel
 from phenoviews.study.plan import Place, design, grids, listed, places, runs, sweep_sources
 from phenoviews.study.resolve import RGB, Resolver
+from phenoviews.study.resolved import Pretraining
 from phenoviews.study.run import AXES
 
 
@@ -51,22 +52,46 @@ def declaration(study: Resolver, panel: Panel, context: Context) -> dict[str, An
     }
 
 
-def audited(study: Resolver, panel: Panel, context: Context) -> dict[str, Any]:
-    """What an audit's scripts need besides the measures: its design, its set, what decides a recommendation."""
-    found = design(study, panel)
-    declared = panel.declared
+def deciding(study: Resolver, panel: Panel) -> dict[str, Any]:
+    """What decides which settings of an audit have more seeds, and which set it recommends, besides the measures of its
+    runs."""
     return {
-        **{key: declared[key] for key in ("title", "start", "beside", "margin", "budget_gpu_hours")},
+        **{key: panel.declared[key] for key in ("start", "margin")},
         "judged": panel.judged,
         "of_classes": panel.audited_data == TEST,
-        "told": [name for name in COUNTABLE if counted(name).measure in ("", *panel.measures)],
         "metrics": {name: asdict(counted(name)) for name in COUNTABLE},
+        "entry": audits.entry(study, panel.declared),
+        "design": asdict(design(study, panel)),
+    }
+
+
+def audited(study: Resolver, panel: Panel, context: Context) -> dict[str, Any]:
+    """What an audit's script needs besides its runs and their measures: what decides, and what is told."""
+    return {
+        **deciding(study, panel),
+        **{key: panel.declared[key] for key in ("title", "beside", "budget_gpu_hours")},
         "name": panel.name,
-        "entry": audits.entry(study, declared),
-        "design": asdict(found),
-        "each": [asdict(run) for run in runs(study, panel)],
+        "told": [name for name in COUNTABLE if counted(name).measure in ("", *panel.measures)],
+        **_lengths(study, panel),
         "scale": {"name": study.scale, "note": note(study, panel, context)},
     }
+
+
+def _lengths(study: Resolver, panel: Panel) -> dict[str, Any]:
+    """Of an audit that measures on the way: how long its trainings are, what is measured before their end, and whether
+    that is what a shorter training would give."""
+    if not panel.on_the_way:
+        return {}
+    run = next(run for run in runs(study, panel) if study.is_trained(run))
+    pretraining = Pretraining.of(study.resolve(study.on_disk(run)))
+    metric = next(name for name in panel.judged if on_the_way(name))
+    return {"lengths": {
+        "metric": metric,
+        "epochs": pretraining.training.epochs,
+        "at": audits.ladder(pretraining.training),
+        "shorter_trainings": audits.is_shorter_training(pretraining),
+        "schedule": pretraining.training.schedule,
+    }}  # fmt: skip
 
 
 def sweeps(panel: Panel, shown: Sequence[Place]) -> dict[str, Any]:

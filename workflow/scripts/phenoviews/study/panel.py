@@ -21,6 +21,7 @@ from phenoviews.study.metrics import (
     TREATMENTS,
     counted,
     measured,
+    on_the_way,
 )
 from phenoviews.study.schema import nearest
 
@@ -79,6 +80,11 @@ class Panel:
     def audited_data(self) -> str:
         """What an audit is of: classes (`TEST`), treatments, or whatever the images are."""
         return counted(self.judged[0]).data
+
+    @property
+    def on_the_way(self) -> str:
+        """The measure of the encoders that its trainings had on their way that an audit is told of; "" where none."""
+        return next(filter(None, map(on_the_way, self.judged)), "") if "shortest" in self.declared else ""
 
     @property
     def is_table(self) -> bool:

@@ -256,6 +256,14 @@ def audit_files(study: Resolver, panel: Panel, runs: Sequence[Run]) -> dict[str,
     return found
 
 
+def audit_on_the_way(study: Resolver, panel: Panel, runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Of an audit's trainings, in their order, what was measured on their way; nothing where it asks for none."""
+    if not panel.on_the_way:
+        return {}
+    trained = filter(study.is_trained, runs)
+    return {"on_the_way": [run_file(study, MEASURE, run, measure=panel.on_the_way) for run in trained]}
+
+
 def audit_images(study: Resolver, panel: Panel, runs: Sequence[Run]) -> dict[str, str]:
     """The images of an audit of classes, for what their intensities alone tell; else none."""
     return {"images": run_file(study, IMAGES, runs[0])} if panel.audited_data == TEST else {}

@@ -85,6 +85,19 @@ def _audited(study: Resolver, panel: Panel) -> None:
         )
 
 
+def rounds(study: Resolver, panel: Panel) -> int:
+    """How many rounds an audit is trained in at most: one, or as many as it has `looks`."""
+    return len(design(study, panel).rounds)
+
+
+def in_round(study: Resolver, panel: Panel, number: int, settings: Sequence[str] | None = None) -> list[Run]:
+    """The runs of an audit that are trained in a round, from 0: of those settings that the look before it left, which
+    may be none; of all in the first."""
+    found = design(study, panel)
+    named = found.settings if settings is None else settings
+    return audits.again(study, found.declared, named, found.rounds[number]) if named else []
+
+
 def confirming(study: Resolver, panel: Panel, settings: Sequence[str]) -> list[Run]:
     """The runs of an audit that are trained once the choice is made, of these settings, with seeds that it did not
     see."""
