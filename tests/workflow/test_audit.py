@@ -1,4 +1,4 @@
-"""An audit from its line in a config to its page: what the command plans."""
+"""An audit from its line in a config to its page: what the command plans, and a small one that runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 
 import pandas as pd
 import yaml
+from tests.workflow import recorded
 from tests.workflow.conftest import Project
 
 AUDIT = {"dataset": "digits", "start": "mnist_first", "method": "simclr", "backbone": "vgg11", "budget_gpu_hours": 0.5}
@@ -44,3 +45,41 @@ def test_with_looks_the_trainings_up_to_the_first_are_planned_and_the_plan_count
     told = pd.read_csv(project.folder / "results/own/plan.csv")
     (line,) = told[told["panel"] == "mine_audit"].to_dict("records")
     assert line["trainings"] == planned["pretrain"] / 2 * 5
+
+
+# One operation in question, trained with two seeds or three, and looked at half-way of each training.
+TURNED = [{"random_crop": {"fraction": [0.6, 0.9]}}, {"random_invert": {"p": 0.5}}, {"normalize": {}}]
+SMALL = {
+    "transforms": {"turned": TURNED},
+    "backbones": {"vgg11": {"width": 0.125}},
+    "recipes": {"mnist": {"training": {"epochs": 2, "batch_size": 256}}},
+    "panels": {
+        "mine": {
+            "audit": {
+                **AUDIT,
+                "start": "turned",
+                "keep": ["random_crop"],
+                "objective": "uniformity",
+                "looks": [2, 3],
+                "shortest": 0.5,
+            }
+        }
+    },
+}
+
+
+def test_an_audit_runs_through_its_looks(tmp_path):
+    project, records = Project(tmp_path / "project"), tmp_path / "records"
+    records.mkdir()
+    (project.folder / "audit.yaml").write_text(yaml.safe_dump(SMALL))
+    command = ["--configfile", "audit.yaml", "--", "mine_audit"]
+    finished = project.snakemake(*command, environment=recorded.environment(records))
+    assert finished.returncode == 0, finished.stdout
+    assert recorded.checked(records) >= {"audit_look.py", "audit_choice.py", "audit.py", "measure_on_the_way.py"}
+    folder = project.folder / "results/own/panels/mine"
+    found = pd.read_csv(folder / "audit.csv")
+    assert set(found["look"].dropna()) <= {2, 3}
+    assert found["change"].notna().any()
+    assert pd.read_csv(folder / "audit.lengths.csv")["epochs"].tolist() == [1, 2]
+    assert yaml.safe_load((folder / "audit.yaml").read_text())["transforms"]
+    assert project.planned(*command) == {}
