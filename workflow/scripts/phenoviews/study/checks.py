@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from phenoviews import spelling
 from phenoviews.errors import UserError
-from phenoviews.study import names
+from phenoviews.study import composites, names
 from phenoviews.study.document import papers
 from phenoviews.study.panel import Panel, check_panel
 from phenoviews.study.plan import grids, listed, runs
@@ -46,6 +46,8 @@ def _check_datasets(study: Resolver) -> None:
                 )
         if "mean" in dataset:
             study.network_input(name)
+        if "colours" in dataset:
+            composites.paints(study, name)
 
 
 def _check_screens(study: Resolver) -> None:
@@ -54,6 +56,11 @@ def _check_screens(study: Resolver) -> None:
             raise UserError(f"config: screens.{name}: a dataset has this name too; rename one of them")
         if screen["kind"] == "bbbc021" and ("mirrors" in screen) == ("simulation" in screen):
             raise UserError(f"config: screens.{name}: needs either `mirrors` or `simulation`")
+        seen = screen["nuclei"].get("channel")
+        if seen is not None and seen not in screen["channels"]:
+            raise UserError(
+                f"config: screens.{name}.nuclei.channel: no channel '{seen}'{nearest(seen, screen['channels'])}"
+            )
         try:
             spelling.unit(screen["unit"])
         except UserError as error:
@@ -85,6 +92,9 @@ def _check_panel(study: Resolver, panel: Panel) -> None:
     except UserError as error:
         raise UserError(f"config: panels.{panel.paper}.{panel.item}: {str(error).removeprefix('config: ')}") from None
     check_panel(panel, {name: study.entry("datasets", name)["kind"] for name in datasets}, frozen)
+    if panel.declared.get("plot") == "nearest":
+        where = f"panels.{panel.paper}.{panel.item}"
+        composites.of_figure(study, where, panel.declared.get("channels", {}), list(datasets))
 
 
 def _check_layout(study: Resolver, panel: Panel, its_runs: Collection[Run]) -> None:

@@ -156,7 +156,7 @@ class Resolver:
                 f"dataset '{name}' is drawn by the seed of each run; ask for '{name}+split_seed=5', or another"
             )
         listed = {"classes": resources.classes(entry["classes"])} if "classes" in entry else {}
-        return {**without(entry, "label", "images", "recipe", "mirrors", *INPUT), **listed}
+        return {**without(entry, "label", "images", "recipe", "mirrors", "colours", *INPUT), **listed}
 
     def source(self, name: str) -> Mapping[str, Any]:
         """The dataset or screen that has files to download."""
