@@ -46,6 +46,9 @@ def _check_datasets(study: Resolver) -> None:
                 )
         if "mean" in dataset:
             study.network_input(name)
+        if "side" in dataset and dataset["kind"] == "folder" and dataset["resize"] not in ("shorter_side", "crop"):
+            raise UserError(f"config: datasets.{name}.side: is of `resize: shorter_side` and `resize: crop`; say which "
+                            "of them, or take it out")  # fmt: skip
         if "colours" in dataset:
             composites.paints(study, name)
 
