@@ -248,6 +248,20 @@ def test_a_number_as_a_name_is_a_name():
             r"digits.std: \[0, 1, 1\] is not one to twelve numbers above 0",
         ),
         (
+            "datasets: {digits: {mean: [127, 127, 127], std: [0.3, 0.3, 0.3]}}",
+            r"digits.mean: \[127, 127, 127\] is not one to twelve numbers from 0 to 1 \(of values that go",
+        ),
+        ("datasets: {digits: {std: [60]}}", r"digits.std: \[60\] is not one to twelve numbers above 0, up to 1"),
+        ("recipes: {mnist: {training: {epochs: 2.5}}}", "recipes.mnist.training.epochs: 2.5 is not a whole number"),
+        (
+            "datasets: {digits: {kind: folder, path: x}}",
+            "datasets.digits: a shipped dataset of kind digits has this name, and yours of kind folder would be",
+        ),
+        (
+            "screens: {simulated: {kind: pattern, path: x}}",
+            "screens.simulated: a shipped screen of kind bbbc021 has this name, and yours of kind pattern",
+        ),
+        (
             "transforms: {mine: [{random_resized_crop: {scale: [1, 0.08]}}]}",
             r"transforms.mine\[0\].random_resized_crop.scale: \[1, 0.08\] is no range; give the lesser end first",
         ),
@@ -291,11 +305,40 @@ def test_an_unknown_name_under_labels_is_refused():
     [
         ({"runs": {**RUNS, "method": ["moco", "byol"]}, "rows": ["transform"]}, "2 values of 'method'"),
         ({"metrics": ["ami", "top1"], "columns": ["transform"]}, "2 values of 'metric'"),
+        ({"runs": {**RUNS, "transform": ["mnist_first", "mnist_first+degrees=90"]}}, "2 values of 'transform'"),
+        ({"runs": {**RUNS, "backbone": ["vgg11", "vgg11+width=0.5"]}}, "2 values of 'backbone'"),
+        ({"runs": {**RUNS, "sweep": "turns"}}, "2 values of 'transform'"),
     ],
 )
 def test_a_table_that_does_not_show_what_its_runs_differ_in_is_refused_before_they_are_trained(panel, says):
+    sweeps = {"turns": {"leaf": "degrees", "values": [0, 90]}}
     with pytest.raises(UserError, match=f"panels.mine.one: {says}, which is in neither"):
+        study({"sweeps": sweeps, "panels": {"mine": {"one": {**PANEL, **panel}}}})
+
+
+def test_what_is_swept_or_not_trained_with_differs_and_is_shown_otherwise():
+    sweeps = {"turns": {"leaf": "degrees", "values": [0, 90]}}
+    both = [{**RUNS, "sweep": "turns"}, {**RUNS, "transform": "plain", "method": "untrained"}]
+    shown = {**PANEL, "runs": both, "rows": ["method", "at"]}
+    made = study({"seeds": [5], "sweeps": sweeps, "panels": {"mine": {"one": shown}}})
+    assert len(made.runs(made.panels["mine_one"])) == 3
+
+
+@pytest.mark.parametrize(
+    "panel",
+    [{"rows": ["method", "metric"]}, {"columns": ["metric", "class"], "average": ["class"], "metrics": ["accuracy"]}],
+)
+def test_a_dimension_that_is_laid_out_twice_is_refused(panel):
+    with pytest.raises(
+        UserError, match=r"panels.mine.one: '(metric|class)' is in two of `rows`, `columns` and `average`"
+    ):
         study({"panels": {"mine": {"one": {**PANEL, **panel}}}})
+
+
+def test_a_whole_number_that_is_written_with_a_point_is_one():
+    run = trained(study({**MINE, "recipes": {"mnist": {"training": {"epochs": 2.0}}}}), "mine_table1")
+    assert run.training.epochs == 2
+    assert isinstance(run.training.epochs, int)
 
 
 # ----------------------------------------------------------------------------------------------------------- unreached

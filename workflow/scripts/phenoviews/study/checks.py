@@ -9,7 +9,7 @@ from phenoviews.errors import UserError
 from phenoviews.study import composites, names
 from phenoviews.study.document import papers
 from phenoviews.study.panel import Panel, check_panel
-from phenoviews.study.plan import grids, listed, runs
+from phenoviews.study.plan import grids, listed, places, runs
 from phenoviews.study.resolve import RGB, Resolver, check_size
 from phenoviews.study.run import AXES, Run
 from phenoviews.study.schema import nearest
@@ -104,9 +104,15 @@ def _check_layout(study: Resolver, panel: Panel, its_runs: Collection[Run]) -> N
     """A table shows all that its runs differ in; here, and not after days of training."""
     if not panel.is_table or panel.measures_of_sweeps:  # of a whole sweep there is one value, not one for each run
         return
-    placed = {name for key in ("rows", "columns", "average", "where") for name in panel.declared.get(key, ())}
-    values = {axis: {names.parse(getattr(run, axis))[0] for run in its_runs} for axis in AXES}
-    values["transform"] = {names.parse(run.transform)[0] for run in its_runs if study.is_trained(run)}
+    shown = [*panel.declared["rows"], *panel.declared["columns"]]
+    for name in [*shown, *panel.declared["average"]]:
+        if [*shown, *panel.declared["average"]].count(name) > 1:
+            raise UserError(f"'{name}' is in two of `rows`, `columns` and `average`; leave it in one of them")
+    placed = {*shown, *panel.declared["average"], *panel.declared["where"]}
+    # A name differs in the number that is swept, too, where a table shows that.
+    swept = {place.swept for place in places(study, panel)} if {"swept", "at"} & placed else set()
+    values = {axis: {names.bare(getattr(run, axis), swept) for run in its_runs} for axis in AXES}
+    values["transform"] = {names.bare(run.transform, swept) for run in its_runs if study.is_trained(run)}
     for key, found in {**values, "metric": set(panel.declared["metrics"])}.items():
         if len(found) > 1 and key not in placed:
             raise UserError(
