@@ -147,6 +147,8 @@ def test_a_data_set_chooses_its_channels_and_maps_them_wherever_they_are_shown()
 def test_a_channel_that_there_is_not_is_refused():
     with pytest.raises(UserError, match=r"config: datasets\.told\.colours: no channel 'DAN'; did you mean DNA\?"):
         study(told={**CELLS, "screen": "five", "colours": {"DAN": "blue"}})
+    with pytest.raises(UserError, match=r"config: datasets\.told\.colours: no channel is shown"):
+        study(told={**CELLS, "screen": "five", "colours": {"DNA": "none"}})
 
 
 def nearest(made: dict, datasets: list[str], **more: dict) -> dict:

@@ -14,6 +14,9 @@ from phenoviews.study.resolve import RGB, Resolver, check_size
 from phenoviews.study.run import AXES, Run
 from phenoviews.study.schema import nearest
 
+# Dimensions in which there is more than one value of a metric that has them, whatever the data are.
+SEVERAL = ("class", "postprocessing")
+
 
 def check(study: Resolver, panels: Mapping[str, Panel]) -> None:
     """Raise a `UserError` for the first name that means nothing, or setting that cannot be."""
@@ -64,6 +67,11 @@ def _check_screens(study: Resolver) -> None:
             raise UserError(
                 f"config: screens.{name}.nuclei.channel: no channel '{seen}'{nearest(seen, screen['channels'])}"
             )
+        if screen["intensity"]["low"] >= screen["intensity"]["high"]:
+            raise UserError(f"config: screens.{name}.intensity: `low` is not below `high`; correct one of them")
+        named = list(screen["channels"].values())
+        if twice := [one for one in named if named.count(one) > 1]:
+            raise UserError(f"config: screens.{name}.channels: two of them are {twice[0]!r}; name each image once")
         try:
             spelling.unit(screen["unit"])
         except UserError as error:
@@ -90,6 +98,7 @@ def _check_panel(study: Resolver, panel: Panel) -> None:
         datasets = dict.fromkeys(run.dataset for run in its_runs)
         frozen = {run.method for run in its_runs if not study.is_trained(run)}
         _check_views(study, its_runs)
+        _check_weights(study, its_runs)
         _check_labels(study, panel)
         _check_layout(study, panel, its_runs)
     except UserError as error:
@@ -113,10 +122,13 @@ def _check_layout(study: Resolver, panel: Panel, its_runs: Collection[Run]) -> N
     swept = {place.swept for place in places(study, panel)} if {"swept", "at"} & placed else set()
     values = {axis: {names.bare(getattr(run, axis), swept) for run in its_runs} for axis in AXES}
     values["transform"] = {names.bare(run.transform, swept) for run in its_runs if study.is_trained(run)}
-    for key, found in {**values, "metric": set(panel.declared["metrics"])}.items():
-        if len(found) > 1 and key not in placed:
+    values["metric"] = set(panel.declared["metrics"])
+    several = {key: str(len(found)) for key, found in values.items() if len(found) > 1}
+    several |= {key: "several" for key in SEVERAL if key in panel.dimensions}
+    for key, many in several.items():
+        if key not in placed:
             raise UserError(
-                f"{len(found)} values of '{key}', which is in neither `rows`, `columns` nor `average`; put it into one "
+                f"{many} values of '{key}', which is in neither `rows`, `columns` nor `average`; put it into one "
                 "of them, or choose one value of it under `where`"
             )
 
@@ -130,6 +142,17 @@ def _check_views(study: Resolver, its_runs: Collection[Run]) -> None:
     for dataset, backbone in sorted(pairs):
         kind, size = study.entry("backbones", backbone)["kind"], study.entry("datasets", dataset)["size"]
         check_size(f"'{dataset}' with '{backbone}'", kind, size)
+
+
+def _check_weights(study: Resolver, its_runs: Collection[Run]) -> None:
+    """An encoder that is said to be there is not one with random weights."""
+    for method, backbone in sorted({(run.method, run.backbone) for run in its_runs if not study.is_trained(run)}):
+        entry = study.entry("backbones", backbone)
+        if study.entry("methods", method)["brought"] and "run" not in entry and entry["init"] == "random":
+            raise UserError(
+                f"the method '{method}' is of an encoder that is there, and the backbone '{backbone}' has random "
+                "weights; name them, as its `init` or the `run` that trained it, or take the method untrained"
+            )
 
 
 def _check_labels(study: Resolver, panel: Panel) -> None:

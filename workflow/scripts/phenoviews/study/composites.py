@@ -62,6 +62,8 @@ def _is_rgb(called: Sequence[str]) -> bool:
 
 
 def _chosen(where: str, called: Sequence[str], declared: Mapping[str, str]) -> dict[str, str]:
+    if set(declared.values()) == {UNSEEN}:
+        raise UserError(f"config: {where}: no channel is shown; give one a colour")
     for name in declared:
         if name not in called:
             raise UserError(f"config: {where}: no channel '{name}'{nearest(name, called)}")
