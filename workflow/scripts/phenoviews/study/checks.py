@@ -113,7 +113,8 @@ def _check_layout(study: Resolver, panel: Panel, its_runs: Collection[Run]) -> N
     """A table shows all that its runs differ in; here, and not after days of training."""
     if not panel.is_table or panel.measures_of_sweeps:  # of a whole sweep there is one value, not one for each run
         return
-    shown = [*panel.declared["rows"], *panel.declared["columns"]]
+    # Without rows or columns it is refused by `check_panel`.
+    shown = [*panel.declared.get("rows", ()), *panel.declared.get("columns", ())]
     for name in [*shown, *panel.declared["average"]]:
         if [*shown, *panel.declared["average"]].count(name) > 1:
             raise UserError(f"'{name}' is in two of `rows`, `columns` and `average`; leave it in one of them")
