@@ -23,6 +23,28 @@ def test_centres_are_placed_by_plate_well_and_site(tmp_path, screen, prefix):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Plate;Well;Site;X;Y\nP1;b2;03;1.5;2\n",
+        "metadata_plate\tmetadata_well\tmetadata_site\tx\ty\nP1\tB-02\t3.0\t1.5\t2\n",
+        "sep=,\r\nplate,well,site,x,y\r\nP1,B2,3,1.5,2\r\n",
+    ],
+)
+def test_centres_are_read_as_plate_maps_are(tmp_path, screen, text):
+    path = tmp_path / "centres.csv"
+    path.write_text(text)
+    assert provided(path, screen).to_numpy().tolist() == [["f2", 1.5, 2]]
+
+
+def test_fields_keep_their_names(tmp_path):
+    """ "NA" and "007" are names here, and positions need not be wells."""
+    places = {"Metadata_Plate": "NA", "Metadata_Well": ["B2", "007"], "Metadata_Site": 1, "Metadata_Field": ["a", "b"]}
+    path = tmp_path / "centres.csv"
+    path.write_text("plate,well,site,x,y\nNA,007,1,1,2\nNA,B2,1,3,4\n")
+    assert provided(path, pd.DataFrame(places)).to_numpy().tolist() == [["b", 1, 2], ["a", 3, 4]]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("Metadata_Field,x\nf0,1\n", "lacks the column y"),

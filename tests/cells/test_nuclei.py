@@ -41,6 +41,17 @@ def test_every_nucleus_keeps_its_fields_metadata_and_size(examined, images):
     assert (of["Metadata_Site"] == 3).all()
 
 
+def test_nuclei_are_where_the_screen_says_that_they_are(examined, images):
+    """The same plate with its channels the other way round."""
+    turned = [(row, image[::-1]) for row, image in plate(images)]
+    ones = np.ones((2, *SHAPE), np.float32)
+    params = {**PARAMS, "channel": CHANNELS[0]}
+    table, quality, levels = examine(turned, ones, params, INTENSITY, CHANNELS[::-1])
+    pd.testing.assert_frame_equal(table, examined[0])
+    pd.testing.assert_frame_equal(quality, examined[1])
+    assert levels == examined[2]
+
+
 def test_empty_and_blurred_fields_are_flagged(examined):
     quality = examined[1]
     assert quality["count"].tolist() == [8, 12, 10, 9, 11, 12, 0]

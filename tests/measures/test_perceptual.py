@@ -44,30 +44,57 @@ def test_equals_the_package_with_the_same_alexnet(alexnet, images, monkeypatch):
         each = reference(*upsampled).flatten()
     monkeypatch.undo()
     batches = [tuple(x[:4] for x in images), tuple(x[4:] for x in images)]
-    found = distance(batches, alexnet.state_dict()).set_index("metric")["value"]
+    found = distance(batches, alexnet.state_dict(), RGB).set_index("metric")["value"]
     assert sorted(found.index) == sorted(measured("lpips"))
     assert found["lpips"] == pytest.approx(each.mean().item(), rel=1e-5)
     assert found["lpips_sd"] == pytest.approx(each.std().item(), rel=1e-4)
     assert found["lpips"] > 0
 
 
-def mean(*pairs, alexnet) -> float:
-    return distance(pairs, alexnet.state_dict()).set_index("metric").at["lpips", "value"]
+RGB = [[[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]]
 
 
-@pytest.mark.parametrize("channels", [1, 2, 5])
-def test_of_other_channels_it_is_the_mean_over_each_as_a_grey_image(alexnet, channels):
+def mean(*pairs, alexnet, composites=RGB) -> float:
+    return distance(pairs, alexnet.state_dict(), composites).set_index("metric").at["lpips", "value"]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_of_channels_one_by_one_it_is_the_mean_over_each_as_a_grey_image(alexnet, channels):
     torch.manual_seed(2)
     first, second = torch.rand(2, 4, channels, 32, 32) * 2 - 1
     each = [
-        distance([(one.expand(-1, 3, -1, -1), other.expand(-1, 3, -1, -1))], alexnet.state_dict())["value"][0]
+        mean((one.expand(-1, 3, -1, -1), other.expand(-1, 3, -1, -1)), alexnet=alexnet)
         for one, other in zip(first.split(1, 1), second.split(1, 1), strict=True)
     ]
-    assert mean((first, second), alexnet=alexnet) == pytest.approx(sum(each) / channels, rel=1e-5)
+    alone = [[[float(other == one)] * 3 for other in range(channels)] for one in range(channels)]
+    found = mean((first, second), alexnet=alexnet, composites=alone)
+    assert found == pytest.approx(sum(each) / channels, rel=1e-5)
+
+
+def test_channels_that_are_mapped_are_the_colours_that_they_are_mapped_to(alexnet):
+    """Of four channels the fourth is red, the first blue, and the others are not seen."""
+    torch.manual_seed(3)
+    first, second = torch.rand(2, 4, 4, 32, 32) * 2 - 1
+    mapped = [[[0.0, 0, 1], [0, 0, 0], [0, 0, 0], [1, 0, 0]]]
+    found = mean((first, second), alexnet=alexnet, composites=mapped)
+    by_hand = [torch.stack([x[:, 3], torch.full_like(x[:, 0], -1), x[:, 0]], dim=1) for x in (first, second)]
+    assert found == pytest.approx(mean(tuple(by_hand), alexnet=alexnet), rel=1e-5)
+    second[:, [1, 2]] = 0.3
+    assert mean((first, second), alexnet=alexnet, composites=mapped) == pytest.approx(found, rel=1e-6)
+
+
+def test_a_composite_is_as_bright_as_a_picture_can_be(alexnet):
+    """Two channels that are both grey add up to white where both are bright, and no brighter."""
+    bright, white = torch.full((1, 2, 32, 32), 0.6), torch.ones(1, 3, 32, 32)
+    black = -torch.ones(1, 2, 32, 32)
+    both = [[[1.0] * 3] * 2]
+    assert mean((bright, black), alexnet=alexnet, composites=both) == pytest.approx(
+        mean((white, -white), alexnet=alexnet), rel=1e-5
+    )
 
 
 def test_one_image_has_no_spread(alexnet, images):
-    found = distance([tuple(x[:1] for x in images)], alexnet.state_dict()).set_index("metric")
+    found = distance([tuple(x[:1] for x in images)], alexnet.state_dict(), RGB).set_index("metric")
     assert found.at["lpips", "value"] > 0
     assert found.at["lpips_sd", "reason"] == "one image has no spread"
 
@@ -102,10 +129,10 @@ def test_another_networks_weights_are_refused(model):
 def test_no_images_and_nan_are_refused(alexnet):
     state = alexnet.state_dict()
     with pytest.raises(UserError, match="no images"):
-        distance([], state)
+        distance([], state, RGB)
     bad = torch.full((2, 3, 32, 32), torch.nan)
     with pytest.raises(UserError, match="not finite"):
-        distance([(bad, bad)], state)
+        distance([(bad, bad)], state, RGB)
 
 
 def test_signed_undoes_the_normalisation():

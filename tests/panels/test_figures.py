@@ -313,10 +313,10 @@ def cells() -> dict:
     return {"clusters": clusters, "images": images, "classes": ["DMSO", "nocodazole"]}
 
 
-def cell_figure(cells, columns=1, nearest=8, without=(), **more):
+def cell_figure(cells, columns=1, nearest=8, without=(), channels=PAINTS, **more):
     entry = {**cells, "clusters": cells["clusters"].drop(columns=list(without)), **more}
     entries = [{"title": f"Panel {i}", **entry} for i in range(3)]
-    return nearest_plot.figure(entries, columns, nearest, "treatment", NOTE, PAINTS)
+    return nearest_plot.figure(entries, columns, nearest, "treatment", NOTE, channels)
 
 
 def test_beside_cells_stand_the_treated_share_and_the_true_phenotypes(cells):
@@ -337,6 +337,15 @@ def test_channels_have_a_legend(cells):
     assert [text.get_text() for text in legend.get_texts()] == list(PAINTS)
     colours = [to_rgb(patch.get_facecolor()) for patch in legend.get_patches()]
     assert [np.argmax(colour) for colour in colours] == [2, 1, 0]
+
+
+def test_a_channel_that_is_not_shown_is_in_neither_the_legend_nor_the_images(cells):
+    chosen = PAINTS | {"tubulin": "none"}
+    (legend,) = cell_figure(cells, channels=chosen).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["DNA", "actin"]
+    bright = np.array([[0.0, 1.0, 0.0], [0.5, 1.0, 0.0]])
+    alone = bright * [1, 0, 1]
+    np.testing.assert_array_equal(nearest_plot.paint(bright, chosen), nearest_plot.paint(alone, PAINTS))
 
 
 @pytest.mark.parametrize(("columns", "nearest"), [(1, 12), (3, 5)])

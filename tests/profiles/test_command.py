@@ -127,6 +127,21 @@ def test_one_batch_is_undefined_and_the_rest_is_scored(table, tmp_path, capsys):
     assert any("needs the batch" in line for line in out)
 
 
+def test_options_that_exclude_each_other_are_refused(table, tmp_path, capsys):
+    for options in (["--no-batch", "--batch", "Metadata_Plate"], ["--no-control", "--control", "DMSO"]):
+        _, err, status = run(table, tmp_path, capsys, *options)
+        assert status == 1
+        assert err == [f"phenoviews: error: {options[1]} and {options[0]} exclude each other; give one of them"]
+
+
+def test_of_one_moa_the_scores_tell_nothing_and_that_is_said(table, tmp_path, capsys):
+    treated = table["Metadata_MoA"] != ""
+    out, _, status = run(table.assign(Metadata_MoA=np.where(treated, "one", "")), tmp_path, capsys)
+    assert status == 0
+    assert sum("there is one MoA only" in line for line in out) == 1
+    assert not any("there is one MoA only" in line for line in run(table, tmp_path, capsys)[0])
+
+
 def test_a_constant_feature_is_one_line_and_no_obstacle(table, tmp_path, capsys):
     out, _, status = run(table.assign(f6=1.5), tmp_path, capsys)
     assert status == 0

@@ -296,6 +296,32 @@ def test_the_rows_of_several_files_are_one_table(table, tmp_path):
         read([files[0], tmp_path / "other.csv"])
 
 
+def test_a_file_that_is_given_twice_is_refused(table, tmp_path):
+    halves = [table[table["Metadata_Batch"] == "B0"], table[table["Metadata_Batch"] != "B0"]]
+    one, other = (save(half, tmp_path / f"{number}.csv") for number, half in enumerate(halves))
+    again = tmp_path / "copy.csv"
+    again.write_bytes(one.read_bytes())
+    for files in ([one, other, again], [one, one], [one, tmp_path / "." / "0.csv"]):
+        with pytest.raises(UserError, match=r"\.csv: is the same as .*0\.csv, and its rows would count twice"):
+            read(files)
+    assert len(read([one, other]).meta) == len(table)
+
+
+def test_decimal_commas_between_semicolons(table, tmp_path):
+    same(read(save(table, tmp_path / "comma.csv", sep=";", decimal=",")), read(save(table, tmp_path / "point.csv")))
+    same(read(save(table, tmp_path / "both.csv", sep=";")), read(save(table, tmp_path / "point.csv")))
+    wrong = save(table.assign(f1="high"), tmp_path / "wrong.csv", sep=";")
+    with pytest.raises(UserError, match=r"feature column 'f1' is not numeric \(invalid value 'high'\)"):
+        read(wrong)
+
+
+def test_a_plate_that_a_plate_map_does_not_know_is_refused(table, tmp_path):
+    profiles = save(table.drop(columns=["Metadata_MoA"]), tmp_path / "p.csv")
+    sheet = table[["Metadata_Plate", "Metadata_Well", "Metadata_MoA"]].replace({"B0_P0": "B0_PO"})
+    with pytest.raises(UserError, match=r"lists no well of the plate 'B0_P0', of which .*did you mean 'B0_PO'"):
+        read(profiles, platemap=save(sheet, tmp_path / "m.csv"))
+
+
 def test_a_plate_map_says_what_the_wells_are(table, tmp_path):
     expected = read(save(table, tmp_path / "whole.csv"))
     keys = ["Metadata_Plate", "Metadata_Well"]

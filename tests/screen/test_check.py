@@ -55,9 +55,20 @@ def test_what_is_found(lab, capsys):
     assert "taxol: 0.1, 0.3 µM; 4 wells" in said
     assert "missing: plate B has no wells of the control" in said
     assert "field A B02 2: 260 x 200 pixels of 16 bits" in said
-    assert "nuclei: 9 at the declared diameter of 32 pixels, whose median is 3" in said
+    assert "nuclei: 9 in DNA at the declared diameter of 32 pixels, whose median is 3" in said
     assert "which the declared one suits" in said
     assert (folder / "results/screens/lab/check.png").stat().st_size > 10_000
+
+
+def test_nuclei_in_another_channel_than_the_first(lab, capsys):
+    folder, config = lab
+    screen = config["screens"]["lab"]
+    screen["channels"] = dict(reversed(screen["channels"].items()))
+    check(folder, config)
+    assert "nuclei: 9 in DNA" not in capsys.readouterr().out
+    screen["nuclei"]["channel"] = "DNA"
+    check(folder, config)
+    assert "nuclei: 9 in DNA at the declared diameter of 32 pixels" in capsys.readouterr().out
 
 
 def test_what_data_sets_ask_for_and_is_not_there(lab, capsys):

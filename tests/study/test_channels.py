@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from phenoviews.errors import UserError
-from phenoviews.study import Run, Study
+from phenoviews.study import Run, Study, composites
+from phenoviews.study.colours import PAINTS
 from phenoviews.study.document import merge, shipped
 
 PAINTING = dict(zip(["DNA", "ER", "RNA", "AGP", "mitochondria"], "12345", strict=True))
@@ -104,7 +105,53 @@ def test_images_that_a_network_would_halve_to_nothing_are_refused(backbone, leas
             resolved("x", backbone=backbone, x={**FOLDER, "size": 31})
 
 
-def nearest(made: dict, datasets: list[str]) -> dict:
+def looked_at(**datasets: dict) -> dict[str, dict]:
+    """{data set: what looks at its images are told}, of those given and of screens of five channels and one."""
+    made = study(four={**FOLDER, "channels": 4}, plain=FOLDER, **datasets)
+    return {
+        name: {"paints": composites.paints(made, name), "seen": composites.composites(made, name)}
+        for name in ("painted", "dna", "four", "plain", "mnist", "cells_taxol", *datasets)
+    }
+
+
+def test_measures_made_for_rgb_see_rgb_as_it_is_and_of_others_each_channel_as_a_grey_image():
+    found = {
+        name: one["seen"] for name, one in looked_at(told={**FOLDER, "channels": ["Red", "Green", "Blue"]}).items()
+    }
+    rgb = [[(1, 0, 0), (0, 1, 0), (0, 0, 1)]]
+    assert found["plain"] == found["mnist"] == found["told"] == rgb
+    grey, unseen = (1, 1, 1), (0, 0, 0)
+    assert found["dna"] == [[grey]]
+    assert found["painted"] == [[grey if other == one else unseen for other in range(5)] for one in range(5)]
+    # Three stains are no red, green and blue, whatever their order is.
+    assert found["cells_taxol"] == [[grey if other == one else unseen for other in range(3)] for one in range(3)]
+
+
+def test_a_data_set_chooses_its_channels_and_maps_them_wherever_they_are_shown():
+    """By their names, in whatever order; what is not named is not shown."""
+    chosen = {"mitochondria": "red", "DNA": "cyan"}
+    found = looked_at(
+        told={**CELLS, "screen": "five", "colours": chosen},
+        counted={**FOLDER, "channels": 4, "colours": {"channel 4": "grey"}},
+        some={**FOLDER, "colours": {"green": "grey"}},
+    )  # fmt: skip
+    assert found["told"]["paints"] == {
+        "DNA": "cyan", "ER": "none", "RNA": "none", "AGP": "none", "mitochondria": "red",
+    }  # fmt: skip
+    assert found["told"]["seen"] == [[(0, 1, 1), (0, 0, 0), (0, 0, 0), (0, 0, 0), PAINTS["red"]]]
+    assert found["counted"]["seen"] == [[(0, 0, 0), (0, 0, 0), (0, 0, 0), (1, 1, 1)]]
+    assert found["some"]["paints"] == {"red": "none", "green": "grey", "blue": "none"}
+    assert "colours" not in study(told={**CELLS, "screen": "five", "colours": chosen}).cells("told")  # no new cells
+
+
+def test_a_channel_that_there_is_not_is_refused():
+    with pytest.raises(UserError, match=r"config: datasets\.told\.colours: no channel 'DAN'; did you mean DNA\?"):
+        study(told={**CELLS, "screen": "five", "colours": {"DAN": "blue"}})
+    with pytest.raises(UserError, match=r"config: datasets\.told\.colours: no channel is shown"):
+        study(told={**CELLS, "screen": "five", "colours": {"DNA": "none"}})
+
+
+def nearest(made: dict, datasets: list[str], **more: dict) -> dict:
     runs = {"dataset": datasets, "transform": "any_channels", "method": "moco", "backbone": "resnet18"}
     panel = {
         "title": "Cells",
@@ -115,9 +162,11 @@ def nearest(made: dict, datasets: list[str]) -> dict:
         "columns": ["dataset"],
         **made,
     }
-    screens = {"five": {**SCREEN, "channels": PAINTING}, "one": {**SCREEN, "channels": {"DNA": "1"}}}
+    screens = {"five": {**SCREEN, "channels": PAINTING}, "one": {**SCREEN, "channels": {"DNA": "1"}},
+               "back": {**SCREEN, "channels": dict(reversed(PAINTING.items()))}}  # fmt: skip
     given = {"painted": {**CELLS, "screen": "five"}, "dna": {**CELLS, "screen": "one"},
-             "four": {**FOLDER, "channels": 4}, "plain": FOLDER}  # fmt: skip
+             "backwards": {**CELLS, "screen": "back"}, "four": {**FOLDER, "channels": 4}, "plain": FOLDER,
+             "stained": {**FOLDER, "channels": ["DNA", "ER", "AGP"]}, **more}  # fmt: skip
     config = {"screens": screens, "datasets": given, "panels": {"mine": {"cells": panel}}}
     found = Study(merge(shipped(), config))
     return found.declaration(found.panels["mine_cells"])
@@ -132,5 +181,33 @@ def test_figures_paint_channels_by_their_names_unless_told():
     assert "channels" not in nearest({}, ["plain"])
     told = {"channels": dict.fromkeys(PAINTING, "cyan")}
     assert nearest(told, ["painted"])["channels"] == told["channels"]
-    with pytest.raises(UserError, match="its datasets have different channels"):
-        nearest({}, ["painted", "dna"])
+
+
+def test_a_figure_finds_the_channels_that_it_chooses_by_their_names():
+    told = {"channels": {"AGP": "red", "DNA": "blue"}}
+    found = nearest(told, ["painted"])["channels"]
+    assert list(found.items()) == [
+        ("DNA", "blue"), ("ER", "none"), ("RNA", "none"), ("AGP", "red"), ("mitochondria", "none"),
+    ]  # fmt: skip
+    of_data = {"colours": {"ER": "green"}}
+    mine = {"mine": {**CELLS, "screen": "five", **of_data}}
+    assert nearest({}, ["mine"], **mine)["channels"]["DNA"] == "none"
+    assert nearest(told, ["mine"], **mine)["channels"] == found  # the figure's own word counts for more
+    with pytest.raises(UserError, match=r"panels\.mine\.cells\.channels: no channel 'Hoechst'; there are: AGP, DNA"):
+        nearest({"channels": {"Hoechst": "blue"}}, ["painted"])
+
+
+@pytest.mark.parametrize("datasets", [["painted", "dna"], ["plain", "stained"], ["painted", "backwards"]])
+def test_a_figure_of_data_with_different_channels_is_refused(datasets):
+    with pytest.raises(UserError, match=r"panels\.mine\.cells: its datasets have different channels or colours"):
+        nearest({}, datasets)
+
+
+def test_nuclei_are_in_a_channel_that_the_screen_has():
+    def told(channel):
+        screen = {**SCREEN, "channels": {"tubulin": "1", "DNA": "2"}, "nuclei": {"channel": channel}}
+        return Study(merge(shipped(), {"screens": {"lab": screen}}))
+
+    assert told("DNA").screen("lab", "nuclei")["nuclei"]["channel"] == "DNA"
+    with pytest.raises(UserError, match=r"screens\.lab\.nuclei\.channel: no channel 'DAPI'; there are: DNA, tubulin"):
+        told("DAPI")

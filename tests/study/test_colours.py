@@ -15,6 +15,8 @@ from phenoviews.study.colours import OTHERS, colours
         (["marker", "DNA"], ["green", "blue"]),  # no "er" in it
         (["GFP", "EGFP-2"], ["green", "red"]),  # no colour twice
         (["DAPI"], ["grey"]),
+        (["red", "green", "blue"], ["red", "green", "blue"]),
+        (["Ex Green", "DNA"], ["green", "blue"]),
         (["DNA", "brightfield"], ["blue", "grey"]),
     ],
 )

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from phenoviews.errors import UserError
 from phenoviews.panels.figures import FIGURES
-from phenoviews.study import Study
+from phenoviews.study import Study, merge
 from phenoviews.study.document import shipped
 from phenoviews.study.metrics import DIMENSIONS, METRICS, RUN, SWEPT
 from phenoviews.study.panel import PLOTS, Panel
@@ -28,6 +29,34 @@ def test_the_schema_knows_the_metrics_and_dimensions_of_the_one_list():
 
 def test_every_plot_has_its_figure():
     assert set(PLOTS) == set(FIGURES) == set(schema()["$defs"]["table_or_figure"]["properties"]["plot"]["enum"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "plot"),
+    [
+        ("images", 5, "nearest"),
+        ("channels", {"DNA": "blue"}, "nearest"),
+        ("highlight", ["3"], "curves"),
+        ("randomised", "vgg11", "doses"),
+    ],
+)
+def test_what_another_kind_of_panel_reads_is_refused(key, value, plot):
+    runs = {"dataset": "mnist", "transform": "mnist_first", "method": "moco", "backbone": "vgg11"}
+    table = {"title": "T", "runs": runs, "metrics": ["top1"], "rows": ["method"], "columns": ["metric"]}
+    for panel in (table, {"title": "T", "runs": runs, "plot": "tsne", "clusters": 10}):
+        config = merge(shipped(), {"panels": {"mine": {"one": {**panel, key: value}}}})
+        with pytest.raises(UserError, match=rf"config: panels\.mine\.one: `{key}` is of a figure with `plot: {plot}`"):
+            Study(config)
+
+
+@pytest.mark.parametrize("resize", ["refuse", "pad"])
+def test_a_side_that_nothing_is_brought_to_is_refused(resize):
+    entry = {"kind": "folder", "path": "x", "size": 32, "recipe": "cifar", "side": 64, "resize": resize}
+    with pytest.raises(
+        UserError, match=r"config: datasets\.mine\.side: is of `resize: shorter_side` and `resize: crop`"
+    ):
+        Study(merge(shipped(), {"datasets": {"mine": entry}}))
+    Study(merge(shipped(), {"datasets": {"mine": {**entry, "resize": "crop"}}}))
 
 
 def test_a_table_reads_the_measures_of_its_metrics_and_a_figure_those_that_it_draws():

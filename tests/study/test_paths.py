@@ -47,6 +47,22 @@ def test_data_are_made_of_downloads_or_of_what_the_user_brings(paper, monkeypatc
     assert paths.raw_data(paper, "imagenet100") == []  # so that it can be planned where it is not
 
 
+def test_of_imagenet_the_listed_classes_are_watched(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "classes.txt").write_text("n1 n2")
+    entry = {"path": "imagenet", "classes": "classes.txt", "ground_truth": "truth.txt"}
+    one = study(datasets={"imagenet100": entry})
+    assert paths.brought(one, "datasets", "imagenet100") == []
+    for name in ("train/n1", "train/n2", "train/n3", "val"):
+        (tmp_path / "imagenet" / name).mkdir(parents=True)
+    watched = ["imagenet/train/n1", "imagenet/train/n2", "imagenet/val", "truth.txt"]
+    assert paths.brought(one, "datasets", "imagenet100") == watched
+    (tmp_path / "meta.mat").touch()
+    assert paths.brought(one, "datasets", "imagenet100") == [*watched, "meta.mat"]
+    (tmp_path / "imagenet/val/n2").mkdir()
+    assert paths.brought(one, "datasets", "imagenet100")[2] == "imagenet/val/n2"
+
+
 def test_a_download_is_told_its_checksum_and_no_mirror(paper):
     declared = paths.declared_file(paper, "cifar10", "cifar-10-python.tar.gz")
     assert declared == shipped()["datasets"]["cifar10"]["files"]["archive"]

@@ -248,6 +248,20 @@ def test_a_number_as_a_name_is_a_name():
             r"digits.std: \[0, 1, 1\] is not one to twelve numbers above 0",
         ),
         (
+            "datasets: {digits: {mean: [127, 127, 127], std: [0.3, 0.3, 0.3]}}",
+            r"digits.mean: \[127, 127, 127\] is not one to twelve numbers from 0 to 1 \(of values that go",
+        ),
+        ("datasets: {digits: {std: [60]}}", r"digits.std: \[60\] is not one to twelve numbers above 0, up to 1"),
+        ("recipes: {mnist: {training: {epochs: 2.5}}}", "recipes.mnist.training.epochs: 2.5 is not a whole number"),
+        (
+            "datasets: {digits: {kind: folder, path: x}}",
+            "datasets.digits: a shipped dataset of kind digits has this name, and yours of kind folder would be",
+        ),
+        (
+            "screens: {simulated: {kind: pattern, path: x}}",
+            "screens.simulated: a shipped screen of kind bbbc021 has this name, and yours of kind pattern",
+        ),
+        (
             "transforms: {mine: [{random_resized_crop: {scale: [1, 0.08]}}]}",
             r"transforms.mine\[0\].random_resized_crop.scale: \[1, 0.08\] is no range; give the lesser end first",
         ),
@@ -291,11 +305,42 @@ def test_an_unknown_name_under_labels_is_refused():
     [
         ({"runs": {**RUNS, "method": ["moco", "byol"]}, "rows": ["transform"]}, "2 values of 'method'"),
         ({"metrics": ["ami", "top1"], "columns": ["transform"]}, "2 values of 'metric'"),
+        ({"runs": {**RUNS, "transform": ["mnist_first", "mnist_first+degrees=90"]}}, "2 values of 'transform'"),
+        ({"runs": {**RUNS, "backbone": ["vgg11", "vgg11+width=0.5"]}}, "2 values of 'backbone'"),
+        ({"runs": {**RUNS, "sweep": "turns"}}, "2 values of 'transform'"),
+        ({"metrics": ["accuracy"]}, "several values of 'class'"),
+        ({"metrics": ["nsc"], "runs": {**RUNS, "dataset": "treatments"}}, "several values of 'postprocessing'"),
     ],
 )
 def test_a_table_that_does_not_show_what_its_runs_differ_in_is_refused_before_they_are_trained(panel, says):
+    sweeps = {"turns": {"leaf": "degrees", "values": [0, 90]}}
     with pytest.raises(UserError, match=f"panels.mine.one: {says}, which is in neither"):
+        study({"sweeps": sweeps, "panels": {"mine": {"one": {**PANEL, **panel}}}})
+
+
+def test_what_is_swept_or_not_trained_with_differs_and_is_shown_otherwise():
+    sweeps = {"turns": {"leaf": "degrees", "values": [0, 90]}}
+    both = [{**RUNS, "sweep": "turns"}, {**RUNS, "transform": "plain", "method": "untrained"}]
+    shown = {**PANEL, "runs": both, "rows": ["method", "at"]}
+    made = study({"seeds": [5], "sweeps": sweeps, "panels": {"mine": {"one": shown}}})
+    assert len(made.runs(made.panels["mine_one"])) == 3
+
+
+@pytest.mark.parametrize(
+    "panel",
+    [{"rows": ["method", "metric"]}, {"columns": ["metric", "class"], "average": ["class"], "metrics": ["accuracy"]}],
+)
+def test_a_dimension_that_is_laid_out_twice_is_refused(panel):
+    with pytest.raises(
+        UserError, match=r"panels.mine.one: '(metric|class)' is in two of `rows`, `columns` and `average`"
+    ):
         study({"panels": {"mine": {"one": {**PANEL, **panel}}}})
+
+
+def test_a_whole_number_that_is_written_with_a_point_is_one():
+    run = trained(study({**MINE, "recipes": {"mnist": {"training": {"epochs": 2.0}}}}), "mine_table1")
+    assert run.training.epochs == 2
+    assert isinstance(run.training.epochs, int)
 
 
 # ----------------------------------------------------------------------------------------------------------- unreached
@@ -349,3 +394,53 @@ def test_a_batch_of_more_images_than_there_are_is_refused_in_the_plan(tmp_path):
         UserError, match=r"recipes.cifar.methods.vicreg.training.batch_size is 256, but dataset 'mine' has about 48"
     ):
         mine.load(Run("mine", "cifar", "vicreg", "resnet18", 5))
+
+
+GIVEN = {**RUNS, "transform": "plain", "method": "given"}
+
+
+def test_an_encoder_at_hand_has_weights():
+    """It was the network with random weights, under the name of an encoder."""
+    with pytest.raises(UserError, match=r"panels.mine.one: the method 'given' .* backbone 'vgg11' has random weights"):
+        study({"panels": {"mine": {"one": {**PANEL, "runs": GIVEN}}}})
+    for weights in ({"init": "theirs.pt"}, {"init": "imagenet"}):
+        backbones = {"theirs": {"kind": "vgg11", **weights}}
+        panel = {**PANEL, "runs": {**GIVEN, "backbone": "theirs"}}
+        run = trained(study({"backbones": backbones, "panels": {"mine": {"one": panel}}}), "mine_one")
+        assert run.backbone.init == weights["init"]
+        assert run.method.parameters == {}
+    untrained = {**PANEL, "runs": {**GIVEN, "method": "untrained"}}
+    assert trained(study({"panels": {"mine": {"one": untrained}}}), "mine_one").backbone.init == "random"
+
+
+@pytest.mark.parametrize("more", [{"kind": "resnet50"}, {"init": "a.pt"}, {"width": 0.5}, {"prefix": "encoder."}])
+def test_what_a_run_says_of_its_encoder_is_not_said_again(more):
+    panel = {**PANEL, "runs": {**GIVEN, "backbone": "ours"}}
+    said = {"backbones": {"ours": {"run": "results/nowhere", **more}}, "panels": {"mine": {"one": panel}}}
+    with pytest.raises(UserError, match=rf"backbone 'ours': its `run` says what it is, and `{next(iter(more))}` would"):
+        trained(study(said), "mine_one")
+    said["backbones"]["ours"] = {"run": "results/nowhere", "label": "Ours"}
+    with pytest.raises(UserError, match=r"results/nowhere/run.yaml cannot be read"):
+        trained(study(said), "mine_one")
+
+
+def test_a_prefix_without_a_file_is_refused():
+    panel = {**PANEL, "runs": {**RUNS, "backbone": "theirs"}}
+    said = {"backbones": {"theirs": {"kind": "vgg11", "prefix": "encoder."}}, "panels": {"mine": {"one": panel}}}
+    with pytest.raises(UserError, match="backbone 'theirs': `prefix` is of the names in a file of weights"):
+        trained(study(said), "mine_one")
+
+
+SCREEN = {"kind": "pattern", "path": "x", "pattern": "{plate}/{well}.tif", "platemap": "m.csv"}
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"channels": {"DNA": 0, "ER": 0}}, r"screens.lab.channels: two of them are 0; name each image once"),
+        ({"channels": {"DNA": 0}, "intensity": {"low": 99, "high": 1}}, "screens.lab.intensity: `low` is not below"),
+    ],
+)
+def test_a_screen_that_cannot_be_meant_is_refused(more, says):
+    with pytest.raises(UserError, match=says):
+        study({"screens": {"lab": {**SCREEN, **more}}})

@@ -86,6 +86,44 @@ def test_images_of_a_folder(project, pictures):
     assert project.planned(*options, "results/data/mine/images.npy") == {}
 
 
+def test_images_of_imagenet(project, tmp_path_factory):
+    """The listed classes of it; another class, and what is not there while nothing has been made, stop no plan."""
+    folder, draw = tmp_path_factory.mktemp("brought") / "ImageNet", np.random.default_rng(0)
+    classes, target = project.folder / "two.txt", "results/data/imagenet100/images.npy"
+    classes.write_text("n01440764 n01443537")
+    entry = {"path": str(folder), "classes": str(classes), "side": 32}
+    options = configured(project, panels={}, datasets={"imagenet100": entry})
+    assert project.planned(*options, target) == {"data": 1}
+    names = ("n01440764", "n01443537", "n02102040")
+    for inside in [folder / split / name for split in ("train", "val") for name in names]:
+        inside.mkdir(parents=True)
+        for number in range(4):
+            Image.fromarray(draw.integers(0, 256, (40, 40, 3), np.uint8)).save(inside / f"{number}.JPEG")
+    done = project.snakemake(*options, target)
+    assert done.returncode == 0, done.stdout
+    assert project.planned(*options, target) == {}
+
+    (folder / "train" / "n02102040" / "0.JPEG").unlink()  # is not listed
+    assert project.planned(*options, target) == {}
+    for split in ("train", "val"):
+        Image.new("RGB", (40, 40)).save(one := folder / split / "n01443537" / "2.JPEG")
+        os.utime(one, (1, 1))
+        assert project.planned(*options, target) == {"data": 1}
+        done = project.snakemake(*options, target)
+        assert done.returncode == 0, done.stdout
+        index = pd.read_parquet(project.folder / target.replace("images.npy", "index.parquet"))
+        row = index["source"].tolist().index(f"{split}/n01443537/2.JPEG")
+        assert np.load(project.folder / target)[row].max() == 0
+        assert project.planned(*options, target) == {}
+
+    away = folder.rename(folder.parent / "away")
+    done = project.snakemake("-n", *options, target)
+    assert done.returncode != 0
+    assert f"phenoviews: error: {folder}: is not there" in done.stdout
+    away.rename(folder)
+    assert project.planned(*options, target) == {}
+
+
 def test_weights(project, pictures):
     """What took the place of a file is seen, also where it is older than what was made of the file."""
     weights = project.folder / "theirs.pt"

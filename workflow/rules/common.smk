@@ -24,7 +24,7 @@ if set("{}") & set(str(ROOT)):
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
-from phenoviews.study import Run, Study, chosen, listing, looks, paths, resources
+from phenoviews.study import Run, Study, chosen, composites, listing, looks, paths, resources
 from phenoviews.study.asked import write as write_asked
 from phenoviews.study.audits import ladder
 from phenoviews.study.chosen import CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, READERS, SCREEN_READERS, SWEEPS

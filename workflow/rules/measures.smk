@@ -332,6 +332,7 @@ rule properties:
         bundle=1,
     params:
         settings=setting("measures", "properties"),
+        composites=ask(composites.composites, "dataset"),
         metrics=measured("properties"),
         code=code("properties.py"),
     script:
@@ -357,6 +358,7 @@ rule lpips:
     params:
         brought=brought(lpips_weights),
         dataset=ask(Study.network_input, "dataset"),
+        composites=ask(composites.composites, "dataset"),
         sets=ask(Study.sets, "transform"),
         pair=setting("measures", "lpips", "pair"),
         metrics=measured("lpips"),

@@ -18,7 +18,7 @@ rule views:
     params:
         looks=looks_of,
         dataset=ask(Study.network_input, "dataset"),
-        paints=ask(looks.paints, "dataset"),
+        paints=ask(composites.paints, "dataset"),
         seed=lambda wildcards: study_of(wildcards).config["seeds"][0],
         code=code("draw_views.py", lambda wildcards: {chosen.OPERATIONS: looks.operations(looks_of(wildcards))}),
     script:

@@ -25,4 +25,4 @@ with reported(snakemake.log[0]):
         images = Images.open(Path(snakemake.input.images).parent)
         dataset, seed = with_statistics(images, snakemake.params.dataset), int(snakemake.wildcards.seed)
         views = pairs(pool(images, "test", device), dataset, snakemake.params.sets, snakemake.params.pair, seed)
-        values.write(snakemake.output[0], distance(views, load_state(weights), device))
+        values.write(snakemake.output[0], distance(views, load_state(weights), snakemake.params.composites, device))

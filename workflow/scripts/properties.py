@@ -16,6 +16,7 @@ with reported(snakemake.log[0]):
             images.array[images.rows("test")],
             images.labels("test"),
             images.classes,
+            snakemake.params.composites,
             images.superclasses,
             **snakemake.params.settings,
         )

@@ -57,6 +57,13 @@ def test_compound_at_its_highest_doses_with_as_many_untreated(nuclei):
     assert not chosen[["Metadata_Plate", "Metadata_Well", "x"]].duplicated().any()
 
 
+@pytest.mark.parametrize("test_fraction", [0.2, 1])
+def test_the_control_is_not_compared_with_itself(nuclei, test_fraction):
+    entry = {**ENTRY, "compound": "DMSO", "cells": None, "test_fraction": test_fraction}
+    with pytest.raises(UserError, match=r"datasets\.mine\.compound: 'DMSO' is the screen's `control`"):
+        subset(nuclei, entry)
+
+
 def test_positive_controls_are_left_out(nuclei):
     wells = set(subset(nuclei, {**ENTRY, "cells": None})["Metadata_Well"])
     assert not wells & {"E02", "B11"}

@@ -336,10 +336,29 @@ def test_copies_in_an_npz_are_told(tmp_path, capsys):
 def test_splits_of_its_own(tmp_path, val):
     counts = {"train/a": 5, "train/b": 4, "test/a": 2, "test/b": 3} | ({"val/b": 1} if val else {})
     tree(tmp_path / "in", counts)
-    images = run(tmp_path / "in", tmp_path / "out", test_fraction=0.9)  # not asked
+    images = run(tmp_path / "in", tmp_path / "out")
     found = (images.index["split"] + "/" + images.index["class"]).value_counts().to_dict()
     assert found == counts
     assert images.index["source"].str.match(r"(train|val|test)/[ab]/\d{3}\.png").all()
+
+
+@pytest.mark.parametrize("form", ["tree", "npz"])
+@pytest.mark.parametrize("entry", [{"val_fraction": 0.2}, {"test_fraction": 0.4}])
+def test_fractions_of_images_that_have_splits_are_refused(tmp_path, form, entry):
+    path = tmp_path / "in"
+    if form == "tree":
+        tree(path, {"train/a": 5, "train/b": 5, "test/a": 2, "test/b": 2})
+    else:
+        path = archive(tmp_path / "a.npz", split=np.array(["train"] * 10 + ["test"] * 10))
+    refused(path, tmp_path / "out", f"has splits of its own, so that `{next(iter(entry))}` of the data set", **entry)
+    run(path, tmp_path / "out", test_fraction=0.2, val_fraction=0.0)  # what the schema fills in
+
+
+def test_folders_beside_the_splits_are_said(tmp_path, capsys):
+    tree(tmp_path / "in", {"a/x": 3, "a/y": 3, "b/x": 2, "b/y": 2, "more/x": 2})
+    images = run(tmp_path / "in", tmp_path / "out", splits={"train": "a", "test": "b"})
+    assert len(images.array) == 10
+    assert "1 folders that the key `splits` does not name are left out: more" in capsys.readouterr().err
 
 
 def test_same_images_and_labels_as_torchvision(tmp_path):
@@ -467,7 +486,7 @@ def test_mixed_images(tmp_path, other, described, monkeypatch):
         ({"train/a": 5, "train/b": 5}, {}, "holds train; with splits of its own it needs train and test"),
         ({"train/a": 5, "val/a": 5}, {}, "holds train, val; with splits"),
         ({"train/a": 5, "test/a": 5, "extra/a": 5}, {}, "holds extra, test, train; with splits"),
-        ({"train/a": 5, "train/b": 5, "test/a": 5, "test/c": 5}, {}, "in/test: has the class 'c', which train lacks"),
+        ({"train/a": 5, "train/b": 5, "test/a": 5, "test/c": 5}, {}, "in: test has the class 'c', which train lacks"),
         ({"train/a": 5, "train/b": 5, "test": 5}, {}, "in/test: has no images in folders named by class"),
     ],
 )
@@ -533,7 +552,7 @@ def test_npz_labels(tmp_path, labels, classes):
 
 
 def test_npz_with_splits_and_metadata(tmp_path):
-    split = np.array(["train", "val", "test", "test"] * 5)
+    split = np.array(["train", "train", "val", "test"] * 5)
     well = np.array([f"A{n:02d}" for n in range(20)])
     path = archive(tmp_path / "a.npz", split=split, Metadata_well=well, Metadata_dose=np.arange(20) / 10, other=well)
     images = run(path, tmp_path / "out")
@@ -577,6 +596,38 @@ class Touch:
 
     def __reduce__(self):
         return os.system, (f"touch {self.path}",)
+
+
+def test_an_npz_is_resized_as_a_folder_is(tmp_path):
+    path = archive(tmp_path / "a.npz", images=np.random.default_rng(0).integers(0, 256, (20, 12, 10, 3), np.uint8))
+    whole = run(path, tmp_path / "whole")
+    images = run(path, tmp_path / "out", resize="crop", side=6)
+    np.testing.assert_array_equal(images.array, whole.array[:, 3:9, 2:8])
+    assert run(path, tmp_path / "scaled", resize="shorter_side", side=5).array.shape == (20, 5, 5, 3)
+    refused(path, tmp_path / "none", "20 of its 20 images are smaller", resize="crop", side=11)
+
+
+def test_an_npz_is_one_whatever_the_case_of_its_name_and_has_no_folders(tmp_path):
+    path = archive(tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    assert len(run(path, tmp_path / "out").array) == 20
+    refused(path, tmp_path / "none", "an .npz has no folders for the key `splits`", splits={"train": "a", "test": "b"})
+
+
+def test_classes_of_an_npz_that_differ_by_blanks_or_are_not_trained_on_are_refused(tmp_path):
+    refused(archive(tmp_path / "a.npz", labels=np.array(["a", "a "] * 10)), tmp_path / "out", "differ by blanks only")
+    split, labels = np.array(["train"] * 10 + ["test"] * 10), np.array(["a", "b"] * 5 + ["a", "c"] * 5)
+    path = archive(tmp_path / "b.npz", labels=labels, split=split)
+    refused(path, tmp_path / "out", "test has the class 'c', which train lacks")
+
+
+def test_a_crop_larger_than_some_images_is_refused(tmp_path):
+    tree(tmp_path / "in", {"a": 3, "b": 3})
+    png(tmp_path / "in/a/small.png", picture(5, 5))
+    entry = {"resize": "crop", "side": 6}
+    refused(
+        tmp_path / "in", tmp_path / "out", "1 of its 7 images are smaller than the `side: 6` .*lower it to 5", **entry
+    )
+    assert run(tmp_path / "in", tmp_path / "out", resize="crop", side=5).array.shape[1:3] == (5, 5)
 
 
 def test_npz_objects_are_never_loaded(tmp_path):

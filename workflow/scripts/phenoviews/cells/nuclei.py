@@ -22,6 +22,11 @@ from phenoviews.files import atomic, write_json
 UNLIKE = 1.6  # times the declared diameter, or its inverse: from here on it is doubted
 
 
+def dna_channel(channels: Sequence[str], params: Mapping[str, Any]) -> str:
+    """Which of a screen's channels nuclei are looked for in: `channel` of its `nuclei`, or the first."""
+    return str(params.get("channel", channels[0]))
+
+
 def examine(
     fields: Iterable[tuple[pd.Series, np.ndarray | str]],
     function: np.ndarray,
@@ -35,9 +40,9 @@ def examine(
 
     Args:
         fields: row of the screen's table and (C, H, W) image of each field, or the reason why it cannot be read, as
-            `Source.readable` yields them; the first channel is DNA.
+            `Source.readable` yields them.
         function: (C, H, W), the plate's illumination function.
-        params: see `segment`; `focus`, the spreads of `flagged`.
+        params: see `segment` and `dna_channel`; `focus`, the spreads of `flagged`.
         intensity: `low` and `high`, percentiles of the corrected plate, 0 to 100.
         channels: the name of each channel.
         locations: `provided` centres, taken instead of detection.
@@ -51,6 +56,7 @@ def examine(
         intensities: {channel: {low, high}} in camera values over the function.
     """
     tables, rows, histogram = [], [], np.zeros((len(channels), VALUES), np.int64)
+    of_dna = list(channels).index(dna_channel(channels, params))
     for row, image in tqdm(fields, desc="nuclei", total=total, unit="field", mininterval=1):
         metadata = {name: row[name] for name in map(str, row.index) if name.startswith("Metadata_")}
         if isinstance(image, str):
@@ -65,10 +71,10 @@ def examine(
             counts += counted(channel)
         height, width = corrected.shape[1:]
         if locations is None:
-            found = nuclei(corrected[0], params)
+            found = nuclei(corrected[of_dna], params)
         else:
             found = in_field(locations, row["Metadata_Field"], width, height)
-        sharpness = focus(corrected[0], params["diameter"]) if len(found) else float("nan")
+        sharpness = focus(corrected[of_dna], params["diameter"]) if len(found) else float("nan")
         measured = {"count": len(found), "median_area": found["area"].median(), "focus": sharpness}
         rows.append({**metadata, **measured, "left_out": ""})
         tables.append(found.assign(width=width, height=height, **metadata)[[*metadata, *found, "width", "height"]])

@@ -19,7 +19,6 @@ from phenoviews.errors import UserError
 from phenoviews.values import table
 from phenoviews.views import Transform
 
-RGB = 3
 SIDE = 64  # pixels; AlexNet's five layers need more than the 32 of MNIST and CIFAR
 
 
@@ -60,15 +59,17 @@ def network(alexnet: dict[str, Tensor]) -> lpips.LPIPS:
 def distance(
     pairs: Iterable[tuple[Tensor, Tensor]],
     alexnet: dict[str, Tensor],
+    composites: Sequence[Sequence[Sequence[float]]],
     device: str | torch.device = "cpu",
     batches: int | None = None,
 ) -> pd.DataFrame:
     """LPIPS between the images of each pair, both upsampled to 64 by 64 pixels (bilinear).
 
     Args:
-        pairs: batches (first, second), each (n, C, H, W) float in [-1, 1]; see `signed`. The distance of images that
-            are not RGB is the mean over their channels, each shown as a grey image.
+        pairs: batches (first, second), each (n, C, H, W) float in [-1, 1]; see `signed`.
         alexnet: AlexNet's state dict, see `network`.
+        composites: (k, C, 3), the k pictures in which an image is seen, as from `study.composites`: of each the red,
+            green and blue of every channel. The distance is the mean over them.
         device: where to compute.
         batches: number of batches, for the progress bar.
 
@@ -78,12 +79,11 @@ def distance(
     Raises:
         UserError: no images, or a value that is not finite.
     """
-    model = network(alexnet).to(device)
+    model, paints = network(alexnet).to(device), torch.tensor(composites, device=device)
     values: list[Tensor] = []
     for first, second in tqdm(pairs, total=batches, desc="LPIPS", unit="batch"):
-        n, channels = len(first), first.shape[1]
-        shown = [_as_rgb(_upsampled(x, device)) for x in (first, second)]
-        values.append(model(*shown).view(n, channels if channels != RGB else 1).mean(dim=1))
+        shown = [_as_rgb(_upsampled(x, device), paints) for x in (first, second)]
+        values.append(model(*shown).view(len(first), len(paints)).mean(dim=1))
     if not values:
         raise UserError("LPIPS: there are no images to compare; is the test split empty?")
     each = torch.cat(values).double().cpu().numpy()
@@ -126,9 +126,10 @@ def pairs(
             yield left, right
 
 
-def _as_rgb(images: Tensor) -> Tensor:
-    """(n, C, H, W) → (n · C, 3, H, W), each channel as a grey image; RGB as it is."""
-    return images if images.shape[1] == RGB else images.flatten(0, 1)[:, None].expand(-1, RGB, -1, -1)
+def _as_rgb(images: Tensor, paints: Tensor) -> Tensor:
+    """(n, C, H, W) in [-1, 1] → (n · k, 3, H, W) in [-1, 1]: each image in `paints`, (k, C, 3)."""
+    painted = torch.einsum("nchw,kcd->nkdhw", (images + 1) / 2, paints)
+    return painted.clamp(0, 1).mul(2).sub(1).flatten(0, 1)
 
 
 def _upsampled(images: Tensor, device: str | torch.device) -> Tensor:

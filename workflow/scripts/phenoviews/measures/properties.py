@@ -41,6 +41,7 @@ def properties(
     images: npt.NDArray[Any],
     labels: npt.NDArray[Any],
     classes: Sequence[str],
+    composites: Sequence[Sequence[Sequence[float]]],
     superclasses: Sequence[str] | None = None,
     dimension: str = "two_nn",
     leading: int = LEADING,
@@ -50,9 +51,11 @@ def properties(
 
     Args:
         features: (n, d) of a supervised encoder.
-        images: (n, h, w, c) uint8, grey or RGB.
+        images: (n, h, w, c) uint8 or uint16.
         labels: (n,) int, an index into `classes`.
         classes: names by label.
+        composites: (k, c, 3), the k pictures in which an image is seen, as from `study.composites`; texture and high
+            frequencies are the mean over them. A single channel is seen as it is.
         superclasses: the superclass of each class, by label; None: there are none.
         dimension: a key of `DIMENSION`.
         leading, cut: as in `spectrum` and `high_frequencies`.
@@ -63,14 +66,14 @@ def properties(
 
     Raises:
         UserError: NaN or infinity.
-        NotMeasured: a class with too few images; images that are neither grey nor RGB.
+        NotMeasured: a class with too few images.
     """
     check_finite(features)
     rows = []
     for label, name in enumerate(classes):
         of = np.flatnonzero(np.asarray(labels) == label)
         try:
-            points, pictures = np.asarray(features[of], dtype=np.float64), grey(images[of])
+            points, pictures = np.asarray(features[of], dtype=np.float64), grey(images[of], composites)
             numbers = {
                 "intrinsic_dimension": intrinsic_dimension(points, dimension),
                 "texture": float(np.mean(texture(pictures))),
@@ -153,15 +156,10 @@ def high_frequencies(pictures: Floats, cut: float = CUT) -> Floats:
     return np.asarray(power[:, high].sum(axis=1) / np.where(whole > 1e-9, whole, np.inf))
 
 
-def grey(images: npt.NDArray[np.uint8]) -> Floats:
-    """(n, h, w, c) uint8 as luminance in [0, 1], (n, h, w).
-
-    Raises:
-        UserError: neither one channel nor three.
-    """
-    if images.shape[-1] not in (1, 3):
-        raise UserError(
-            f"images with {images.shape[-1]} channels are neither grey nor RGB, and have no texture of their own"
-        )
-    scaled = images / 255.0
-    return np.asarray(scaled[..., 0] if images.shape[-1] == 1 else rgb2gray(scaled), dtype=np.float64)
+def grey(images: npt.NDArray[Any], composites: Sequence[Sequence[Sequence[float]]]) -> Floats:
+    """The luminance in [0, 1] of (n, h, w, c) images, uint8 or uint16, in each of k `composites`: (n · k, h, w)."""
+    scaled = images / np.iinfo(images.dtype).max
+    if images.shape[-1] == 1:
+        return np.asarray(scaled[..., 0])
+    painted = (rgb2gray(np.clip(scaled @ np.asarray(paint), 0, 1)) for paint in composites)
+    return np.concatenate(list(painted)).astype(np.float64)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phenoviews.errors import reported
+from phenoviews.errors import UserError, reported
 from phenoviews.files import atomic, write_json, write_text
 from phenoviews.profiles import tables
 from phenoviews.profiles.columns import COLUMNS
@@ -74,12 +74,15 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command with `arguments`, those of the command line without any."""
     options = parser().parse_args(arguments)
     with reported():
+        for key, said in (("batch", options.batch), ("control", options.control)):
+            if said and getattr(options, f"no_{key}"):
+                raise UserError(f"--{key} and --no-{key} exclude each other; give one of them")
         columns = {key: getattr(options, key) for key in COLUMNS if getattr(options, key) is not None}
         table = read(
             options.tables,
             columns,
             options.features,
-            None if options.no_control else options.control,
+            None if options.no_control else options.control or ["DMSO"],
             batches=not options.no_batch,
             platemap=options.platemap,
             as_spelled=options.as_spelled,
@@ -160,7 +163,7 @@ def parser() -> argparse.ArgumentParser:
     for key, name in COLUMNS.items():
         group.add_argument(f"--{key}", metavar="COLUMN", help=f"default {name}")
     group.add_argument("--no-batch", action="store_true", help="the table has no batches: NSC only, no NSCB, no TVN")
-    group.add_argument("--control", nargs="+", default=["DMSO"], metavar="COMPOUND",
+    group.add_argument("--control", nargs="+", metavar="COMPOUND",
                        help="the negative control, or several (default DMSO)")  # fmt: skip
     group.add_argument("--no-control", action="store_true", help="the table has none: no whitening, no TVN")
     group.add_argument("--features", nargs="+", default=[], metavar="PATTERN",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import re
 import zlib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,6 +72,7 @@ def read(
         UserError: a file or column that is missing, a column that is no number, and what `check` refuses.
     """
     files = [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
+    _refuse_twice(files)
     where = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
     keys = [key for key in COLUMNS if batches or key != "batch"]
     columns = columns or {}
@@ -117,6 +120,19 @@ def read(
         )
     check(meta, x, chosen, where, finite=not missing)
     return Table(meta, x, chosen, [*merged, *more, *notes])
+
+
+def _refuse_twice(files: Sequence[Path]) -> None:
+    """Rows that are there twice would count twice."""
+    there = [path for path in files if path.is_file()]
+    sizes = Counter(path.stat().st_size for path in there)
+    seen: dict[str, Path] = {}
+    for path in there:
+        if sizes[path.stat().st_size] > 1:  # others need not be read for it
+            with path.open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
+            if (other := seen.setdefault(content, path)) is not path:
+                raise UserError(f"{path}: is the same as {other}, and its rows would count twice; leave it out")
 
 
 def _of_columns(present: Sequence[str], named: Mapping[str, str], elsewhere: Collection[str]) -> list[str]:
@@ -217,6 +233,21 @@ def _loaded(
 
 
 def _arrow(path: Path, text: list[str], numbers: list[str]) -> Any:
+    """Where semicolons stand between values, numbers may have decimal commas."""
+    import pyarrow as pa
+
+    try:
+        return _with_point(path, text, numbers, ".")
+    except pa.ArrowInvalid as error:
+        if path.suffix == ".parquet" or _delimiter(path) != ";":
+            raise
+        try:
+            return _with_point(path, text, numbers, ",")
+        except pa.ArrowInvalid:
+            raise error from None
+
+
+def _with_point(path: Path, text: list[str], numbers: list[str], point: str) -> Any:
     columns = list(dict.fromkeys([*text, *numbers]))
     if path.suffix == ".parquet":
         import pyarrow.parquet
@@ -234,6 +265,7 @@ def _arrow(path: Path, text: list[str], numbers: list[str]) -> Any:
             include_columns=columns,
             column_types=dict.fromkeys(numbers, pa.float64()) | dict.fromkeys(text, pa.string()),
             null_values=NO_NUMBER,
+            decimal_point=point,
             strings_can_be_null=False,
         ),
     )
@@ -379,6 +411,17 @@ def _platemap(path: Path, columns: Mapping[str, str], keys: Sequence[str]) -> pd
     return pd.DataFrame(found)
 
 
+def _refuse_unknown_plate(plates: pd.Series, mapped: pd.Series, path: Path, where: str) -> None:
+    """A plate that the map does not have at all is rather a misspelt one."""
+    profiled, listed = ({folded(name): name for name in names.unique()} for names in (plates, mapped))
+    if unknown := [name for key, name in profiled.items() if key not in listed]:
+        spare = [name for key, name in listed.items() if key not in profiled]
+        raise UserError(
+            f"{path}: lists no well of the plate {unknown[0]!r}, of which {where} has rows; of other plates "
+            f"{found(unknown[0], spare)}; correct one of the names, or leave the plate's rows out"
+        )
+
+
 def _joined(
     meta: pd.DataFrame, mapped: pd.DataFrame, path: Path, where: str
 ) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
@@ -405,6 +448,8 @@ def _joined(
         )
     notes = []
     if len(rows) < len(meta):
+        if len(keys) > 1:
+            _refuse_unknown_plate(meta["Metadata_Plate"], mapped["Metadata_Plate"], path, where)
         absent = meta.loc[at < 0, keys].drop_duplicates().agg(" ".join, axis=1)
         notes.append(f"{len(meta) - len(rows)} rows of {len(absent)} wells that the plate map lacks are left out: "
                      f"{', '.join(absent[:5])}{' …' if absent.size > 5 else ''}")  # fmt: skip

@@ -185,6 +185,8 @@ def _notes(
             f"{len(spanning)} treatment(s) with wells in several batches (first: {first}): NSCB is of one profile for "
             "each treatment in each batch; the drop is from the NSC of these"
         )
+    if meta.loc[~meta[CONTROL], "Metadata_MoA"].nunique() == 1:
+        notes.append("there is one MoA only: every neighbour has it, and the scores tell nothing")
     if "Metadata_Batch" in meta:
         treated = meta.loc[~meta[CONTROL], "Metadata_Batch"].nunique()
         if meta["Metadata_Batch"].nunique() == 1:

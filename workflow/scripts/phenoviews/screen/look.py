@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from phenoviews import spelling
 from phenoviews.cells import screen as screens
 from phenoviews.cells.diameters import suggested
+from phenoviews.cells.nuclei import dna_channel
 from phenoviews.cells.segmentation import nuclei, segment
 from phenoviews.cells.source import Source
 from phenoviews.errors import UserError
@@ -94,7 +95,8 @@ def example(screen: Mapping[str, Any], table: pd.DataFrame) -> tuple[list[str], 
     row = (plate if len(plate) else whole).iloc[[len(plate if len(plate) else whole) // 2]]
     with Source.open(screens.folder(screen), screen.get("project")) as source:
         ((row_, image),) = source.fields(row, list(screen["channels"]))
-    params, dna = screen["nuclei"], image[0].astype(np.float32)
+    params, channels = screen["nuclei"], list(screen["channels"])
+    dna = image[channels.index(channel := dna_channel(channels, params))].astype(np.float32)
     where = " ".join(str(row_[f"Metadata_{key}"]) for key in ("Plate", "Well", "Site"))
     levels = [
         f"{channel}: {np.percentile(one, 1):.0f} to {np.percentile(one, 99):.0f}"
@@ -105,10 +107,12 @@ def example(screen: Mapping[str, Any], table: pd.DataFrame) -> tuple[list[str], 
         f"percentile {', '.join(levels)}"
     ]
     found, diameter = nuclei(dna, params), suggested(dna, params)
-    lines.append(f"nuclei: {len(found)} at the declared diameter of {params['diameter']:g} pixels{_median(found)}")
+    lines.append(
+        f"nuclei: {len(found)} in {channel} at the declared diameter of {params['diameter']:g} pixels{_median(found)}"
+    )
     shown = {f"declared, {params['diameter']:g} pixels: {len(found)} nuclei": segment(dna, params)}
     if np.isnan(diameter):
-        lines.append("no nuclei are seen; check that the first of `channels` is DNA")
+        lines.append(f"no nuclei are seen in {channel}; say `nuclei: {{channel: ...}}` if they are in another channel")
     elif 1 / UNLIKE < diameter / params["diameter"] < UNLIKE:
         lines.append(f"suggested diameter: {diameter:.0f} pixels, which the declared one suits")
     else:

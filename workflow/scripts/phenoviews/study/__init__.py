@@ -16,7 +16,7 @@ from typing import Any
 from phenoviews.errors import UserError
 from phenoviews.study import names, notes, plan
 from phenoviews.study.checks import check
-from phenoviews.study.document import at_scale, changes, merge, unreached, validated
+from phenoviews.study.document import at_scale, changes, merge, refuse_mixed, unreached, validated
 from phenoviews.study.panel import Panel, objective_of
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import Run
@@ -44,6 +44,7 @@ class Study(Resolver):
         shipped: dict[str, Any] | None = None,
         said: Mapping[str, Any] = MappingProxyType({}),
     ):
+        refuse_mixed(config, shipped or {})
         document = validated(config, said)
         super().__init__(complete(document, schema()))
         self._made_of = config, shipped, said

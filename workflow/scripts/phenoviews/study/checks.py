@@ -6,13 +6,16 @@ from collections.abc import Collection, Mapping
 
 from phenoviews import spelling
 from phenoviews.errors import UserError
-from phenoviews.study import names
+from phenoviews.study import composites, names
 from phenoviews.study.document import papers
 from phenoviews.study.panel import Panel, check_panel
-from phenoviews.study.plan import grids, listed, runs
+from phenoviews.study.plan import grids, listed, places, runs
 from phenoviews.study.resolve import RGB, Resolver, check_size
 from phenoviews.study.run import AXES, Run
 from phenoviews.study.schema import nearest
+
+# Dimensions in which there is more than one value of a metric that has them, whatever the data are.
+SEVERAL = ("class", "postprocessing")
 
 
 def check(study: Resolver, panels: Mapping[str, Panel]) -> None:
@@ -46,6 +49,11 @@ def _check_datasets(study: Resolver) -> None:
                 )
         if "mean" in dataset:
             study.network_input(name)
+        if "side" in dataset and dataset["kind"] == "folder" and dataset["resize"] not in ("shorter_side", "crop"):
+            raise UserError(f"config: datasets.{name}.side: is of `resize: shorter_side` and `resize: crop`; say which "
+                            "of them, or take it out")  # fmt: skip
+        if "colours" in dataset:
+            composites.paints(study, name)
 
 
 def _check_screens(study: Resolver) -> None:
@@ -54,6 +62,16 @@ def _check_screens(study: Resolver) -> None:
             raise UserError(f"config: screens.{name}: a dataset has this name too; rename one of them")
         if screen["kind"] == "bbbc021" and ("mirrors" in screen) == ("simulation" in screen):
             raise UserError(f"config: screens.{name}: needs either `mirrors` or `simulation`")
+        seen = screen["nuclei"].get("channel")
+        if seen is not None and seen not in screen["channels"]:
+            raise UserError(
+                f"config: screens.{name}.nuclei.channel: no channel '{seen}'{nearest(seen, screen['channels'])}"
+            )
+        if screen["intensity"]["low"] >= screen["intensity"]["high"]:
+            raise UserError(f"config: screens.{name}.intensity: `low` is not below `high`; correct one of them")
+        named = list(screen["channels"].values())
+        if twice := [one for one in named if named.count(one) > 1]:
+            raise UserError(f"config: screens.{name}.channels: two of them are {twice[0]!r}; name each image once")
         try:
             spelling.unit(screen["unit"])
         except UserError as error:
@@ -80,24 +98,38 @@ def _check_panel(study: Resolver, panel: Panel) -> None:
         datasets = dict.fromkeys(run.dataset for run in its_runs)
         frozen = {run.method for run in its_runs if not study.is_trained(run)}
         _check_views(study, its_runs)
+        _check_weights(study, its_runs)
         _check_labels(study, panel)
         _check_layout(study, panel, its_runs)
     except UserError as error:
         raise UserError(f"config: panels.{panel.paper}.{panel.item}: {str(error).removeprefix('config: ')}") from None
     check_panel(panel, {name: study.entry("datasets", name)["kind"] for name in datasets}, frozen)
+    if panel.declared.get("plot") == "nearest":
+        where = f"panels.{panel.paper}.{panel.item}"
+        composites.of_figure(study, where, panel.declared.get("channels", {}), list(datasets))
 
 
 def _check_layout(study: Resolver, panel: Panel, its_runs: Collection[Run]) -> None:
     """A table shows all that its runs differ in; here, and not after days of training."""
     if not panel.is_table or panel.measures_of_sweeps:  # of a whole sweep there is one value, not one for each run
         return
-    placed = {name for key in ("rows", "columns", "average", "where") for name in panel.declared.get(key, ())}
-    values = {axis: {names.parse(getattr(run, axis))[0] for run in its_runs} for axis in AXES}
-    values["transform"] = {names.parse(run.transform)[0] for run in its_runs if study.is_trained(run)}
-    for key, found in {**values, "metric": set(panel.declared["metrics"])}.items():
-        if len(found) > 1 and key not in placed:
+    # Without rows or columns it is refused by `check_panel`.
+    shown = [*panel.declared.get("rows", ()), *panel.declared.get("columns", ())]
+    for name in [*shown, *panel.declared["average"]]:
+        if [*shown, *panel.declared["average"]].count(name) > 1:
+            raise UserError(f"'{name}' is in two of `rows`, `columns` and `average`; leave it in one of them")
+    placed = {*shown, *panel.declared["average"], *panel.declared["where"]}
+    # A name differs in the number that is swept, too, where a table shows that.
+    swept = {place.swept for place in places(study, panel)} if {"swept", "at"} & placed else set()
+    values = {axis: {names.bare(getattr(run, axis), swept) for run in its_runs} for axis in AXES}
+    values["transform"] = {names.bare(run.transform, swept) for run in its_runs if study.is_trained(run)}
+    values["metric"] = set(panel.declared["metrics"])
+    several = {key: str(len(found)) for key, found in values.items() if len(found) > 1}
+    several |= {key: "several" for key in SEVERAL if key in panel.dimensions}
+    for key, many in several.items():
+        if key not in placed:
             raise UserError(
-                f"{len(found)} values of '{key}', which is in neither `rows`, `columns` nor `average`; put it into one "
+                f"{many} values of '{key}', which is in neither `rows`, `columns` nor `average`; put it into one "
                 "of them, or choose one value of it under `where`"
             )
 
@@ -111,6 +143,17 @@ def _check_views(study: Resolver, its_runs: Collection[Run]) -> None:
     for dataset, backbone in sorted(pairs):
         kind, size = study.entry("backbones", backbone)["kind"], study.entry("datasets", dataset)["size"]
         check_size(f"'{dataset}' with '{backbone}'", kind, size)
+
+
+def _check_weights(study: Resolver, its_runs: Collection[Run]) -> None:
+    """An encoder that is said to be there is not one with random weights."""
+    for method, backbone in sorted({(run.method, run.backbone) for run in its_runs if not study.is_trained(run)}):
+        entry = study.entry("backbones", backbone)
+        if study.entry("methods", method)["brought"] and "run" not in entry and entry["init"] == "random":
+            raise UserError(
+                f"the method '{method}' is of an encoder that is there, and the backbone '{backbone}' has random "
+                "weights; name them, as its `init` or the `run` that trained it, or take the method untrained"
+            )
 
 
 def _check_labels(study: Resolver, panel: Panel) -> None:

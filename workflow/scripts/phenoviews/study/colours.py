@@ -5,6 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+# Red, green and blue of each, 0 to 1: no pure blue, which is too dark to see a nucleus in.
+PAINTS: dict[str, tuple[float, float, float]] = {
+    "blue": (0x2A / 255, 0x5B / 255, 1.0),
+    "green": (0.0, 1.0, 0.0),
+    "red": (1.0, 0x1A / 255, 0.0),
+    "grey": (1.0, 1.0, 1.0),
+    "cyan": (0.0, 1.0, 1.0),
+    "magenta": (1.0, 0.0, 1.0),
+    "yellow": (1.0, 1.0, 0.0),
+    "none": (0.0, 0.0, 0.0),
+}
+UNSEEN = "none"  # of a channel that is not shown
+
 # The first words of names, and whole names where they are short: of stains, structures, dyes and filters.
 WORDS = {
     "blue": ("dna", "dapi", "hoechst", "nucle", "h2b", "h33342", "draq", "405"),
@@ -39,6 +52,9 @@ def colours(channels: Sequence[str]) -> dict[str, str]:
 def _told(name: str) -> str | None:
     words = re.findall(r"[a-z]+\d*|\d+", name.casefold())
     words.append("".join(words))
+    for word in words:
+        if word in PAINTS and word != UNSEEN:
+            return str(word)
     for colour, known in WORDS.items():
         for one in known:
             if any(word == one if len(one) <= WHOLE else word.startswith(one) for word in words):

@@ -89,6 +89,19 @@ def difference(below: Any, above: Any) -> Any:
     return {key: value for key, value in changed.items() if value != {} or key not in below}
 
 
+def refuse_mixed(config: Mapping[str, Any], shipped: Mapping[str, Any]) -> None:
+    """Raise a `UserError` for a data set or screen of the user's that has the name of a shipped one and is of another
+    kind: what lies below it is of no use to it, and would count."""
+    for section in ("datasets", "screens"):
+        for name, entry in shipped.get(section, {}).items():
+            other = (config.get(section) or {}).get(name)
+            if isinstance(other, Mapping) and other.get("kind", entry["kind"]) != entry["kind"]:
+                raise UserError(
+                    f"config: {section}.{name}: a shipped {section.removesuffix('s')} of kind {entry['kind']} has this "
+                    f"name, and yours of kind {other['kind']} would be laid over its settings; give it another name"
+                )
+
+
 def validated(config: dict[str, Any], said: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """The document at its own scale, once it has been found valid at every scale that it has."""
     config = copy.deepcopy(config)

@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from phenoviews.study.colours import colours
 from phenoviews.study.paths import LOOKS
-from phenoviews.study.resolve import RGB, Resolver
+from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import Run
 
 
@@ -42,11 +41,3 @@ def operations(looks: Iterable[dict[str, Any]]) -> set[str]:
     """The operations in these looks, and of images as they are."""
     pipelines = (pipeline for look in looks for one in look["sets"] for pipeline in one["views"])
     return {"normalize", *(operation for pipeline in pipelines for step in pipeline for operation in step)}
-
-
-def paints(study: Resolver, dataset: str) -> dict[str, str]:
-    """The colour of each channel; none for grey images and for RGB ones whose channels have no names."""
-    channels = study.channel_names(dataset)
-    if not channels and (count := study.channels(dataset)) != RGB:
-        channels = [f"channel {number}" for number in range(1, count + 1)]
-    return colours(channels) if channels else {}

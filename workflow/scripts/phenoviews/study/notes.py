@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from phenoviews.errors import UserError
-from phenoviews.study import audits, names
-from phenoviews.study.colours import colours
+from phenoviews.study import audits, composites, names
 from phenoviews.study.metrics import COUNTABLE, DIMENSIONS, TEST, counted, on_the_way
 from phenoviews.study.panel import Panel
 from phenoviews.study.plan import Place, design, grids, listed, places, runs, sweep_sources
-from phenoviews.study.resolve import RGB, Resolver
+from phenoviews.study.resolve import Resolver
 from phenoviews.study.resolved import Pretraining
 from phenoviews.study.run import AXES
 
@@ -36,8 +35,8 @@ def declaration(study: Resolver, panel: Panel, context: Context) -> dict[str, An
     sweeps = [sweep for sweep in study.config["sweeps"].values() if sweep["leaf"] in swept]
     settings = {sweep["leaf"]: sweep.get("label", sweep["leaf"]) for sweep in sweeps}
     return {
-        **_painted(study, panel, grid["dataset"]),
         **panel.declared,
+        **_painted(study, panel, grid["dataset"]),
         "name": panel.name,
         "each": [{**asdict(place.run), **_number(place)} for place in shown],
         "runs": grid,
@@ -104,18 +103,11 @@ def sweeps(panel: Panel, shown: Sequence[Place]) -> dict[str, Any]:
 
 
 def _painted(study: Resolver, panel: Panel, datasets: Sequence[str]) -> dict[str, Any]:
-    """The channels of a figure of images with their colours, where its datasets say what these are called; they must
-    agree, and the panel's own `channels` have the last word."""
-    if panel.declared.get("plot") != "nearest" or "channels" in panel.declared:
+    """The channels of a figure of images with their colours."""
+    if panel.declared.get("plot") != "nearest":
         return {}
-    called = {tuple(study.channel_names(each)) for each in datasets}
-    if len(called) > 1 and len({study.channels(each) for each in datasets}) > 1:
-        raise UserError(f"config: panels.{panel.paper}.{panel.item}: its datasets have different channels; draw "
-                        "them in figures of their own")  # fmt: skip
-    given = called.pop() if len(called) == 1 else ()
-    if not given and (count := study.channels(datasets[0])) != RGB:
-        given = tuple(f"channel {number}" for number in range(1, count + 1))
-    return {"channels": colours(given)} if given else {}
+    where, declared = f"panels.{panel.paper}.{panel.item}", panel.declared.get("channels", {})
+    return {"channels": shown} if (shown := composites.of_figure(study, where, declared, datasets)) else {}
 
 
 def _dosed(study: Resolver, panel: Panel, datasets: Sequence[str], described: dict[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,10 @@ PLOTS: dict[str, Plot] = {
 }
 
 
+# Keys that one kind of figure reads, and nothing else.
+OF_PLOT = {"images": "nearest", "channels": "nearest", "highlight": "curves", "randomised": "doses"}
+
+
 # What an audit needs of its runs whatever it counts by: of classes the probe, of treatments their profiles. Of data
 # that know their plates also how well those are told.
 AUDITED: dict[str, tuple[str, ...]] = {TEST: ("probe",), TREATMENTS: ("scores", "structure"), ANY: ()}
@@ -171,6 +175,9 @@ def check_panel(panel: Panel, kinds: Mapping[str, str], frozen: Collection[str] 
         return _check_audit(panel, kinds)
     for key in _missing(panel):
         raise UserError(f"{where}: `{key}` is missing; add it")
+    for key, plot in OF_PLOT.items():
+        if key in declared and declared.get("plot") != plot:
+            raise UserError(f"{where}: `{key}` is of a figure with `plot: {plot}`; take it out, or make it one")
     for name, kind in kinds.items():
         for metric in panel.metrics:
             if METRICS[metric].data not in DATA.get(kind, (TEST, ANY)):

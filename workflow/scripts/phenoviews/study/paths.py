@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from phenoviews.study import resources
 from phenoviews.study.metrics import TEST
 from phenoviews.study.panel import Panel
 from phenoviews.study.resolve import Resolver
@@ -94,7 +95,7 @@ def users_own(files: Any) -> Iterator[str]:
 def raw_data(study: Resolver, dataset: str) -> list[str]:
     """The files that a dataset is made of: its downloads, or what the user brings.
 
-    Not ImageNet's folder, so that what needs it can be planned where it is not; its reader says where it is missing.
+    Not ImageNet's folder, so that what needs it can be planned where it is not (see `brought`).
     """
     entry = study.entry("datasets", dataset)
     if entry["kind"] == "imagenet":
@@ -106,15 +107,33 @@ def raw_data(study: Resolver, dataset: str) -> list[str]:
 
 def brought(study: Resolver, section: str, name: str) -> list[str]:
     """The files and folders of a user's that a dataset or a screen is made of, of which everything below counts."""
+    entry = study.entry(section, name)
+    if entry["kind"] == "imagenet":
+        return _imagenet(name, entry)
     if section == "datasets":
         return list(users_own(raw_data(study, name)))
-    entry = study.entry(section, name)
     if entry["kind"] == "bbbc021":
         return []
     # A table of files stands for the folder that it is in, and for those that its paths are replaced by.
     folders = [Path(entry["path"]).parent, *entry.get("replace", {}).values()]
     named = folders if entry["kind"] == "loaddata" else [entry["path"]]
     return list(dict.fromkeys(map(users_path, [*named, *(entry[key] for key in ["platemap"] if key in entry)])))
+
+
+def _imagenet(name: str, entry: Mapping[str, Any]) -> list[str]:
+    """Of ImageNet's folder what is read: the folders of the listed classes, or one of all images, and the file that
+    tells their classes. Nothing where neither the folder nor what is made of it is there."""
+    path = Path(users_path(entry["path"]))
+    if not path.exists():
+        return [str(path)] if Path(IMAGES.format(dataset=name)).exists() else []
+    found = []
+    for split in ("train", "val"):
+        of_classes = [path / split / one for one in resources.classes(entry["classes"])]
+        found += [folder for folder in of_classes if folder.is_dir()] or [path / split]
+    if "ground_truth" in entry:
+        truth = Path(users_path(entry["ground_truth"]))
+        found += [truth, *(file for file in [truth.with_name("meta.mat")] if file.exists())]
+    return list(map(str, found))
 
 
 def declared_file(study: Resolver, source: str, file: str) -> Mapping[str, Any]:

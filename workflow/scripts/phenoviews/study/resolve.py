@@ -29,7 +29,7 @@ from phenoviews.study.resolved import (
     TransformSet,
 )
 from phenoviews.study.run import Run
-from phenoviews.study.schema import complete, dotted, nearest, part, validate
+from phenoviews.study.schema import complete, dotted, nearest, part, schema, validate
 
 # The kind of method that trains nothing: an encoder as it is given, ImageNet's or with random weights.
 FROZEN = "frozen"
@@ -156,7 +156,7 @@ class Resolver:
                 f"dataset '{name}' is drawn by the seed of each run; ask for '{name}+split_seed=5', or another"
             )
         listed = {"classes": resources.classes(entry["classes"])} if "classes" in entry else {}
-        return {**without(entry, "label", "images", "recipe", "mirrors", *INPUT), **listed}
+        return {**without(entry, "label", "images", "recipe", "mirrors", "colours", *INPUT), **listed}
 
     def source(self, name: str) -> Mapping[str, Any]:
         """The dataset or screen that has files to download."""
@@ -272,7 +272,7 @@ class Resolver:
         training = None if frozen else Training(**method["training"])
         if training and training.keep == "best_ami" and dataset.evaluated == "all":
             raise UserError(f"run '{run.name}': `keep: best_ami` needs a test split, and treatments have none")
-        elsewhere = ("kind", "label", "training", "backbone", *(INPUT if frozen else ()))
+        elsewhere = ("kind", "label", "training", "backbone", *((*INPUT, "brought") if frozen else ()))
         return Resolved(
             name=run.name,
             scale=self.scale,
@@ -296,6 +296,9 @@ class Resolver:
         entry = without(self.entry("backbones", name), "label", "gmacs", "run")
         if given := self.given(name):
             return Backbone(**{**given["backbone"], "name": name, "init": given["encoder"]})
+        if "prefix" in entry and entry["init"] in ("random", "imagenet"):
+            raise UserError(f"config: backbone '{name}': `prefix` is of the names in a file of weights; name that as "
+                            "`init`, or take it out")  # fmt: skip
         if (entry["kind"] == INTENSITY) != (of_method.get("kind") == INTENSITY):
             raise UserError(
                 f"config: backbone '{name}': the method intensity and a backbone of kind {INTENSITY}, such as "
@@ -318,6 +321,11 @@ class Resolver:
             if "kind" not in entry:
                 raise UserError(f"config: backbones.{backbone}: needs `kind`, or the `run` of an encoder that is there")
             return {}
+        usual = {key: of.get("default") for key, of in schema()["$defs"]["backbone"]["properties"].items()}
+        for key in sorted(entry.keys() - {"run", "label", "gmacs"}):
+            if entry[key] != usual[key]:
+                raise UserError(f"config: backbone '{backbone}': its `run` says what it is, and `{key}` would say "
+                                "nothing; take it out")  # fmt: skip
         return resources.finished_run(entry["run"], f"backbones.{backbone}.run")
 
     @functools.cache  # noqa: B019

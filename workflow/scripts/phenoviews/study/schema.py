@@ -60,6 +60,11 @@ def _is_number(_: jsonschema.TypeChecker, value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _is_whole(_: Any, value: Any) -> bool:
+    """Not 2.0, which JSON takes for one and Python's ranges do not; it is read as 2."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _rises(_: Any, rises: bool, value: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
     """A word of our own: the ends of a range, the lesser one first."""
     numbers = isinstance(value, list) and len(value) == 2 and all(isinstance(end, int | float) for end in value)
@@ -70,7 +75,9 @@ def _rises(_: Any, rises: bool, value: Any, __: Any) -> Iterator[jsonschema.Vali
 VALIDATOR = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
     {"rises": _rises},
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number),
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"number": _is_number, "integer": _is_whole}
+    ),
 )
 
 
@@ -132,6 +139,8 @@ def _as(kind: str, value: Any) -> Any:
         return str(value) if known else UNREADABLE
     if kind == "array":
         return UNREADABLE if isinstance(value, dict | list | bool) or value is None else [value]
+    if kind == "integer" and isinstance(value, float):
+        return int(value) if value.is_integer() else UNREADABLE
     if not isinstance(value, str):
         return UNREADABLE
     if kind == "boolean":

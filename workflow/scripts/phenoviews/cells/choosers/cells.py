@@ -36,6 +36,9 @@ def choose(nuclei: pd.DataFrame, dataset: Mapping[str, Any]) -> pd.DataFrame:
         UserError: the compound is on none of the plates, a plate without untreated cells, fewer cells than asked for.
     """
     name, compound = f"datasets.{dataset['name']}", dataset["compound"]
+    if compound == dataset["control"]:
+        raise UserError(f"{name}.compound: '{compound}' is the screen's `control`, which it is compared with; name "
+                        "another compound")  # fmt: skip
     treated = nuclei[(nuclei["Metadata_Compound"] == compound) & ~in_columns(nuclei, dataset["control_columns"])]
     if treated.empty:
         where, side = ", ".join(dataset["plates"]), dataset.get("side", "")

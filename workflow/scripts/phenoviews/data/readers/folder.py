@@ -31,6 +31,7 @@ from phenoviews.files import atomic
 THREADS = min(8, os.cpu_count() or 1)
 BATCH = 256  # images decoded at a time: bounds the memory
 
+FRACTIONS = {"test_fraction": 0.2, "val_fraction": 0.0}  # where the entry does not say otherwise
 COLOURS = {1: "grey", 3: "RGB"}
 
 Kind = tuple[tuple[int, ...], np.dtype]  # shape (or channels alone) and type of images
@@ -54,7 +55,7 @@ def prepare(dataset: Mapping[str, Any], downloads: Mapping[str, Path], images: P
     dataset = {**dataset, "channels": channels if channels is None or isinstance(channels, int) else len(channels)}
     if path.is_dir():
         _prepare_tree(path, dataset, images, index)
-    elif path.suffix == ".npz" and path.is_file():
+    elif path.suffix.lower() == ".npz" and path.is_file():
         _prepare_npz(path, dataset, images, index)
     else:
         raise UserError(f"{path}: neither a folder nor an .npz file; check the key `path` of the data set")
@@ -71,17 +72,43 @@ def _table(
     """The index of images whose classes are `names`; the labels follow the order of `classes`."""
     if len(classes) < 2:
         raise UserError(f"{path}: has only the class {classes[0]!r}; at least two are needed")
+    _unlike(classes, path)
+    if split is not None:
+        _own_splits(path, names, split, dataset)
     groups = dataset.get("superclasses")
     label_of = {name: label for label, name in enumerate(classes)}
     labels = np.array([label_of[name] for name in names], dtype=np.int64)
     if split is None:
-        fractions = dataset.get("test_fraction", 0.2), dataset.get("val_fraction", 0.0)
+        test, val = (dataset.get(key, default) for key, default in FRACTIONS.items())
         try:
-            split = stratified(labels, classes, *fractions, dataset.get("split_seed", 0))
+            split = stratified(labels, classes, test, val, dataset.get("split_seed", 0))
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
     table = pd.DataFrame({"split": split, "label": labels, "class": names, "source": sources})
     return table.assign(superclass=_superclasses(path, classes, names, groups)) if groups else table
+
+
+def _unlike(classes: Sequence[str], path: Path) -> None:
+    """Refuse classes whose names differ by blanks alone: one class, most likely. Case may tell letters apart."""
+    spelled: dict[str, str] = {}
+    for name in sorted(classes):
+        if (other := spelled.setdefault(" ".join(name.split()), name)) != name:
+            raise UserError(f"{path}: the classes {other!r} and {name!r} differ by blanks only; bring them under one "
+                            "name, or under two that differ more")  # fmt: skip
+
+
+def _own_splits(path: Path, names: list[str], split: np.ndarray, dataset: Mapping[str, Any]) -> None:
+    """Refuse a class that is not trained on, and fractions where nothing is left to divide."""
+    trained = {name for name, of in zip(names, split, strict=True) if of == "train"}
+    for name, of in zip(names, split, strict=True):
+        if name not in trained:
+            raise UserError(f"{path}: {of} has the class {name!r}, which train lacks")
+    for key, default in FRACTIONS.items():
+        if dataset.get(key, default) != default:
+            raise UserError(
+                f"{path}: has splits of its own, so that `{key}` of the data set says nothing; take it out, or bring "
+                "the images without splits"
+            )
 
 
 def _superclasses(path: Path, classes: list[str], names: list[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
@@ -128,7 +155,8 @@ def _prepare_tree(path: Path, dataset: Mapping[str, Any], images: Path, index: P
         there = [each for each in found if each.source in kept]
         _nothing_lost(path, found, there)
         _one_kind(path, kept, coloured, dataset.get("resize", "refuse"))
-        how = _fitting(list(kept.values()), dataset.get("resize", "refuse"), dataset.get("side"))
+        shapes = [one.shape for one in kept.values()]
+        how = _fitting(path, shapes, dataset.get("resize", "refuse"), dataset.get("side"))
         grey = not coloured and dataset.get("channels") in (None, 1)
         dtype, planes = next(iter(kept.values())).dtype, 1 if grey else max(one.shape[2] for one in kept.values())
 
@@ -246,14 +274,20 @@ class _Fit:
         return image
 
 
-def _fitting(kept: list[_Kept], resize: str, side: int | None) -> _Fit:
+def _fitting(path: Path, shapes: Sequence[tuple[int, ...]], resize: str, side: int | None) -> _Fit:
     """What the setting `resize` asks for: `shorter_side`, scaled so that this is `side`, and the middle square of that;
     `crop`, the middle square of `side` pixels, not scaled, so that a pixel stays as large as it is; `pad`, zeros
     around, up to the largest. `side`: by default the least shorter side, so that nothing is enlarged or filled up."""
+    shorter = [min(shape[:2]) for shape in shapes]
     if resize in ("shorter_side", "crop"):
-        side = side or min(min(one.shape[:2]) for one in kept)
+        side = side or min(shorter)
+        if resize == "crop" and (small := sum(length < side for length in shorter)):
+            raise UserError(
+                f"{path}: {small} of its {len(shapes)} images are smaller than the `side: {side}` that `resize: crop` "
+                f"cuts out; lower it to {min(shorter)} or less, or choose shorter_side or pad"
+            )
         return _Fit(side, side, scaled=resize == "shorter_side")
-    height, width = (max(one.shape[axis] for one in kept) for axis in (0, 1))
+    height, width = (max(shape[axis] for shape in shapes) for axis in (0, 1))
     return _Fit(height, width)
 
 
@@ -275,6 +309,10 @@ def _scaled(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def _prepare_npz(path: Path, dataset: Mapping[str, Any], images: Path, index: Path) -> None:
+    if dataset.get("splits"):
+        raise UserError(
+            f"{path}: an .npz has no folders for the key `splits` of the data set; give it an array `split`"
+        )
     arrays, channels = _arrays(path), dataset["channels"]
     array, labels, split = arrays["images"], arrays["labels"], arrays.get("split")
     if array.ndim == 3:
@@ -313,6 +351,9 @@ def _prepare_npz(path: Path, dataset: Mapping[str, Any], images: Path, index: Pa
     for name, values in arrays.items():
         if name.startswith("Metadata_"):
             table[name] = _strings(values) if values.dtype.kind in "US" else values
+    if (resize := dataset.get("resize", "refuse")) != "refuse":
+        how = _fitting(path, [array.shape[1:]] * len(array), resize, dataset.get("side"))
+        array = np.stack([how.fit(image) for image in array])
     write(images, index, array, table)
     copies.say(path, [copies.content(image) for image in array], table)
 

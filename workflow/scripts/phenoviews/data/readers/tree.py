@@ -74,6 +74,10 @@ def listing(path: Path, splits: Mapping[str, str] | None) -> list[Found]:
     walk, top = Walk(path, refuse_splits=splits != {}), _folders(path)
     walk.loose += [file.name for file in sorted(path.iterdir()) if _is_image(file)]
     parts: dict[str | None, Path] = {None: path} if splits == {} else {}
+    beside = [folder.name for folder in top if splits and folder.name not in splits.values()]
+    if beside:
+        print(f"phenoviews: {path}: {len(beside)} folders that the key `splits` does not name are left out: "
+              f"{', '.join(beside[:FEW])}{', …' if beside[FEW:] else ''}", file=sys.stderr)  # fmt: skip
     if splits:
         if lacking := sorted(set(splits.values()) - {folder.name for folder in top}):
             raise UserError(f"{path}: has no folder {lacking[0]!r}, which the key `splits` of the data set names; it "
@@ -86,13 +90,7 @@ def listing(path: Path, splits: Mapping[str, str] | None) -> list[Found]:
         if split is not None:
             walk.loose += [f"{folder.name}/{file.name}" for file in sorted(folder.iterdir()) if _is_image(file)]
         found += _classes(folder, split, walk)
-    _unlike({each.name for each in found}, path)
     _once(path, found)
-    if "train" in parts and (
-        unknown := sorted({each.name for each in found} - {each.name for each in found if each.split == "train"})
-    ):
-        split = next(each.split for each in found if each.name == unknown[0])
-        raise UserError(f"{parts[split]}: has the class {unknown[0]!r}, which train lacks")
     walk.say()
     return found
 
@@ -188,15 +186,6 @@ def _files(folder: Path, walk: Walk) -> dict[str, Path]:
             found[place] = kept
             walk.again.append(other.relative_to(walk.root).as_posix())
     return found
-
-
-def _unlike(classes: set[str], path: Path) -> None:
-    """Refuse classes whose names differ by blanks alone: one class, most likely. Case may tell letters apart."""
-    spelled: dict[str, str] = {}
-    for name in sorted(classes):
-        if (other := spelled.setdefault(" ".join(name.split()), name)) != name:
-            raise UserError(f"{path}: the classes {other!r} and {name!r} differ by blanks only; bring them under one "
-                            "name, or under two that differ more")  # fmt: skip
 
 
 def _once(path: Path, found: list[Found]) -> None:

@@ -9,18 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from phenoviews.errors import UserError
 from phenoviews.panels.records import class_names, of_run, titles, why_none
 from phenoviews.panels.style import SMALL, WIDTH, label_scale, style, wrapped
+from phenoviews.study.colours import PAINTS, UNSEEN
 
 CONTROL, PHENOTYPE = "Metadata_Control", "Metadata_Phenotype"
-# What a channel is painted with: no pure blue, which is too dark to see a nucleus in.
-PAINTS = {"blue": "#2a5bff", "green": "#00ff00", "red": "#ff1a00", "grey": "#ffffff"}
-PAINTS |= {"cyan": "#00ffff", "magenta": "#ff00ff", "yellow": "#ffff00"}
 
 
 def draw(panel: Mapping[str, Any], records: pd.DataFrame, files: Mapping[str, Sequence[str]]) -> Figure:
@@ -119,7 +116,7 @@ def figure(
         caption = f"Beside each cluster: {beside}. From the left: the {nearest} images nearest the centroid."
         fig.text(0.01, (bottom - 0.14) / height, caption, fontsize=SMALL)
         if channels:
-            paints = [Patch(color=PAINTS[colour], label=name) for name, colour in channels.items()]
+            paints = [Patch(color=PAINTS[colour], label=name) for name, colour in channels.items() if colour != UNSEEN]
             fig.legend(handles=paints, loc="lower left", ncols=len(paints), frameon=False, handlelength=1)
         label_scale(fig, note)
         return fig
@@ -203,9 +200,9 @@ def paint(images: np.ndarray, channels: Mapping[str, str] | None = None) -> np.n
     channels = channels or {}
     if len(channels) != count:
         raise UserError(
-            f"panel: channels: {len(channels)} colours for images of {count} channels; name each channel and "
-            "its colour, such as {DNA: blue}"
+            f"{len(channels)} colours for images of {count} channels; say how many there are in the entry of the data "
+            f"set, `channels: {count}`"
         )
-    colours = np.array([to_rgb(PAINTS[colour]) for colour in channels.values()])
+    colours = np.array([PAINTS[colour] for colour in channels.values()])
     painted: np.ndarray = np.clip(images @ colours, 0, 1)
     return painted
