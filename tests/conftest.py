@@ -10,8 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# Threads of OpenMP spin while they wait for each other. Beside other tests that keeps a processor from what they wait
-# for: a step of two threads of torch took up to twenty times as long.
+# Tests run beside each other, so each has one thread; and threads of OpenMP that a test asks for do not spin while they
+# wait for each other: that keeps a processor from what they wait for, and a step took up to twenty times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 

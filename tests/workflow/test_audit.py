@@ -50,6 +50,7 @@ def test_with_looks_the_trainings_up_to_the_first_are_planned_and_the_plan_count
 # One operation in question, trained with two seeds or three, and looked at half-way of each training.
 TURNED = [{"random_crop": {"fraction": [0.6, 0.9]}}, {"random_invert": {"p": 0.5}}, {"normalize": {}}]
 SMALL = {
+    "resources": {"threads": 1},
     "transforms": {"turned": TURNED},
     "backbones": {"vgg11": {"width": 0.125}},
     "recipes": {"mnist": {"training": {"epochs": 2, "batch_size": 256}}},

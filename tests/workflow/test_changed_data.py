@@ -26,6 +26,7 @@ PANEL = {
 def configured(project, **more) -> list[str]:
     study = {
         "seeds": [5],
+        "resources": {"threads": 1},
         "backbones": {"vgg11": {"width": 0.125}},
         "recipes": {"mnist": {"training": {"epochs": 1}}},
         "panels": {"mine": {"table1": PANEL}},

@@ -54,6 +54,7 @@ CELLS = {"kind": "cells", "plates": PLATES, "compound": "nocodazole", "side": 48
 RGB = {"kind": "resnet18", "stem": "standard", "width": 0.125, "init": "rgb.pt"}
 SHOWN = {"transform": "any_channels", "method": "simclr", "seeds": 1}
 STUDY = {
+    "resources": {"threads": 1},
     "screens": {"painting": screen(PAINTING), "nuclear": screen(["DNA"])},
     "datasets": {
         "painted": {**TREATMENTS, "screen": "painting"},

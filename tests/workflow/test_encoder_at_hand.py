@@ -24,6 +24,7 @@ def config() -> dict:
     cells = {"kind": "treatments", "plates": PLATES, "side": 48, "size": 48, "val_fraction": 0}
     return {
         "seeds": [5],
+        "resources": {"threads": 1},
         "screens": {
             "first": {**SIMULATED, "simulation": {**SIMULATED["simulation"], **SMALL}},
             "second": second,

@@ -45,6 +45,7 @@ STUDY = {
     "scales": {
         "demo": {
             "seeds": [5],
+            "resources": {"threads": 1},
             "backbones": {"vgg11": {"width": 0.125}},
             "recipes": {
                 "mnist": {
