@@ -15,18 +15,22 @@ from types import CodeType, FrameType, ModuleType
 LIBRARY = f"{os.sep}workflow{os.sep}scripts{os.sep}phenoviews{os.sep}"
 FUNCTION = 0x1  # CO_OPTIMIZED: not the body of a module or a class
 ran: set[CodeType] = set()
+met: dict[int, CodeType] = {}  # by their numbers, since a code object is slow to look up
 
 
 def record(frame: FrameType, _event: str, _: object) -> None:
     code = frame.f_code
-    # The name first: most calls are of other libraries, and a code object is slow to look up.
-    if LIBRARY not in code.co_filename or not code.co_flags & FUNCTION or code in ran:
+    if id(code) in met:
+        return
+    if LIBRARY not in code.co_filename or not code.co_flags & FUNCTION:
+        met[id(code)] = code
         return
     above = frame.f_back
     while above is not None:
         if above.f_code.co_name == "<module>" and LIBRARY in above.f_code.co_filename:
             return  # a decorator, while its module is imported
         above = above.f_back
+    met[id(code)] = code
     ran.add(code)
 
 
