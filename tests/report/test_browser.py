@@ -154,6 +154,9 @@ def test_two_runs_side_by_side(visit, page):
     loss = opened.get_by_role("img", name="Loss.").get_attribute("aria-label")
     assert "digits/one/moco/vgg11/seed5: from 5 in epoch 0 to 0.8333 in epoch 5" in loss
     assert "digits/two/moco/vgg11/seed7: from 5 in epoch 0 to 1.25 in epoch 3" in loss
+    seen = opened.get_by_role("img", name="kNN accuracy").get_attribute("aria-label")
+    assert "seed5: from 30 in epoch 1 to 70 in epoch 5" in seen
+    assert "seed7: from 30 in epoch 1 to 50 in epoch 3" in seen
     assert opened.locator("svg .end-text").first.text_content() == "collapsed"
     changed = [row.locator("th").inner_text() for row in opened.locator("tr.changed").all()]
     assert changed == ["transform.name", "seed"]

@@ -334,8 +334,9 @@ const phenoviews = (() => {
     if (y0 === y1) { y0 -= Math.abs(y0) * 0.1 || 1; y1 += Math.abs(y1) * 0.1 || 1; }
     const X = (x) => L + (W - L - R) * x / x1, Y = (y) => H - B - (H - B - T) * (y - y0) / (y1 - y0);
     const summary = shown.filter((one) => one.history[key]).map((one) => {
-      const values = one.history[key].filter((value) => value !== null);
-      return `${one.name}: from ${number(values[0])} in epoch 0 to ${number(values.at(-1))} in epoch ${one.history.epoch.at(-1)}`;
+      const values = one.history[key].map((y, at) => [one.history.epoch[at], y]).filter(([, y]) => y !== null);
+      const [[first, from], [last, to]] = [values[0], values.at(-1)];
+      return `${one.name}: from ${number(from)} in epoch ${first} to ${number(to)} in epoch ${last}`;
     }).join("; ");
     const svg = element("svg", {viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `${title}. ${summary}`});
     svg.append(element("path", {class: "axis", d: `M${L} ${T}V${H - B}H${W - R}`}));
@@ -349,7 +350,7 @@ const phenoviews = (() => {
       let d = "";
       run.history[key].forEach((y, at) => { if (y !== null) d += `${d ? "L" : "M"}${X(run.history.epoch[at]).toFixed(1)} ${Y(y).toFixed(1)}`; });
       svg.append(element("path", {class: kind, d}));
-      if (run.history[key].length <= 40) run.history[key].forEach((y, at) => {
+      if (run.history[key].filter((y) => y !== null).length <= 40) run.history[key].forEach((y, at) => {
         if (y !== null) svg.append(element("circle", {class: kind, cx: X(run.history.epoch[at]), cy: Y(y), r: kind === "others" ? 1.5 : 3}, element("title", {}, `${run.name}, epoch ${run.history.epoch[at]}: ${number(y)}`)));
       });
       if (run.failed_in !== null) {
