@@ -383,6 +383,14 @@ def test_a_warm_up_that_leaves_nothing_is_refused_in_the_plan(key, epochs):
         mine.load(Run("cifar10", "cifar", "simclr", "resnet18", 5))
 
 
+def test_watching_that_would_never_look_is_refused_in_the_plan():
+    watched = study({"recipes": {"cifar": {"training": {"epochs": 40, "watch_epochs": 40}}}}, "paper")
+    assert watched.load(Run("cifar10", "cifar", "simclr", "resnet18", 5)).epochs == 40
+    never = study({"recipes": {"cifar": {"training": {"epochs": 40, "watch_epochs": 41}}}}, "paper")
+    with pytest.raises(UserError, match=r"training\.watch_epochs is 41, of epochs: 40, so that it would never be"):
+        never.load(Run("cifar10", "cifar", "simclr", "resnet18", 5))
+
+
 def test_a_batch_of_more_images_than_there_are_is_refused_in_the_plan(tmp_path):
     (tmp_path / "cat").mkdir()
     for number in range(60):

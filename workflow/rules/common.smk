@@ -353,7 +353,8 @@ def told():
         epochs = sum(load.epochs for load in PLANNED.values())
         hours = sum(load.minutes for load in PLANNED.values()) / 60
         print(
-            f"phenoviews: {len(PLANNED)} trainings, {epochs:,} epochs, {hours:,.1f} hours asked for on one GPU",
+            f"phenoviews: {len(PLANNED)} trainings, {epochs:,} epochs; the time limits of these jobs add up to "
+            f"{hours:,.1f} hours, and `snakemake plan` tells what they are likely to cost",
             file=sys.stderr,
         )
 

@@ -275,6 +275,11 @@ def _check(study: Resolver, run: Run, training: Training, count: int) -> None:
             f"training {run.name}: {where('warmup_epochs')} is {training.warmup_epochs}, which leaves nothing of "
             f"epochs: {training.epochs}; set it lower, or to 0 for no warm-up"
         )
+    if training.watch_epochs > training.epochs:
+        raise UserError(
+            f"training {run.name}: {where('watch_epochs')} is {training.watch_epochs}, of epochs: {training.epochs}, "
+            "so that it would never be watched; set it lower, or to 0"
+        )
     _enough(study, run, where("batch_size"), training.batch_size, count)
 
 
