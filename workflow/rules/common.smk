@@ -272,6 +272,7 @@ def resolved(stage, **more):
     )
 
 
+pretraining_of = resolved(Pretraining)
 trained_encoder, given_encoder = resolved(Embedding), resolved(FrozenEmbedding)
 
 
@@ -280,11 +281,6 @@ def encoder(wildcards) -> dict:
     """What an encoder that is measured is made from."""
     trained = user_errors(study_of(wildcards).is_trained, run_of(wildcards))
     return (trained_encoder if trained else given_encoder)(wildcards)
-
-
-@asked
-def pretraining_of(wildcards) -> dict:
-    return user_errors(Pretraining.of, user_errors(study_of(wildcards).resolve, run_of(wildcards))).to_dict()
 
 
 def without_tending(training_of):

@@ -40,9 +40,9 @@ def ranks(early: Floats, last: Floats, level: float = 0.05) -> Ranks:
     Args:
         early, last: (seeds, settings), of every setting against the same; NaN where a training is missing.
     """
-    means = [_mean(early), _mean(last)]
-    there = np.isfinite(means).all(axis=0)
-    n, (one, other) = int(there.sum()), (mean[there] for mean in means)
+    both = [means(early), means(last)]
+    there = np.isfinite(both).all(axis=0)
+    n, (one, other) = int(there.sum()), (mean[there] for mean in both)
     if n < FEWEST or np.ptp(one) == 0 or np.ptp(other) == 0:
         return Ranks(n, NONE, NONE, NONE, NONE, NONE, NONE, between_halves(early, last))
     rho, tau = float(spearmanr(one, other).statistic), float(kendalltau(one, other).statistic)
@@ -60,15 +60,15 @@ def between_halves(early: Floats, last: Floats) -> float:
     seeds = range(len(early))
     found = []
     for half in itertools.combinations(seeds, len(early) // 2):
-        one, other = _mean(early[[*half]]), _mean(last[[seed for seed in seeds if seed not in half]])
+        one, other = means(early[[*half]]), means(last[[seed for seed in seeds if seed not in half]])
         there = np.isfinite(one) & np.isfinite(other)
         if there.sum() >= FEWEST and np.ptp(one[there]) and np.ptp(other[there]):
             found.append(float(spearmanr(one[there], other[there]).statistic))
     return float(np.mean(found)) if found else float("nan")
 
 
-def _mean(changes: Floats) -> Floats:
-    """Of each setting over the seeds that have it."""
+def means(changes: Floats) -> Floats:
+    """Of each setting over the seeds that have it, (seeds, settings) → (settings,); NaN where none has."""
     counts = np.isfinite(changes).sum(axis=0)
     return np.asarray(np.where(counts, np.nansum(changes, axis=0) / np.maximum(counts, 1), np.nan))
 

@@ -31,7 +31,7 @@ from scipy.special import stdtrit
 
 from phenoviews.curves.contrasts import LEVEL, Contrasts, Flags, contrasts, every, front, interaction, needed, shown
 from phenoviews.curves.floors import by_chance, chance, drawn
-from phenoviews.curves.ranks import Ranks, ranks
+from phenoviews.curves.ranks import Ranks, means, ranks
 from phenoviews.curves.spending import spent
 from phenoviews.curves.tables import Floats
 from phenoviews.curves.trends import count_pairs, opposed
@@ -566,12 +566,8 @@ def at_lengths(
     found = []
     for epochs in lengths["at"]:
         there = changes(early[early["epoch"] == epochs])
-        found.append(Length(epochs, _means(there), ranks(there, in_the_end)))
-    return [*found, Length(lengths["epochs"], _means(in_the_end), ranks(in_the_end, in_the_end))]
-
-
-def _means(y: Floats) -> Floats:
-    return np.array([mean(of) for of in y.T])
+        found.append(Length(epochs, means(there), ranks(there, in_the_end)))
+    return [*found, Length(lengths["epochs"], means(in_the_end), ranks(in_the_end, in_the_end))]
 
 
 def lengths_table(found: Sequence[Length], panel: Mapping[str, Any]) -> pd.DataFrame:

@@ -173,9 +173,7 @@ class FineTuning(Part):
 
     def decisive(self) -> dict[str, Any]:
         """What decides the weights, as plain data."""
-        plain = self.to_dict()
-        training = {key: value for key, value in plain["training"].items() if key not in INDIFFERENT}
-        return {**plain, "training": training}
+        return _leaving(self.to_dict(), INDIFFERENT)
 
 
 # --------------------------------------------------------------------------------------------------------------- stages
@@ -245,7 +243,11 @@ class Pretraining(Stage):
 
 def untended(stage: Mapping[str, Any]) -> dict[str, Any]:
     """A stage with a training, as plain data, without `TENDING`."""
-    return {**stage, "training": {key: value for key, value in stage["training"].items() if key not in TENDING}}
+    return _leaving(stage, TENDING)
+
+
+def _leaving(stage: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {**stage, "training": {key: value for key, value in stage["training"].items() if key not in keys}}
 
 
 def tending(stage: Mapping[str, Any]) -> dict[str, Any]:
