@@ -72,9 +72,24 @@ def _rises(_: Any, rises: bool, value: Any, __: Any) -> Iterator[jsonschema.Vali
         yield jsonschema.ValidationError("is no range")
 
 
+# What was found valid, by the name of its part of the schema and as it is written: 1, 1.0 and true are not the same.
+_VALID: set[tuple[str, str]] = set()
+
+
+def _once(validator: Any, name: str, value: Any, node: Any) -> Iterator[jsonschema.ValidationError]:
+    """The word `$ref`, which does not look again at what it found valid: a document is validated at each of its scales,
+    and differs little from one to the next."""
+    key = (name, repr(value))
+    if key not in _VALID:
+        errors = [*jsonschema.Draft202012Validator.VALIDATORS["$ref"](validator, name, value, node)]
+        yield from errors
+        if not errors:
+            _VALID.add(key)
+
+
 VALIDATOR = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
-    {"rises": _rises},
+    {"rises": _rises, "$ref": _once},
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
         {"number": _is_number, "integer": _is_whole}
     ),
