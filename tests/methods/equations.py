@@ -58,8 +58,7 @@ def parameters(*networks: nn.Module) -> list[Tensor]:
 
 
 def assert_ten_steps(kind: str, equations: type[Equations], rate: float = RATE, **changes: object) -> Method:
-    """Equal losses in each of ten steps, in five epochs; in the end equal encoders and projectors. Returns the method
-    as it is then."""
+    """Equal losses, encoders and projectors in each of ten steps, in five epochs. Returns the method as it is then."""
     method = small.new(kind, **changes)
     written = equations(method)
     optimizer = torch.optim.SGD(method.parameter_groups(), lr=rate)
@@ -79,7 +78,7 @@ def assert_ten_steps(kind: str, equations: type[Equations], rate: float = RATE, 
             assert loss is expected
         else:
             said = f"step {number}: {loss.item()}, not {expected.item()}"
-            torch.testing.assert_close(loss, expected, rtol=2e-4, atol=1e-5, msg=said)  # rounding grows by steps
+            torch.testing.assert_close(loss, expected, rtol=2e-5, atol=1e-5, msg=said)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -89,6 +88,8 @@ def assert_ten_steps(kind: str, equations: type[Equations], rate: float = RATE, 
                     parameter -= rate * gradient
         method.after_step((number + 1) / STEPS)
         written.end((number + 1) / STEPS)
-    for ours, theirs in ((method.encoder, written.encoder), (method.projector, written.projector)):
-        torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=1e-3, atol=1e-4)
+        for ours, theirs in ((method.encoder, written.encoder), (method.projector, written.projector)):
+            torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=1e-4, atol=1e-5)
+            # The next step begins alike: with few images, batch norm makes a rounding grow tenfold by each step.
+            theirs.load_state_dict(ours.state_dict())
     return method
