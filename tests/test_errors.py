@@ -13,7 +13,7 @@ LOG = "results/demo/runs/digits/plain/moco/vgg11/seed0/logs/pretrain.log"
 def run(root: Path, folder: Path, body: str) -> subprocess.CompletedProcess[str]:
     """A script with this body in a process of its own, as Snakemake runs one."""
     (folder / LOG).parent.mkdir(parents=True)
-    lines = ["import ctypes, os, signal, sys, time", "from phenoviews.errors import UserError, reported",
+    lines = ["import ctypes, os, signal, sys, time", "from phenoviews.job import UserError, reported",
              f"with reported({LOG!r}):", f"    {body}"]  # fmt: skip
     return subprocess.run(
         [sys.executable, "-c", "\n".join(lines)],

@@ -1,6 +1,6 @@
 """An audit: what each part of a set of views does, to whom, and which set follows."""
 
-from phenoviews.errors import reported
+from phenoviews.job import reported
 from phenoviews.panels import audit_files
 
 with reported(snakemake.log[0]):

@@ -2,9 +2,9 @@
 
 import time
 
+from phenoviews.job import reported
 from phenoviews.costs.paces import CALIBRATION, Costs, Paces
 from phenoviews.costs.plan import plan
-from phenoviews.errors import reported
 from phenoviews.files import write_json
 from phenoviews.study import Study
 from phenoviews.study.document import shipped

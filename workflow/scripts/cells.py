@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from phenoviews.job import reported
 from phenoviews.cells.prepare import prepare
-from phenoviews.errors import reported
 
 with reported(snakemake.log[0]):
     kinds = {kind: files for kind, files in snakemake.input.items() if kind != "fields"}

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
+from phenoviews.job import reported
 from phenoviews import values
 from phenoviews.data import embeddings
-from phenoviews.errors import NotMeasured, reported
+from phenoviews.errors import NotMeasured
 from phenoviews.files import atomic
 from phenoviews.measures.clusters import clusters, no_points
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from phenoviews.errors import reported
+from phenoviews.job import reported
 from phenoviews.files import write_json
 from phenoviews.measures.detection import of_fields
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from phenoviews.job import reported
 from phenoviews.data.download import fetch
-from phenoviews.errors import reported
 from phenoviews.study import Study
 from phenoviews.study.document import shipped, users
 from phenoviews.study.resources import located

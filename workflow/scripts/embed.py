@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from phenoviews.job import reported
 from phenoviews.data import embeddings
-from phenoviews.errors import reported
 from phenoviews.study.resolved import Embedding
 from phenoviews.training.embed import embed
 from phenoviews.training.outcome import failure

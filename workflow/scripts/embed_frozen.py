@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from phenoviews.job import reported
 from phenoviews.data import embeddings
-from phenoviews.errors import reported
 from phenoviews.models.imagenet import located
 from phenoviews.study.resolved import FrozenEmbedding
 from phenoviews.training.embed import embed_frozen

@@ -1,6 +1,6 @@
 """A figure of a paper, as PNG and PDF, with what a page tells of it; and the numbers behind it where it has some."""
 
-from phenoviews.errors import reported
+from phenoviews.job import reported
 from phenoviews.panels import numbers, partial, records
 from phenoviews.panels.figures import FIGURES
 from phenoviews.panels.style import save

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from phenoviews.job import reported
 from phenoviews import values
 from phenoviews.data import embeddings
 from phenoviews.data.images import Images
-from phenoviews.errors import NotMeasured, reported
+from phenoviews.errors import NotMeasured
 from phenoviews.measures.probe import write_predictions
 from phenoviews.study.resolved import FineTuning, tended
 from phenoviews.training import checkpoint as checkpoints

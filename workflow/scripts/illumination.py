@@ -2,10 +2,10 @@
 
 import pandas as pd
 
+from phenoviews.job import reported
 from phenoviews.cells import illumination
 from phenoviews.cells.screen import of_plate
 from phenoviews.cells.source import Source
-from phenoviews.errors import reported
 
 with reported(snakemake.log[0]):
     screen, plate = snakemake.params.screen, snakemake.wildcards.plate

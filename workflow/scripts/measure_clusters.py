@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from phenoviews.job import reported
 from phenoviews import values
-from phenoviews.errors import NotMeasured, reported
+from phenoviews.errors import NotMeasured
 from phenoviews.measures.clustered import CLUSTERED
 
 with reported(snakemake.log[0]):

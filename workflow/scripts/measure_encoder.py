@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from phenoviews.job import reported
 from phenoviews import values
 from phenoviews.data import embeddings
-from phenoviews.errors import NotMeasured, reported
+from phenoviews.errors import NotMeasured
 from phenoviews.training.embed import loader
 from phenoviews.training.encoded import ENCODED, subject
 

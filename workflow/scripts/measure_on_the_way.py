@@ -5,8 +5,9 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from phenoviews.job import reported
 from phenoviews import values
-from phenoviews.errors import NotMeasured, reported
+from phenoviews.errors import NotMeasured
 from phenoviews.training.on_the_way import measured
 
 with reported(snakemake.log[0]):

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from phenoviews.job import reported
 from phenoviews.cells import nuclei
 from phenoviews.cells.locations import provided
 from phenoviews.cells.screen import of_plate
 from phenoviews.cells.source import Source
-from phenoviews.errors import reported
 
 with reported(snakemake.log[0]):
     screen, plate = snakemake.params.screen, snakemake.wildcards.plate

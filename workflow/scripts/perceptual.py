@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from phenoviews.job import reported
 from phenoviews import values
-from phenoviews.errors import reported
 
 with reported(snakemake.log[0]):
     if snakemake.input.weights:

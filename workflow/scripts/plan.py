@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from phenoviews.job import reported
 from phenoviews.costs import page
 from phenoviews.costs.finished import finished, folders
 from phenoviews.costs.paces import Costs, Paces, calibration
 from phenoviews.costs.plan import plan
-from phenoviews.errors import reported
 from phenoviews.study import Study
 from phenoviews.study.document import shipped
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from phenoviews.job import reported
 from phenoviews.data.readers import prepare
-from phenoviews.errors import reported
 
 with reported(snakemake.log[0]):
     downloads = {Path(file).name: Path(file) for file in snakemake.input}

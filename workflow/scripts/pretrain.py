@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from phenoviews.errors import reported
+from phenoviews.job import reported
 from phenoviews.models.imagenet import required
 from phenoviews.study.resolved import Pretraining, tended
 from phenoviews.training.pretrain import pretrain

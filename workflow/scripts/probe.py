@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from phenoviews.job import reported
 from phenoviews import values
 from phenoviews.data import embeddings
-from phenoviews.errors import NotMeasured, reported
+from phenoviews.errors import NotMeasured
 from phenoviews.measures.probe import write_predictions
 from phenoviews.study.resolved import Probe
 from phenoviews.training.embed import loader

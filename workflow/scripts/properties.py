@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from phenoviews.job import reported
 from phenoviews import values
 from phenoviews.data import embeddings
 from phenoviews.data.images import Images
-from phenoviews.errors import NotMeasured, reported
+from phenoviews.errors import NotMeasured
 from phenoviews.measures.properties import properties
 
 with reported(snakemake.log[0]):

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from phenoviews.job import reported
 from phenoviews.cells import nuclei, quality
 from phenoviews.cells.source import Source
-from phenoviews.errors import reported
 from phenoviews.panels.style import save
 from phenoviews.pictures import light, overlay
 

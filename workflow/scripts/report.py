@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from phenoviews.errors import reported
+from phenoviews.job import reported
 from phenoviews.report.page import write
 
 with reported(snakemake.log[0]):

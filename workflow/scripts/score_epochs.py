@@ -5,9 +5,10 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from phenoviews.job import reported
 from phenoviews import values
 from phenoviews.data import embeddings
-from phenoviews.errors import NotMeasured, reported
+from phenoviews.errors import NotMeasured
 from phenoviews.profiles import run
 from phenoviews.study.resolved import Embedding
 from phenoviews.training.embed import snapshots

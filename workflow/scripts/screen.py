@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from phenoviews.job import reported
 from phenoviews.cells.screen import fields
-from phenoviews.errors import reported
 from phenoviews.files import atomic
 
 with reported(snakemake.log[0]), atomic(snakemake.output[0]) as partial:

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from phenoviews.job import reported
 from phenoviews import values
-from phenoviews.errors import reported
 from phenoviews.profiles import reading, run
 
 with reported(snakemake.log[0]):

@@ -2,7 +2,7 @@
 
 from tqdm import tqdm
 
-from phenoviews.errors import reported
+from phenoviews.job import reported
 from phenoviews.panels import partial, records
 from phenoviews.panels.sweeps import SWEEPS
 

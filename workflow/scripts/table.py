@@ -1,6 +1,6 @@
 """A table of a paper: as a long CSV, in Markdown and in LaTeX, with the paper's claims and their verdicts."""
 
-from phenoviews.errors import reported
+from phenoviews.job import reported
 from phenoviews.panels import numbers, partial, records
 
 with reported(snakemake.log[0]):

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from phenoviews.job import reported
 from phenoviews.data import embeddings
-from phenoviews.errors import NotMeasured, reported
+from phenoviews.errors import NotMeasured
 from phenoviews.files import atomic
 from phenoviews.measures.tsne import no_map, tsne
 

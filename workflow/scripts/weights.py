@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from phenoviews.errors import reported
+from phenoviews.job import reported
 from phenoviews.models.imagenet import download
 
 with reported(snakemake.log[0]):

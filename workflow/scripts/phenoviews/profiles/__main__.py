@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phenoviews.errors import UserError, reported
+from phenoviews.errors import UserError
 from phenoviews.files import atomic, write_json, write_text
 from phenoviews.profiles import tables
 from phenoviews.profiles.columns import COLUMNS
@@ -73,6 +73,8 @@ Two worked examples (in the repository, after `export PYTHONPATH=workflow/script
 def main(arguments: list[str] | None = None) -> None:
     """Run the command with `arguments`, those of the command line without any."""
     options = parser().parse_args(arguments)
+    from phenoviews.job import reported  # here: who imports this module goes on looking for garbage
+
     with reported():
         for key, said in (("batch", options.batch), ("control", options.control)):
             if said and getattr(options, f"no_{key}"):

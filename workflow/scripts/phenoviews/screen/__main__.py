@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from phenoviews.cells import screen as screens
-from phenoviews.errors import UserError, reported
+from phenoviews.errors import UserError
 from phenoviews.panels.style import save
 from phenoviews.screen import look
 from phenoviews.study import Study
@@ -33,6 +33,8 @@ def main(arguments: list[str] | None = None) -> None:
     check.add_argument("config", type=Path, help="a file for --configfile, with `screens`")
     check.add_argument("--screen", help="one of its screens; all by default")
     options = parser.parse_args(arguments)
+    from phenoviews.job import reported  # here: who imports this module goes on looking for garbage
+
     with reported():
         checked(options.config, options.screen)
 
