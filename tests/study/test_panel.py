@@ -49,6 +49,20 @@ def test_what_another_kind_of_panel_reads_is_refused(key, value, plot):
             Study(config)
 
 
+@pytest.mark.parametrize(
+    ("panel", "says"),
+    [
+        ({"plot": "nearest"}, "`images`, `columns`, `clusters` are missing; add them$"),
+        ({"plot": "tsne", "metrics": ["ami"], "clusters": 10}, "`rows`, `columns` are missing; add them$"),
+        ({"metrics": ["ami"], "rows": ["method"], "columns": ["metric"]}, "`clusters` is missing; add it$"),
+    ],
+)
+def test_all_keys_that_are_missing_are_named_at_once(panel, says):
+    runs = {"dataset": "mnist", "transform": "mnist_first", "method": "moco", "backbone": "vgg11"}
+    with pytest.raises(UserError, match=rf"config: panels\.mine\.one: {says}"):
+        Study(merge(shipped(), {"panels": {"mine": {"one": {"title": "T", "runs": runs, **panel}}}}))
+
+
 @pytest.mark.parametrize("resize", ["refuse", "pad"])
 def test_a_side_that_nothing_is_brought_to_is_refused(resize):
     entry = {"kind": "folder", "path": "x", "size": 32, "recipe": "cifar", "side": 64, "resize": resize}
