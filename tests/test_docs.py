@@ -180,9 +180,31 @@ def test_a_configuration_in_the_documents_is_a_study_with_panels_of_its_own(name
         assert [study.resolve(study.on_disk(run)).seed for run in runs] == [run.seed for run in runs]
 
 
+def test_every_key_of_an_audit_is_in_its_table_with_its_default():
+    of = schema()["$defs"]["audit"]
+    keys = {
+        **of["properties"],
+        **{f"search.{key}": one for key, one in of["properties"]["search"]["properties"].items()},
+    }
+    text = (ROOT / "docs/audit.md").read_text().partition("<!-- keys -->")[2].partition("<!-- /keys -->")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.strip().splitlines()[2:]]
+    assert sorted(row[0].strip("`") for row in rows) == sorted(keys)
+    for name, default, says in rows:
+        declared = keys[name.strip("`")].get("default", ABSENT)
+        assert says
+        if declared is not ABSENT:
+            assert yaml.safe_load(default.strip("`")) == declared, name
+    assert {"start", *of["required"]} == set(re.findall(r"`(\w+)`", required_keys()))
+
+
+def required_keys() -> str:
+    (line,) = re.findall(r"^Required are .+$", (ROOT / "docs/audit.md").read_text(), flags=re.MULTILINE)
+    return line
+
+
 def test_every_study_in_the_documents_has_a_name():
     """The others are parts of an entry, and are tested where such entries are."""
-    assert sorted(examples()) == ["audit", "cells", "given", "hue", "lab", "mine", "mnist", "sweep"]
+    assert sorted(examples()) == ["audit", "cells", "given", "hue", "lab", "mine", "mnist", "search", "sweep"]
     blocks = [block for page in PAGES for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)]
     assert [block for block in blocks if "panels:" in block and not re.match(r"# \w+\.yaml", block)] == []
 

@@ -67,6 +67,39 @@ def write_run(of: Study, run, **changes) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------- sums
+@pytest.mark.parametrize(("search", "more"), [({}, 0), ({"rounds": 3, "settings": 4, "seeds": 2, "candidates": 1}, 24)])
+def test_what_an_audit_names_later_is_counted_at_the_most_and_once_it_is_named_by_its_name(
+    tmp_path, monkeypatch, search, more
+):
+    monkeypatch.chdir(tmp_path)
+    audit = {"dataset": "photographs", "start": "cifar", "method": "simclr", "backbone": "resnet18"}
+    audit |= {"budget_gpu_hours": 40, **({"search": search} if search else {})}
+    of = study(scale="demo", only=["mine_audit"], panels={"mine": {"audit": audit}})
+    panel = of.panels["mine_audit"]
+    its = [run for run in of.runs(panel) if of.is_trained(run)]
+    seeds = len({run.seed for run in its})
+    most = planned(of, "mine_audit")
+    # With new seeds the set itself, what is recommended, and a search's candidates.
+    again = seeds * (2 + search.get("candidates", 0))
+    assert most.total.trainings == len(its) + more + again
+    assert most.total.hours <= 40
+    each = most.total.training_hours / most.total.trainings
+    assert Sum.of(job for job in most.jobs.values() if " of mine_audit " in job.file).training_hours == pytest.approx(
+        each * (more + again)
+    )
+    # Nothing is chosen; of a round's settings one is trained.
+    folder = tmp_path / Path(paths.panel_file(of, panel, "choice.json")).parent
+    folder.mkdir(parents=True)
+    (folder / "audit.choice.json").write_text("[]")
+    if search:
+        (folder / "audit.search1.json").write_text('["cifar+hue=0.025"]')
+        (trained, *_) = of.searched(panel, ["cifar+hue=0.025"])
+        write_run(of, trained)
+    found = planned(of, "mine_audit").total
+    assert found.trainings == len(its) + (more - 8 + 2 if search else 0)
+    assert found.trained == bool(search)
+
+
 def test_shared_trainings_count_once_in_the_total_and_in_each_panel():
     """Figures 3 and 5 are of the same 1,450 trainings; Table 6 is of 150 of them, which it fine-tunes as well."""
     of = at_scale("paper")

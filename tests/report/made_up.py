@@ -89,16 +89,19 @@ ENTRY = [
     {"color_jitter": {"brightness": 0.4, "contrast": 0.0, "saturation": 0.0, "hue": 0.2, "p": 0.8}},
     {"normalize": {}},
 ]
+SEARCHED = ["mine+degrees=15.0+hue=0.0", "mine+brightness=0.0+hue=0.0"]
 AUDITED = ["mine", "mine+random_rotation=off", "mine+hue=0.0", "mine+brightness=0.0"]
 
 
 def audited(
-    results: Path, seeds: tuple[int, ...] = (5, 6, 7, 8), superclasses: bool = False, early: bool = False
-) -> dict[str, Any]:
+    results: Path, seeds: tuple[int, ...] = (5, 6, 7, 8), superclasses: bool = False, early: bool = False,
+    searching: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """As `study`, of an audit whose hue costs <retina> much, whose brightness trades, and whose rotation does nothing;
     by the functions that its rules call, from predictions and embeddings on the disk. Half of a rotation is not
     trained, and has pictures all the same. `early`: it is looked at after three seeds, where brightness is decided, and
-    measured after two of six epochs."""
+    measured after two of six epochs. `searching`: from there two rounds try a setting each, of which the first helps
+    <retina> as leaving out the hue does, and the second has collapsed."""
     rng = np.random.default_rng(0)
     folder, transforms = results / "files", [*AUDITED, "mine+degrees=15.0"]
     folder.mkdir(parents=True)
@@ -111,31 +114,44 @@ def audited(
     index.to_parquet(folder / "index.parquet")
     right = {"mine": (80, 80, 50), "mine+random_rotation=off": (80, 80, 50), "mine+hue=0.0": (80, 80, 80),
              "mine+brightness=0.0": (60, 95, 50)}  # fmt: skip
-    each, files = grid(transform=AUDITED, seeds=seeds, dataset=("digits",), method=("moco",)), {}
+    right |= {SEARCHED[0]: (80, 80, 80)}
+    each = grid(transform=AUDITED, seeds=seeds, dataset=("digits",), method=("moco",))
     if early:
         each = [run for run in each if run["transform"] != "mine+brightness=0.0" or run["seed"] in seeds[:3]]
     on_the_way = []
     if early:
         right["mine+brightness=0.0"] = (20, 25, 30)
-    for run in each:
-        training(Path(f"{results}/runs/{name(run)}"), run)
-        share = np.array(right[run["transform"]])[labels] / 100
-        at = str(folder / f"{run['transform']}-{run['seed']}")
-        predicted = np.where(rng.random(len(labels)) < share, labels, (labels + 1) % 3)
-        np.save(f"{at}-predictions.npy", predicted)
-        embeddings.save(f"{at}-embeddings.npy", rng.normal(size=(len(labels), 4)).astype(np.float32))
-        values.write(f"{at}-probe.parquet", values.table(
-            [{"metric": "top1", "value": 100 * (predicted == labels).mean(), "regime": "linear", "split": "test"}]
-        ))  # fmt: skip
-        if early:
-            on_the_way.append(f"{at}-early.parquet")
-            value = 50 + 10 * AUDITED.index(run["transform"])
-            values.write(on_the_way[-1], values.table(
-                [{"metric": "top1_by_epoch", "value": value, "regime": "linear", "split": "test", "epoch": 2.0}]
+
+    def files_of(runs: list[dict[str, Any]]) -> dict[str, list[str]]:
+        files: dict[str, list[str]] = {"index": [str(folder / "index.parquet")] * len(runs)}
+        for run in runs:
+            failed = run["transform"] == SEARCHED[1]
+            training(Path(f"{results}/runs/{name(run)}"), run, failed)
+            at = str(folder / f"{run['transform']}-{run['seed']}")
+            for kind, suffix in (("predictions", "npy"), ("embeddings", "npy"), ("probe", "parquet")):
+                files.setdefault(kind, []).append(f"{at}-{kind}.{suffix}")
+            if failed:
+                why = "collapsed in epoch 3, spread 0.0001"
+                np.save(f"{at}-predictions.npy", np.zeros(0, dtype=np.int64))
+                embeddings.save(f"{at}-embeddings.npy", why)
+                values.write(f"{at}-probe.parquet", values.table([{"metric": "top1", "value": np.nan, "reason": why}]))
+                continue
+            share = np.array(right[run["transform"]])[labels] / 100
+            predicted = np.where(rng.random(len(labels)) < share, labels, (labels + 1) % 3)
+            np.save(f"{at}-predictions.npy", predicted)
+            embeddings.save(f"{at}-embeddings.npy", rng.normal(size=(len(labels), 4)).astype(np.float32))
+            values.write(f"{at}-probe.parquet", values.table(
+                [{"metric": "top1", "value": 100 * (predicted == labels).mean(), "regime": "linear", "split": "test"}]
             ))  # fmt: skip
-        for kind, suffix in (("predictions", "npy"), ("embeddings", "npy"), ("probe", "parquet")):
-            files.setdefault(kind, []).append(f"{at}-{kind}.{suffix}")
-    files["index"] = [str(folder / "index.parquet")] * len(each)
+            if early:
+                on_the_way.append(f"{at}-early.parquet")
+                value = 50 + 10 * AUDITED.index(run["transform"])
+                values.write(on_the_way[-1], values.table(
+                    [{"metric": "top1_by_epoch", "value": value, "regime": "linear", "split": "test", "epoch": 2.0}]
+                ))  # fmt: skip
+        return files
+
+    files = files_of(each)
     of_parts = {"random_rotation": {0.0: "random_rotation=off", 0.5: "degrees=15.0"},
                 "color_jitter.hue": {0.0: "hue=0.0"}, "color_jitter.brightness": {0.0: "brightness=0.0"}}  # fmt: skip
     parts = [{"name": part, "operation": part.partition(".")[0], "strength": 1, "levels": levels}
@@ -152,10 +168,23 @@ def audited(
         panel["design"]["declared"] |= {"looks": [3, 4], "spending": "pocock"}
         panel["design"]["seeds"] = seeds
         panel["lengths"] = {"metric": "top1", "epochs": 6, "at": [2], "shorter_trainings": False, "schedule": "cosine"}
+    again: list[dict[str, Any]] = []
+    searched = audit_files.NOT_SEARCHED
+    if searching:
+        space = {part: (*levels.values(), "") for part, levels in of_parts.items()}
+        panel["design"]["search"] = {
+            "rounds": 2, "settings": 1, "candidates": 1, "sampler": "tpe", "seed": 0, "seeds": seeds[:1],
+            "space": space,
+        }  # fmt: skip
+        rounds = [grid(transform=(one,), seeds=seeds[:1], dataset=("digits",), method=("moco",)) for one in SEARCHED]
+        searched = audit_files.Searched(rounds, files_of([run for of in rounds for run in of]))
+        names_again = audit_files.choice({**panel}, each, files, searched)
+        again = grid(transform=names_again, seeds=(9, 10, 11), dataset=("digits",), method=("moco",))
     (results / "panels/p").mkdir(parents=True)
     outputs = {suffix: str(results / f"panels/p/audit.{suffix}") for suffix in AUDIT_FILES}
+    outputs |= {"search": str(results / "panels/p/audit.search.csv")} if searching else {}
     outputs |= {"lengths": str(results / "panels/p/audit.lengths.csv")} if early else {}
-    audit_files.write(panel, files, [], {}, outputs, None, on_the_way)
+    audit_files.write(panel, files, again, files_of(again) if again else {}, outputs, None, on_the_way, searched)
     called = {"name": "p_audit", "paper": "p", "item": "audit", "caption": "", "files": outputs}
     return {
         **told_of(results, seeds),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from tests.panels.conftest import declared, grid
 from tests.report import made_up
 from tests.report.conftest import built
@@ -274,6 +275,33 @@ def test_an_audit_that_looked_early_tells_its_looks_and_what_shorter_trainings_w
     lengths = pd.read_csv(folder / "audit.lengths.csv")
     assert lengths["epochs"].tolist() == [2, 6]
     assert (page / "files/p/audit.lengths.csv").exists()
+
+
+def test_an_audit_that_searched_tells_round_by_round_what_it_tried_and_what_new_seeds_say(tmp_path):
+    told = made_up.audited(tmp_path / "results" / "demo", searching=True)
+    folder = tmp_path / "results/demo/panels/p"
+    page = built(told)
+    text = (page / "panels/p_audit.html").read_text()
+    table = pd.read_csv(folder / "audit.search.csv", keep_default_na=False)
+    assert table["setting"].tolist() == made_up.SEARCHED
+    assert table["failed"].tolist() == ["", "collapsed in epoch 3, spread 0.0001"]
+    assert table["candidate"].tolist() == [True, False]
+    assert table["verdict"].tolist() == ["better", ""]
+    found = float(table["change"].iloc[0])
+    (rows,) = [of for of in Tables(text).tables.values() if of[0][0][1] == "Round"]
+    assert [[cell for _, cell in row][:5] for row in rows[1:]] == [
+        ["1", "1", "0", f"{found:+.1f}", f"{found:+.1f}"], ["2", "1", "1", "", f"{found:+.1f}"],
+    ]  # fmt: skip
+    assert "The search recommends mine+degrees=15.0+hue=0.0 in place of mine." in text
+    assert f"{made_up.SEARCHED[1]} failed: collapsed in epoch 3" in text
+    # Its set stands beside that of the parts, with what it was judged at.
+    pasted = yaml.safe_load((folder / "audit.yaml").read_text())["transforms"]
+    assert [*pasted] == ["p_recommended", "p_found"]
+    assert pasted["p_found"][1] == {"random_rotation": {"degrees": 15.0}}
+    assert "3 seeds that the search has not seen" in (folder / "audit.yaml").read_text().replace("\n  # ", " ")
+    assert (page / "files/p/audit.search.csv").exists()
+    # The trainings of the search, and those with new seeds, are among its runs.
+    assert "It took 27 trainings" in text
 
 
 def test_every_strength_of_an_audit_has_its_picture_trained_or_not(audited):

@@ -143,6 +143,84 @@ def test_what_is_kept_is_in_every_setting(document):
     assert not any("random_resized_crop" in name or "scale.0" in name for name in found.settings)
 
 
+SEARCH = {"rounds": 4, "settings": 6}
+
+
+def test_a_search_has_its_share_of_the_budget_and_the_plan_of_it_is_the_most(document):
+    found = study(document, {"search": {**SEARCH, "seeds": 2, "candidates": 3}, "budget_gpu_hours": 40})
+    panel, its = found.panels["mine_audit"], design(found)
+    assert found.rounds_of_search(panel) == 4
+    assert its.search.trainings == 4 * 6 * 2
+    assert its.search.seeds == its.seeds[:2]
+    named = ["cifar+hue=0.025", "cifar+brightness=0.1+hue=0.2"]
+    tried = found.searched(panel, named)
+    assert [(run.transform, run.seed) for run in tried] == [(name, seed) for name in named for seed in its.seeds[:2]]
+    assert {run.method for run in tried} == {"simclr"}
+    assert found.searched(panel, []) == []
+    # What is searched, and with new seeds the set itself, what is recommended and the candidates.
+    assert found.to_come(panel) == ([], 4 * 6 * 2 + len(its.new_seeds) * (2 + 3))
+    without = study(document, {"budget_gpu_hours": 40})
+    assert without.to_come(without.panels["mine_audit"]) == ([], 10 * 2)
+    assert without.rounds_of_search(without.panels["mine_audit"]) == 0
+    # What it may cost is no longer there for parts and seeds.
+    each = its.hours / len(its.settings)
+    few, all_ = (design(study(document, {**of, "budget_gpu_hours": 1.0})) for of in ({"search": SEARCH}, {}))
+    assert (len(few.settings), len(few.seeds)) < (len(all_.settings), len(all_.seeds))
+    most = (len(few.seeds) * (len(few.settings) + 2 + 2) + few.search.trainings) * few.hours / len(few.settings)
+    assert 1.0 - each <= most + each * len(few.settings)
+    assert most <= 1.0
+
+
+def test_a_search_is_planned_by_what_its_rounds_named_once_they_have(document, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = study(document, {"search": SEARCH, "budget_gpu_hours": 40})
+    panel = found.panels["mine_audit"]
+    file = tmp_path / paths.panel_file(found.of(panel), panel, "search1.json")
+    file.parent.mkdir(parents=True)
+    file.write_text('["cifar+hue=0.025"]')
+    runs, more = found.to_come(panel)
+    assert [run.transform for run in runs] == ["cifar+hue=0.025"]
+    assert more == 3 * 6 + 10 * (2 + 2)
+    file.write_text('["cifar+sigma=3"]')  # of an audit of another set
+    assert found.to_come(panel) == ([], 4 * 6 + 10 * (2 + 2))
+
+
+def test_the_space_of_a_search_is_each_part_from_none_to_the_most_that_an_audit_tries(document):
+    found = design(study(document, {"search": {**SEARCH, "step": 0.5}, "budget_gpu_hours": 40})).search
+    assert found.space == {
+        "random_resized_crop": ("random_resized_crop=off", "scale.0=0.54", "", "scale.0=0.05"),
+        "color_jitter": ("color_jitter=off", ""),
+        "color_jitter.brightness": ("brightness=0.0", "brightness=0.2", "", "brightness=0.6", "brightness=0.8"),
+        "color_jitter.contrast": ("contrast=0.0", "contrast=0.2", "", "contrast=0.6", "contrast=0.8"),
+        "color_jitter.saturation": ("saturation=0.0", "saturation=0.1", "", "saturation=0.3", "saturation=0.4"),
+        "color_jitter.hue": ("hue=0.0", "hue=0.05", "", "hue=0.15", "hue=0.2"),
+        "random_grayscale": ("random_grayscale=off", "random_grayscale.p=0.1", ""),
+        "random_horizontal_flip": ("random_horizontal_flip=off", "random_horizontal_flip.p=0.25", ""),
+    }
+    kept = design(study(document, {"search": SEARCH, "keep": ["color_jitter"], "budget_gpu_hours": 40})).search
+    assert not any("color_jitter" in name for name in kept.space)
+
+
+def test_every_level_of_a_search_can_be_asked_for(document):
+    for start in ("mnist_first", "planted"):
+        found = study(document, {"search": SEARCH, "start": start, "budget_gpu_hours": 4000})
+        for levels in design(found).search.space.values():
+            for override in filter(None, levels):
+                assert found.sets(f"{start}+{override}") != found.sets(start)
+
+
+def test_levels_that_no_transform_may_have_are_not_tried(document):
+    """Half of a narrow range would end below where it begins."""
+    narrow = [{"gaussian_blur": {"sigma": [1.0, 1.2]}}, {"random_horizontal_flip": {"p": 0.5}}, {"normalize": {}}]
+    audit = {"start": "narrow", "budget_gpu_hours": 400, "search": SEARCH}
+    found = design(study(document, audit, transforms={"narrow": narrow}))
+    assert "narrow+gaussian_blur=off" in found.settings
+    assert not any("sigma.1=0.6" in name for name in found.settings)
+    assert found.search.space["gaussian_blur"] == (
+        "gaussian_blur=off", "", "sigma.1=1.5", "sigma.1=1.8", "sigma.1=2.1", "sigma.1=2.4",
+    )  # fmt: skip
+
+
 def test_an_audit_is_of_the_untrained_network_too(document):
     found = study(document)
     methods = {run.method for run in found.runs(found.panels["mine_audit"])}
@@ -205,6 +283,21 @@ def test_the_objective_decides_what_is_measured_and_its_first_is_judged(document
         ({"looks": [2, 4], "spending": "pokock"}, r"panels.mine.audit.spending: .*pocock"),
         ({"shortest": 0.05, "epochs": 10}, r"panels.mine.audit: shortest: 0.05 of 10 epochs is less than one"),
         ({"shortest": 0.7}, r"panels.mine.audit.shortest: 0.7"),
+        ({"search": {"rounds": 4}}, r"panels.mine.audit.search: .*settings"),
+        ({"search": {**SEARCH, "sampler": "tpee"}}, r"panels.mine.audit.search.sampler: .*tpe"),
+        ({"search": {**SEARCH, "round": 3}}, r"panels.mine.audit.search: unknown key 'round'; did you mean rounds"),
+        ({"search": {**SEARCH, "rounds": 0}}, r"panels.mine.audit.search.rounds: 0"),
+        ({"search": {**SEARCH, "step": 0.7}}, r"panels.mine.audit.search.step: 0.7"),
+        (
+            {"search": SEARCH, "budget_gpu_hours": 0.3},
+            r"budget_gpu_hours: 0.3 is too little.*, 0.26 of it the search .*search fewer `rounds` or `settings`",
+        ),
+        (
+            {"search": {**SEARCH, "seeds": 4}, "looks": [2, 4], "budget_gpu_hours": 40},
+            r"search.seeds: 4, but its first look is after 2 of the set itself.*lower `seeds`$",
+        ),
+        ({"search": {**SEARCH, "seeds": 11}, "budget_gpu_hours": 40}, r"search.seeds: 11, but the budget pays for 10"),
+        ({"search": SEARCH, "objective": "agreement"}, r"search: the agreement between seeds is one number of all"),
         (
             {"shortest": 0.25, "objective": "agreement"},
             r"shortest: 'agreement' is not measured on the way.*: labels, none, top1, knn, nsc, nscb, rankme, align",

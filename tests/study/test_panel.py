@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,7 @@ from phenoviews.panels.figures import FIGURES
 from phenoviews.study import Study, merge
 from phenoviews.study.document import shipped
 from phenoviews.study.metrics import DIMENSIONS, METRICS, RUN, SWEPT
-from phenoviews.study.panel import PLOTS, Panel
+from phenoviews.study.panel import OF_PLOT, PLOTS, Panel
 from phenoviews.study.schema import schema
 
 
@@ -47,6 +49,34 @@ def test_what_another_kind_of_panel_reads_is_refused(key, value, plot):
         config = merge(shipped(), {"panels": {"mine": {"one": {**panel, key: value}}}})
         with pytest.raises(UserError, match=rf"config: panels\.mine\.one: `{key}` is of a figure with `plot: {plot}`"):
             Study(config)
+
+
+def test_every_kind_of_figure_is_in_the_documents_with_its_keys():
+    text = (Path(__file__).parents[2] / "docs/study.md").read_text()
+    lines = text.partition("<!-- plots -->")[2].partition("<!-- /plots -->")[0].strip().splitlines()[2:]
+    rows = [[re.findall(r"`(\w+)`", cell) for cell in line.strip("|").split("|")] for line in lines]
+    told = {plot: (set(needs), set(own)) for (plot,), _, needs, own in rows}
+    assert told == {
+        plot: (
+            {*of.needs, *(["clusters"] if Panel("p", "f", {"plot": plot}).measures_of_clusters else [])},
+            {key for key, one in OF_PLOT.items() if one == plot} - {*of.needs},
+        )
+        for plot, of in PLOTS.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("panel", "says"),
+    [
+        ({"plot": "nearest"}, "`images`, `columns`, `clusters` are missing; add them$"),
+        ({"plot": "tsne", "metrics": ["ami"], "clusters": 10}, "`rows`, `columns` are missing; add them$"),
+        ({"metrics": ["ami"], "rows": ["method"], "columns": ["metric"]}, "`clusters` is missing; add it$"),
+    ],
+)
+def test_all_keys_that_are_missing_are_named_at_once(panel, says):
+    runs = {"dataset": "mnist", "transform": "mnist_first", "method": "moco", "backbone": "vgg11"}
+    with pytest.raises(UserError, match=rf"config: panels\.mine\.one: {says}"):
+        Study(merge(shipped(), {"panels": {"mine": {"one": {"title": "T", "runs": runs, **panel}}}}))
 
 
 @pytest.mark.parametrize("resize", ["refuse", "pad"])

@@ -44,11 +44,12 @@ def test_with_looks_the_trainings_up_to_the_first_are_planned_and_the_plan_count
     assert done.returncode == 0, done.stdout
     told = pd.read_csv(project.folder / "results/own/plan.csv")
     (line,) = told[told["panel"] == "mine_audit"].to_dict("records")
-    assert line["trainings"] == planned["pretrain"] / 2 * 5
+    # All settings with all seeds, and with new ones the set and what is recommended in its place.
+    assert line["trainings"] == planned["pretrain"] / 2 * 5 + 2 * 5
 
 
 # One operation in question, and looked at half-way of each training. Within so wide a margin all is alike, so that the
-# first of two looks decides, and saves the trainings with a third seed.
+# first of two looks decides, and saves the trainings with a third seed; from there a search goes on.
 TURNED = [{"random_crop": {"fraction": [0.6, 0.9]}}, {"random_invert": {"p": 0.5}}, {"normalize": {}}]
 SMALL = {
     "resources": {"threads": 1},
@@ -65,6 +66,7 @@ SMALL = {
                 "looks": [2, 3],
                 "shortest": 0.5,
                 "margin": 1e6,
+                "search": {"rounds": 2, "settings": 1, "candidates": 1},
             }
         }
     },
@@ -78,11 +80,23 @@ def test_an_audit_runs_through_its_looks(tmp_path):
     command = ["--configfile", "audit.yaml", "--", "mine_audit"]
     finished = project.snakemake(*command, environment=recorded.environment(records))
     assert finished.returncode == 0, finished.stdout
-    assert recorded.checked(records) >= {"audit_look.py", "audit_choice.py", "audit.py", "measure_on_the_way.py"}
+    scripts = {"audit_look.py", "audit_search.py", "audit_choice.py", "audit.py", "measure_on_the_way.py"}
+    assert recorded.checked(records) >= scripts
     folder = project.folder / "results/own/panels/mine"
     found = pd.read_csv(folder / "audit.csv")
     assert set(found["look"].dropna()) == {2}
-    assert len({file.parent.name for file in project.folder.glob("results/own/runs/**/history.csv")}) == 2
+    runs = {(file.parts[-5], file.parent.name) for file in project.folder.glob("results/own/runs/**/history.csv")}
+    changed = set(found.loc[found["against"] == "turned", "setting"]) - {"turned"}
+    assert {seed for setting, seed in runs if setting in changed} == {"seed5", "seed6"}
+    # The search tries one of the others in each round, and what looks better than the set again, with new seeds.
+    tried = pd.read_csv(folder / "audit.search.csv").set_index("setting")
+    assert tried["round"].tolist() == [1, 2]
+    better = set(tried.index[tried["change"] == tried["change"].max()]) if (tried["change"] > 0).any() else set()
+    assert set(tried.index[tried["candidate"]]) == better
+    new = {("turned", seed) for seed in ("seed8", "seed9", "seed10")} if better else set()
+    new |= {(name, seed) for name in better for seed in ("seed8", "seed9", "seed10")}
+    itself = {("turned", "seed5"), ("turned", "seed6")}
+    assert {run for run in runs if run[0] not in changed} == itself | {(name, "seed5") for name in tried.index} | new
     assert found["change"].notna().any()
     assert pd.read_csv(folder / "audit.lengths.csv")["epochs"].tolist() == [1, 2]
     assert yaml.safe_load((folder / "audit.yaml").read_text())["transforms"]

@@ -440,6 +440,39 @@ def audited_files(panel, until=None) -> dict[str, list[str]]:
     return paths.audit_files(study.of(panel), panel, audited(panel, until))
 
 
+def searched(panel, until=None) -> list[list]:
+    """The runs of an audit's search, round by round: all, or those of the rounds before one."""
+    rounds = []
+    for number in range(1, user_errors(study.rounds_of_search, panel) + 1 if until is None else until):
+        proposed = getattr(checkpoints, f"{panel.name}_search{number}").get().output[0]
+        rounds.append(user_errors(study.searched, panel, json.loads(Path(proposed).read_text())))
+    return rounds
+
+
+def searched_files(panel, until=None) -> dict[str, list[str]]:
+    """What an audit was made from, and what its search tried."""
+    files, runs = audited_files(panel), [run for of in searched(panel, until) for run in of]
+    its = paths.audit_files(study.of(panel), panel, runs) if runs else {}
+    return {**files, **{f"searched_{name}": of for name, of in its.items()}}
+
+
+def proposed_files(panel, until=None) -> dict[str, list[str]]:
+    """What the rounds of an audit's search proposed, where it has some: parameters may depend on inputs alone."""
+    most = user_errors(study.rounds_of_search, panel) + 1 if until is None else until
+    files = [panel_file(panel, f"search{number}.json") for number in range(1, most)]
+    return {"proposed": files} if files else {}
+
+
+def as_told(rounds) -> list[list[dict]]:
+    """A parameter: runs, round by round."""
+    return [[vars(run) for run in of] for of in rounds]
+
+
+def search_files(panel) -> dict[str, str]:
+    """What an audit's search tried, where it searches."""
+    return {"search": panel_file(panel, "search.csv")} if user_errors(study.rounds_of_search, panel) else {}
+
+
 def confirming(panel) -> list:
     """What an audit trains again: of the settings that its choice names, the runs with new seeds."""
     chosen_file = getattr(checkpoints, f"{panel.name}_choice").get().output[0]
@@ -453,7 +486,7 @@ def audited_again(panel) -> dict:
     files = paths.audit_files(study.of(panel), panel, runs) if runs else {}
     again = {f"again_{name}": of for name, of in files.items()}
     on_the_way = paths.audit_on_the_way(study.of(panel), panel, audited(panel))
-    return {"choice": panel_file(panel, "choice.json"), **again, **audited_files(panel), **on_the_way}
+    return {"choice": panel_file(panel, "choice.json"), **again, **searched_files(panel), **on_the_way}
 
 
 def in_report(panel, form) -> dict:
@@ -511,7 +544,7 @@ def page_files(panel) -> dict[str, str]:
     drawn = {} if panel.is_table else {suffix: panel_file(panel, suffix) for suffix in ("png", "pdf")}
     if panel.is_audit:
         told = {suffix: panel_file(panel, suffix) for suffix in ("json", "csv", "md", "yaml")}
-        return {**drawn, **told, **length_files(panel)}
+        return {**drawn, **told, **length_files(panel), **search_files(panel)}
     return {**number_files(panel), **drawn}
 
 

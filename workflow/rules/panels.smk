@@ -62,12 +62,42 @@ for panel in study.panels.values():
                 script:
                     "../scripts/audit_look.py"
 
+        # What a round of a search tries is known once all before it is trained.
+        for number in range(1, user_errors(study.rounds_of_search, panel) + 1):
+
+            checkpoint:
+                name:
+                    f"{panel.name}_search{number}"
+                input:
+                    unpack(lambda wildcards, panel=panel, number=number: searched_files(panel, number)),
+                    **look_files(panel),
+                    **proposed_files(panel, number),
+                output:
+                    panel_file(panel, f"search{number}.json"),
+                log:
+                    panel_file(panel, f"search{number}.log"),
+                conda:
+                    ENVIRONMENT
+                resources:
+                    runtime=60,
+                    mem_mb=4000,
+                params:
+                    panel=user_errors(study.deciding, panel),
+                    inputs=[*paths.audit_files(study.of(panel), panel, [])],
+                    each=lambda wildcards, panel=panel: [vars(run) for run in audited(panel)],
+                    searched=lambda wildcards, panel=panel, number=number: as_told(searched(panel, number)),
+                    code=code("audit_search.py"),
+                script:
+                    "../scripts/audit_search.py"
+
         # What is recommended is known once all settings are trained, and only then what is trained again.
         checkpoint:
             name:
                 f"{panel.name}_choice"
             input:
-                unpack(lambda wildcards, panel=panel: audited_files(panel)),
+                unpack(lambda wildcards, panel=panel: searched_files(panel)),
+                **look_files(panel),
+                **proposed_files(panel),
             output:
                 panel_file(panel, "choice.json"),
             log:
@@ -81,6 +111,7 @@ for panel in study.panels.values():
                 panel=user_errors(study.deciding, panel),
                 inputs=[*paths.audit_files(study.of(panel), panel, [])],
                 each=lambda wildcards, panel=panel: [vars(run) for run in audited(panel)],
+                searched=lambda wildcards, panel=panel: as_told(searched(panel)),
                 code=code("audit_choice.py"),
             script:
                 "../scripts/audit_choice.py"
@@ -91,9 +122,11 @@ for panel in study.panels.values():
             input:
                 unpack(lambda wildcards, panel=panel: audited_again(panel)),
                 **look_files(panel),
+                **proposed_files(panel),
                 **paths.audit_images(study.of(panel), panel, study.runs(panel)),
             output:
                 **length_files(panel),
+                **search_files(panel),
                 csv=report(panel_file(panel, "csv"), **in_report(panel, "CSV")),
                 md=panel_file(panel, "md"),
                 yaml=report(panel_file(panel, "yaml"), **in_report(panel, "YAML")),
@@ -111,6 +144,7 @@ for panel in study.panels.values():
                 panel=user_errors(study.audited, panel),
                 inputs=[*paths.audit_files(study.of(panel), panel, [])],
                 each=lambda wildcards, panel=panel: [vars(run) for run in audited(panel)],
+                searched=lambda wildcards, panel=panel: as_told(searched(panel)),
                 again=lambda wildcards, panel=panel: [vars(run) for run in confirming(panel)],
                 code=code("audit.py"),
             script:

@@ -7,6 +7,10 @@ from phenoviews.job import reported
 from phenoviews.panels import audit_files
 
 with reported(snakemake.log[0]):
-    files = {name: snakemake.input[name] for name in snakemake.params.inputs}
-    chosen = audit_files.choice(snakemake.params.panel, snakemake.params.each, files)
+    names = snakemake.params.inputs
+    searched = audit_files.Searched(
+        snakemake.params.searched, {name: snakemake.input.get(f"searched_{name}", []) for name in names}
+    )
+    files = {name: snakemake.input[name] for name in names}
+    chosen = audit_files.choice(snakemake.params.panel, snakemake.params.each, files, searched)
     Path(snakemake.output[0]).write_text(json.dumps(chosen) + "\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from phenoviews.costs import sizes
@@ -175,7 +175,8 @@ def plan(study: Study, panels: Iterable[Panel], paces: Paces) -> Plan:
     panels = list(panels)
     for panel in panels:
         there = study.of(panel)
-        planners[there.scale].look([run for run in study.runs(panel) if there.is_trained(run)])
+        its_runs = [*study.runs(panel), *study.to_come(panel)[0]]
+        planners[there.scale].look([run for run in its_runs if there.is_trained(run)])
     costs = [planners[study.of(panel).scale].cost(panel, study) for panel in panels]
     needed = Counter(file for one in costs for file, job in one.jobs.items() if job.what == TRAINING)
     costs = [
@@ -200,7 +201,8 @@ class _Planner:
 
     def cost(self, panel: Panel, study: Study) -> PanelCost:
         places = study.places(panel)
-        needed = {TRAINING: list(dict.fromkeys(place.run for place in places))}
+        named, more = study.to_come(panel)
+        needed = {TRAINING: list(dict.fromkeys([*(place.run for place in places), *named]))}
         needed |= {name: needed[TRAINING] for name in panel.measures if name in ON_GPU}
         if panel.on_the_way:
             needed[panel.on_the_way] = [run for run in needed[TRAINING] if self.study.is_trained(run)]
@@ -208,6 +210,14 @@ class _Planner:
             if name in ON_GPU:
                 needed[name] = list(dict.fromkeys([*needed.get(name, []), *(place.run for place in of)]))
         jobs = {job.file: job for what, runs in needed.items() for run in runs for job in [self.job(what, run)]}
+        if more:  # what is not named yet costs what the set itself does
+            itself = [self.job(what, runs[0]) for what, runs in needed.items() if what in (TRAINING, *panel.measures)]
+            jobs |= {
+                file: replace(job, file=file, done=False)
+                for number in range(more)
+                for job in itself
+                for file in [f"{job.file} of {panel.name} {number}"]
+            }
         datasets = dict.fromkeys(self.study.on_disk(run).dataset for run in needed[TRAINING])
         weights = [
             Path(file).stem

@@ -632,15 +632,20 @@ def recommended_yaml(recommendation: Recommendation, start: str, entry: Any, nam
     lines = ["transforms:", f"  {name}:"]
     shown_parts: set[str] = set()
     for step in changed:
-        ((operation, parameters),) = step.items()
-        given = yaml.safe_dump(parameters, default_flow_style=True, width=1000, sort_keys=False).strip()
-        lines += _comments(recommendation, operation, shown_parts)
-        lines.append(f"    - {operation}: {given}")
+        lines += _comments(recommendation, next(iter(step)), shown_parts)
+        lines.append(step_yaml(step))
     gone = [part for part in recommendation.reasons if part not in shown_parts]
     lines += [
         f"    # {line}" for part in gone for line in textwrap.wrap(f"{part}: {recommendation.reasons[part]}", 110)
     ]
     return "\n".join(lines) + "\n"
+
+
+def step_yaml(step: Mapping[str, Any]) -> str:
+    """An operation of a transform as a line of YAML."""
+    ((operation, parameters),) = step.items()
+    given = yaml.safe_dump(parameters, default_flow_style=True, width=1000, sort_keys=False).strip()
+    return f"    - {operation}: {given}"
 
 
 def _comments(recommendation: Recommendation, operation: str, shown_parts: set[str]) -> list[str]:
@@ -672,6 +677,8 @@ def report(
     baselines: Mapping[str, float],
     told_beside: Sequence[Scores] = (),
     lengths: Sequence[Length] = (),
+    lead: Sequence[str] = (),
+    beyond: Sequence[str] = (),
 ) -> str:
     """The audit in words, as Markdown: what is recommended, how sure, for whom, at what cost.
 
@@ -683,11 +690,12 @@ def report(
         baselines: {what is known without any training: percent}.
         told_beside: as from `beside`.
         lengths: as from `at_lengths`.
+        lead, beyond: sentences that are said before what follows of the parts, and after it.
     """
     scores, design = judged.scores, panel["design"]
     lines = [f"# {panel['title']}", ""]
     lines += [f"> {panel['scale']['note']}", ""] if panel["scale"]["note"] else []
-    first, *others = in_short(judged, recommendation, panel, again)
+    first, *others = in_short(judged, recommendation, panel, again, lead, beyond)
     lines += [f"**{first}**", ""] + [line for other in others for line in (other, "")]
     lines += [f"* {what}: {value:.1f}" for what, value in baselines.items()] + ["" * bool(baselines)]
     lines += ["| setting | mean | change | verdict | gain | lose |", "|---|---|---|---|---|---|"]
@@ -727,20 +735,24 @@ def report(
 
 
 def in_short(
-    judged: Judged, recommendation: Recommendation, panel: Mapping[str, Any], again: Judged | None
-) -> list[str]:
+    judged: Judged, recommendation: Recommendation, panel: Mapping[str, Any], again: Judged | None,
+    lead: Sequence[str] = (), beyond: Sequence[str] = (),
+) -> list[str]:  # fmt: skip
     """What is recommended, whether it won again, what cannot be told and what would tell it, and how it was counted: a
-    sentence or two each."""
+    sentence or two each; with `lead` before all, and `beyond` after what is recommended."""
     scores, start = judged.scores, panel["start"]
     seeds, hours = budget_that_tells(judged, panel["design"])
     spread = float(np.nanmean(np.nanstd(scores.y[:, :, 0], axis=0, ddof=1))) if len(scores.seeds) > 1 else np.nan
     name, changes = recommendation.name(start), len(scores.settings) - 1
+    by_parts = "Of its parts: " if panel["design"].get("search") else ""  # a search may say otherwise
     lines = [
-        f"Recommended: `{name}` in place of `{start}`."
+        *lead,
+        f"{by_parts}Recommended: `{name}` in place of `{start}`."
         if recommendation.overrides
-        else f"Nothing is recommended in place of `{start}`."
+        else f"{by_parts}Nothing is recommended in place of `{start}`.",
     ]
     lines += [_confirmed(again, name, start)] if again else []
+    lines += beyond
     undecided = judged.verdicts[1:].count(CANNOT)
     if undecided:
         lines.append(
@@ -807,7 +819,7 @@ def _listed(words: Sequence[str]) -> str:
 def document(
     judged: Judged, recommendation: Recommendation, panel: Mapping[str, Any], by_itself: Judged | None,
     again: Judged | None, nuisances: Sequence[str], baselines: Mapping[str, float], told_beside: Sequence[Scores] = (),
-    lengths: Sequence[Length] = (),
+    lengths: Sequence[Length] = (), lead: Sequence[str] = (), beyond: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """What a page shows of an audit, as plain data; the arguments of `report`.
 
@@ -835,7 +847,7 @@ def document(
     observed, floor, p = judged.opposition(np.random.default_rng(0)) if scores.classes else (0, 0.0, 1.0)
     return {
         "start": panel["start"],
-        "said": in_short(judged, recommendation, panel, again),
+        "said": in_short(judged, recommendation, panel, again, lead, beyond),
         "unit": scores.unit,
         "margin": judged.margin,
         "budget": panel["budget_gpu_hours"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from phenoviews.errors import NotMeasured, UserError
 from phenoviews.files import atomic, write_json
 from phenoviews.measures.agreement import agreement
 from phenoviews.measures.intensities import intensity_accuracy
-from phenoviews.panels import audit, numbers, records
+from phenoviews.panels import audit, numbers, records, search
 from phenoviews.panels.audit import CANNOT, UNTRAINED, Judged, Recommendation, Scores
+from phenoviews.study import names
 from phenoviews.study.metrics import AGREEMENT
 
 Files = Mapping[str, Sequence[str]]
@@ -112,18 +114,89 @@ def left(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Fil
     return audit.going_on(found, audit.alone(whole, panel["design"], found.margin), panel["design"])
 
 
-def choice(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files) -> list[str]:
-    """The transforms that are trained again, with new seeds: the set and what is recommended in its place; or none."""
+@dataclass(frozen=True)
+class Searched:
+    """The runs of an audit's search, round by round, and the `files` of all of them in this order."""
+
+    rounds: Sequence[Sequence[Mapping[str, Any]]] = ()
+    files: Files = field(default_factory=dict)
+
+    @property
+    def runs(self) -> list[Mapping[str, Any]]:
+        return [run for of in self.rounds for run in of]
+
+
+NOT_SEARCHED = Searched()
+
+
+def proposed(
+    panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files, searched: Searched
+) -> list[str]:
+    """The transforms that the next round of an audit's search tries."""
+    found, _ = judged(panel, runs, files)
+    its = panel["design"]["search"]
+    known = [*search.tried_by_audit(found), *tried(panel, found, runs, files, searched)[0]]
+    seed = (its["seed"], len(searched.rounds) + 1)
+    return search.propose(its["space"], panel["start"], panel["entry"], known, its["settings"], its["sampler"], seed)
+
+
+def tried(
+    panel: Mapping[str, Any], found: Judged, runs: Sequence[Mapping[str, Any]], files: Files, searched: Searched
+) -> tuple[list[search.Tried], float]:
+    """What the search tried so far, and the mean of the set itself with its seeds."""
+    start, seeds = panel["start"], panel["design"]["search"]["seeds"]
+    every = [*runs, *searched.runs]
+    joined = {name: [*of, *searched.files.get(name, ())] for name, of in files.items()}
+    # By the same metric, where the audit's is the first that could be measured.
+    both = scores({**panel, "judged": [found.scores.metric]}, every, joined, "choosing")
+    reasons = _reasons(searched)
+    done = [
+        one
+        for number, of in enumerate(searched.rounds, start=1)
+        for one in search.tried_in_round(
+            both, start, dict.fromkeys(run["transform"] for run in of), number, seeds, reasons
+        )
+    ]
+    its_own = both.y[[both.seeds.index(seed) for seed in seeds], both.settings.index(start), 0]
+    return done, audit.mean(its_own)
+
+
+def _reasons(searched: Searched) -> dict[str, str]:
+    """{transform: why some measure of it has no value}."""
+    measures = [name for name in searched.files if name not in ("embeddings", "index", "predictions")]
+    if not searched.runs or not measures:
+        return {}
+    found = records.read(
+        (run, path) for name in measures for run, path in zip(searched.runs, searched.files[name], strict=True)
+    )
+    missing = found[(found["reason"] != "") & found["value"].isna()].drop_duplicates("transform")
+    return dict(zip(missing["transform"], missing["reason"], strict=True))
+
+
+def choice(
+    panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files, searched: Searched = NOT_SEARCHED
+) -> list[str]:
+    """The transforms that are trained again, with new seeds: the set, what is recommended in its place, and a search's
+    candidates; or none."""
     found, _ = judged(panel, runs, files)
     recommendation = audit.recommended(found, panel["design"], panel["start"], panel["entry"])
-    return [panel["start"], recommendation.name(panel["start"])] if recommendation.overrides else []
+    its = panel["design"].get("search")
+    best = search.candidates(tried(panel, found, runs, files, searched)[0], its["candidates"]) if its else []
+    told = [*([_spelled(recommendation, panel)] if recommendation.overrides else []), *best]
+    return [panel["start"], *dict.fromkeys(told)] if told else []
+
+
+def _spelled(recommendation: Recommendation, panel: Mapping[str, Any]) -> str:
+    return names.override(panel["entry"], recommendation.name(panel["start"]))[1]
 
 
 def write(
     panel: Mapping[str, Any], files: Files, again: Sequence[Mapping[str, Any]], files_again: Files,
     outputs: Mapping[str, str], images: str | None = None, on_the_way: Sequence[str] = (),
+    searched: Searched = NOT_SEARCHED,
 ) -> None:  # fmt: skip
-    """Write `outputs` (csv, md, yaml, json, png, pdf; lengths, where it measures on the way) of an audit.
+    """Write `outputs` (csv, md, yaml, json, png, pdf; lengths, where it measures on the way; search, where it searches)
+    of an audit.
 
     Args:
         again: the runs with new seeds, and `files_again` theirs; none where nothing is recommended.
@@ -136,10 +209,9 @@ def write(
     runs = panel["each"]
     found, whole = judged(panel, runs, files)
     recommendation = audit.recommended(found, panel["design"], panel["start"], panel["entry"])
-    confirmed = None
-    if again:
-        new = audit.without(scores(panel, again, files_again, "telling"), UNTRAINED)
-        confirmed = Judged(new, float(panel["margin"]))
+    new = audit.without(scores(panel, again, files_again, "telling"), UNTRAINED) if again else None
+    confirmed, lost = told_again(panel, new, [_spelled(recommendation, panel)] if recommendation.overrides else [])
+    of_search = _found(panel, found, runs, files, searched, new)
     baselines = {}
     if UNTRAINED in whole.settings:
         of = whole.y[:, whole.settings.index(UNTRAINED), 0]
@@ -166,18 +238,68 @@ def write(
     if lengths:
         with atomic(outputs["lengths"]) as partial:
             audit.lengths_table(lengths, panel).to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-    said = (found, recommendation, panel, by_itself, confirmed, nuisances, baselines, told_beside, lengths)
-    pasted = _pasted(found, recommendation, panel)
-    _text(outputs["md"], audit.report(*said))
-    _text(outputs["yaml"], pasted)
-    of_panel = numbers.document({**panel, "metrics": [], "each": [*runs, *again]})
-    write_json(outputs["json"], {**of_panel, "audit": {**audit.document(*said), "yaml": pasted}})
     unit = found.scores.unit
+    # What a search recommends is said first; that it recommends nothing, after what the parts do.
+    beyond = [f"`{name}` could not be told again: its trainings with new seeds failed." for name in lost]
+    lead = search.said(of_search, unit) if of_search else []
+    lead, beyond = (lead, beyond) if of_search and of_search.winner else ([], [*beyond, *lead])
+    said = (found, recommendation, panel, by_itself, confirmed, nuisances, baselines, told_beside, lengths)
+    pasted = _pasted(found, recommendation, panel, of_search)
+    _text(
+        outputs["md"],
+        audit.report(*said, lead=lead, beyond=beyond) + (search.report(of_search, unit) if of_search else ""),
+    )
+    _text(outputs["yaml"], pasted)
+    of_panel = numbers.document({**panel, "metrics": [], "each": [*runs, *searched.runs, *again]})
+    shown = audit.document(*said, lead=lead, beyond=beyond)
+    its_page = {"search": search.document(of_search, unit) if of_search else None}
+    write_json(outputs["json"], {**of_panel, "audit": {**shown, **its_page, "yaml": pasted}})
+    if of_search:
+        with atomic(outputs["search"]) as partial:
+            search.table(of_search).to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
     of_the_set = table[(table["against"] == panel["start"]) & (table["metric"] == "")]
     save(
         draw_audit(of_the_set, panel["start"], unit, found.margin, panel["scale"]["note"]),
         outputs["png"],
         outputs["pdf"],
+    )
+
+
+def told_again(panel: Mapping[str, Any], new: Scores | None, named: Sequence[str]) -> tuple[Judged | None, list[str]]:
+    """These settings against the set with new seeds, None where there is none to tell; and those of which two such
+    trainings are not there beside the set's."""
+    if new is None or not named:
+        return None, []
+    y = new.y[:, :, 0]
+    base = y[:, new.settings.index(panel["start"])]
+    both = {name: int(np.isfinite(y[:, new.settings.index(name)] - base).sum()) for name in named}
+    there = [name for name in named if both[name] > 1]
+    told = Judged(audit.only(new, panel["start"], *there), float(panel["margin"])) if there else None
+    return told, [name for name in named if name not in there]
+
+
+def _found(
+    panel: Mapping[str, Any], found: Judged, runs: Sequence[Mapping[str, Any]], files: Files, searched: Searched,
+    new: Scores | None,
+) -> search.Found | None:  # fmt: skip
+    """What a search came to; None where an audit does not search."""
+    its = panel["design"].get("search")
+    if its is None:
+        return None
+    done, mean = tried(panel, found, runs, files, searched)
+    best = search.candidates(done, its["candidates"])
+    told, lost = told_again(panel, new, best)
+    return search.Found(
+        start=panel["start"],
+        tried=tuple(done),
+        most=its["rounds"] * its["settings"],
+        mean=mean,
+        spread=search.spread_of(found),
+        seeds=len(its["seeds"]),
+        sampler=its["sampler"],
+        candidates=tuple(best),
+        lost=tuple(lost),
+        again=told,
     )
 
 
@@ -193,12 +315,15 @@ def _lengths(
     return audit.at_lengths(panel["each"], early, values, panel, settings)
 
 
-def _pasted(found: Judged, recommendation: Recommendation, panel: Mapping[str, Any]) -> str:
+def _pasted(
+    found: Judged, recommendation: Recommendation, panel: Mapping[str, Any], of_search: search.Found | None
+) -> str:
     start = panel["start"]
     told = sum(verdict != CANNOT for verdict in found.verdicts[1:])
     lines = [f"# {panel['title']}: {told} of {len(found.verdicts) - 1} changes of '{start}' could be told.\n"]
-    name = panel["name"].rpartition("_")[0] + "_recommended"
-    return "".join(lines) + audit.recommended_yaml(recommendation, start, panel["entry"], name)
+    paper = panel["name"].rpartition("_")[0]
+    pasted = "".join(lines) + audit.recommended_yaml(recommendation, start, panel["entry"], f"{paper}_recommended")
+    return pasted + (search.found_yaml(of_search, panel["entry"], f"{paper}_found", found.scores) if of_search else "")
 
 
 def _text(path: str, text: str) -> None:

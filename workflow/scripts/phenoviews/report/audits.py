@@ -29,6 +29,7 @@ def data(found: Found, document: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "alone": [{**line, "cells": shades(line["cells"], audit)} for line in audit["alone"]],
         "parts": [part for of in audit["parts"] if (part := _viewed(found, document, of))["levels"]],
+        "search": searched(audit["search"]) if audit.get("search") else None,
         "plain": _plain(found, document),
         "views": _files(found, document),
     }
@@ -44,6 +45,18 @@ def cost(found: Found, document: Mapping[str, Any]) -> dict[str, Any]:
         "hours": sum(seconds) / 3600,
         "devices": list(dict.fromkeys(str(run.about["device"]) for run in trained if run.about)),
     }
+
+
+def searched(search: Mapping[str, Any]) -> dict[str, Any]:
+    """A search with where the change of each setting of a round is drawn, and half the width of the shaded band."""
+    changes = [change for one in search["rounds"] for change in one["changes"] if change is not None]
+    most = max([*map(abs, changes), search["one"] or 0.0], default=0.0) or 1.0
+    rounds = [
+        {**one, "at": [WIDTH / 2 + change / most * _half() for change in one["changes"] if change is not None]}
+        for one in search["rounds"]
+    ]
+    band = None if search["one"] is None else search["one"] / most * _half()
+    return {**search, "rounds": rounds, "most": most, "band": band}
 
 
 def effect(line: Mapping[str, Any], most: float) -> dict[str, float] | None:

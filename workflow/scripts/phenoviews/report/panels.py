@@ -23,6 +23,7 @@ SUFFIXES = {
     "tex": "LaTeX",
     "claims": "Claims (CSV)",
     "lengths": "Lengths of training (CSV)",
+    "search": "What the search tried (CSV)",
 }
 QUIET = {"report_level": 5, "file_insertion_enabled": False, "raw_enabled": False}
 

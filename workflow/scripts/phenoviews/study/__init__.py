@@ -133,6 +133,18 @@ class Study(Resolver):
         """See `plan.in_round`."""
         return plan.in_round(self.of(panel), panel, number, settings)
 
+    def rounds_of_search(self, panel: Panel) -> int:
+        """See `plan.rounds_of_search`."""
+        return plan.rounds_of_search(self.of(panel), panel)
+
+    def searched(self, panel: Panel, settings: Sequence[str]) -> list[Run]:
+        """See `plan.searched`."""
+        return plan.searched(self.of(panel), panel, settings)
+
+    def to_come(self, panel: Panel) -> tuple[list[Run], int]:
+        """See `plan.to_come`."""
+        return plan.to_come(self.of(panel), panel)
+
     def confirming(self, panel: Panel, settings: Sequence[str]) -> list[Run]:
         """See `plan.confirming`."""
         return plan.confirming(self.of(panel), panel, settings)

@@ -53,6 +53,8 @@ STRENGTHS: dict[str, dict[str, float]] = {
 MOST = {"degrees": 180.0, "translate": 0.5, "shear": 45.0, "hue": 0.5, "brightness": 1.0, "contrast": 1.0,
         "saturation": 1.0, "scale.0": 0.05, "fraction.0": 0.2, "fraction": 0.2, "sigma.1": 4.0}  # fmt: skip
 
+TIMES = (0.5, 2.0)  # how many times its strength in the set a part is tried at, besides none
+
 # Parts that may do the same work, so that leaving out either shows nothing.
 INTERACT = (("random_resized_crop", "color_jitter"), ("random_rotation", "random_affine"))
 
@@ -65,6 +67,28 @@ class Part:
     operation: str
     strength: float
     levels: Mapping[float, str]  # {times the strength in the set: the override that says so}; 0 takes it out
+
+
+@dataclass(frozen=True)
+class Search:
+    """What an audit goes on to search: in each of `rounds` so many `settings`, each with `seeds`, which are among the
+    audit's, so that it is compared with the set itself; of the best so many `candidates` are trained with new seeds.
+
+    `space`: of every part, from none to most, the overrides that say so, of which "" leaves it as it is in the set.
+    """
+
+    rounds: int
+    settings: int
+    candidates: int
+    sampler: str
+    seed: int
+    seeds: tuple[int, ...]
+    space: Mapping[str, tuple[str, ...]]
+
+    @property
+    def trainings(self) -> int:
+        """The most that its rounds may train."""
+        return self.rounds * self.settings * len(self.seeds)
 
 
 @dataclass(frozen=True)
@@ -82,6 +106,7 @@ class Design:
     seeds: tuple[int, ...]
     new_seeds: tuple[int, ...]
     hours: float
+    search: Search | None = None
 
     @property
     def rounds(self) -> list[tuple[int, ...]]:
@@ -90,8 +115,9 @@ class Design:
         return [self.seeds[first:end] for first, end in itertools.pairwise([0, *ends])]
 
 
-def parts(name: str, entry: Any, keep: Sequence[str] = ()) -> list[Part]:
-    """The parts of the transform `name`, whose entry is `entry`, without those of the operations that it is to `keep`.
+def parts(name: str, entry: Any, keep: Sequence[str] = (), times: Sequence[float] = TIMES) -> list[Part]:
+    """The parts of the transform `name`, whose entry is `entry`, without those of the operations that it is to `keep`;
+    with their levels at these `times` (rising, without 1) of their strengths, as far as there are such, and at none.
 
     Raises:
         UserError: nothing else in it is random; a sum, or views with pipelines of their own; none of it to keep.
@@ -107,7 +133,7 @@ def parts(name: str, entry: Any, keep: Sequence[str] = ()) -> list[Part]:
         for step in entry
         for operation, of in step.items()
         if operation not in keep
-        for part in _parts(entry, operation, of)
+        for part in _parts(entry, operation, of, times)
     ]
     if not found:
         besides = " besides those of `keep`" if keep else ""
@@ -117,7 +143,7 @@ def parts(name: str, entry: Any, keep: Sequence[str] = ()) -> list[Part]:
     return found
 
 
-def _parts(entry: Any, operation: str, of: Mapping[str, Any]) -> Iterator[Part]:
+def _parts(entry: Any, operation: str, of: Mapping[str, Any], times: Sequence[float]) -> Iterator[Part]:
     strengths = {}
     for leaf, none in STRENGTHS.get(operation, {}).items():
         value = _number(of, leaf)
@@ -128,24 +154,30 @@ def _parts(entry: Any, operation: str, of: Mapping[str, Any]) -> Iterator[Part]:
     out = {0.0: f"{names.shortest(entry, (operation,))}=off"}
     if len(strengths) == 1:
         (leaf, (value, none)) = next(iter(strengths.items()))
-        yield Part(operation, operation, value, {**out, **_levels(entry, operation, of, leaf, value, none)})
+        yield Part(operation, operation, value, {**out, **_levels(entry, operation, of, leaf, value, none, times)})
         return
     yield Part(operation, operation, 1.0, out)
     for leaf, (value, none) in strengths.items():
-        levels = _levels(entry, operation, of, leaf, value, none)
+        levels = _levels(entry, operation, of, leaf, value, none, times)
         out = {0.0: _override(entry, operation, of, leaf, none)}
         yield Part(f"{operation}.{leaf}", operation, value, {**out, **levels})
 
 
 def _levels(
-    entry: Any, operation: str, of: Mapping[str, Any], leaf: str, value: float, none: float
+    entry: Any, operation: str, of: Mapping[str, Any], leaf: str, value: float, none: float, times: Sequence[float]
 ) -> dict[float, str]:
-    """Half and twice the strength, as far as there is such a thing."""
-    found = {0.5: round(none + (value - none) / 2, 4)}
-    most, double = MOST.get(leaf), none + 2 * (value - none)
+    """So many times the strength, as far as there is such a thing: the first that would be too much is the most that
+    there is, and the last."""
+    found = {one: round(none + one * (value - none), 4) for one in times if one < 1}
+    most = MOST.get(leaf)
     if most is not None and abs(value - none) < abs(most - none):
-        found[2.0] = round(double if abs(double - none) <= abs(most - none) else most, 4)
-    return {times: _override(entry, operation, of, leaf, number) for times, number in found.items()}
+        for one in (one for one in times if one > 1):
+            number = none + one * (value - none)
+            beyond = abs(number - none) > abs(most - none)
+            found[one] = round(most if beyond else number, 4)
+            if beyond:
+                break
+    return {one: _override(entry, operation, of, leaf, number) for one, number in found.items()}
 
 
 def _number(of: Mapping[str, Any], leaf: str) -> float | None:
@@ -178,18 +210,22 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     twice of each, as long as `ENOUGH_SEEDS` can be paid; then seeds. `seconds`: of the training of a run. With `looks`
     there are as many seeds as the last has, and what is bought is what can be paid if nothing stops before.
 
-    An operation alone is compared with none: where several destroy the same, leaving out one shows nothing.
+    An operation alone is compared with none: where several destroy the same, leaving out one shows nothing. What a
+    search may cost is set aside first.
 
     Raises:
-        UserError: a set without random operations, a budget that does not pay for the least, looks that cannot be.
+        UserError: a set without random operations, a budget that does not pay for the least, looks or a search that
+            cannot be.
     """
-    looks = _looks(declared)
-    found = parts(declared["start"], entry(study, declared), declared["keep"])
+    looks, search = _looks(declared), _search(declared)
+    found = _parts_of(study, declared, TIMES)
     whole = [declared["start"], *declared["beside"]]
-    # The set and what is recommended in its place are trained again, with new seeds.
-    fewest = len(whole) + sum(0.0 in part.levels for part in found) + 2
+    # The set and what is recommended in its place are trained again, with new seeds, and so are a search's best.
+    told = 2 + search.get("candidates", 0)
+    searching = search["rounds"] * search["settings"] * search["seeds"] if search else 0
+    fewest = len(whole) + sum(0.0 in part.levels for part in found) + told
     enough = looks[-1] if looks else ENOUGH_SEEDS
-    declared = kept(study, _shortened(study, declared, seconds, fewest * enough))
+    declared = kept(study, _shortened(study, declared, seconds, fewest * enough + searching))
     hours = (seconds(_run(study, declared, declared["start"])) + BESIDE_S) / 3600
     pairs = list(_pairs(declared["start"], found))
     tiers = [
@@ -202,18 +238,29 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     settings = [*whole, *tiers[0]]
     budget = declared["budget_gpu_hours"]
     times = looks[-1] if looks else FEWEST_SEEDS
-    least = fewest * times * hours
+    least = (fewest * times + searching) * hours
     if budget < least:
+        of_search = (searching + search.get("candidates", 0) * times) * hours
+        its = f", {of_search:.2g} of it the search" if search else ""
         raise UserError(
             f"budget_gpu_hours: {budget:g} is too little: '{declared['start']}' with and without each of its "
-            f"{len(tiers[0])} parts, {times} times{', as `looks` ends with,' * bool(looks)} takes {least:.2g} "
-            f"({hours:.2g} each); raise it, {'end `looks` earlier, ' * bool(looks)}or train shorter with `epochs`"
+            f"{len(tiers[0])} parts, {times} times{', as `looks` ends with,' * bool(looks)} takes {least:.2g}{its} "
+            f"({hours:.2g} each); raise it, {'end `looks` earlier, ' * bool(looks)}"
+            f"{'search fewer `rounds` or `settings`, ' * bool(search)}or train shorter with `epochs`"
         )
+    left = budget - searching * hours
     for tier in tiers[1:]:
-        if (len(settings) + len(tier) + 2) * enough * hours <= budget:
+        if (len(settings) + len(tier) + told) * enough * hours <= left:
             settings += tier
-    count = looks[-1] if looks else min(MOST_SEEDS, int(budget / ((len(settings) + 2) * hours)))
+    count = looks[-1] if looks else min(MOST_SEEDS, int(left / ((len(settings) + told) * hours)))
     seeds = _seeds(study.config["seeds"], 2 * count)
+    first = looks[0] if looks else count
+    if search and search["seeds"] > first:
+        why = "its first look is after" if looks else "the budget pays for"
+        raise UserError(
+            f"search.seeds: {search['seeds']}, but {why} {first} of the set itself, which what is found is compared "
+            f"with; lower `seeds`{'' if looks else ', or raise `budget_gpu_hours`'}"
+        )
 
     def spell(name: str) -> str:
         return _run(study, declared, name).transform
@@ -232,7 +279,60 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
         seeds=seeds[:count],
         new_seeds=seeds[count:],
         hours=len(settings) * hours,
+        search=Search(
+            **{key: search[key] for key in ("rounds", "settings", "candidates", "sampler", "seed")},
+            seeds=seeds[: search["seeds"]],
+            space=_space(study, declared, search["step"]),
+        )
+        if search
+        else None,
     )
+
+
+def _search(declared: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an audit says of its search; nothing where it has none.
+
+    Raises:
+        UserError: an objective that no single setting has a number of.
+    """
+    search: Mapping[str, Any] = declared.get("search", {})
+    if search and "agreement" in declared["objective"][:1]:
+        raise UserError(
+            "search: the agreement between seeds is one number of all seeds, which what is tried with a few does not "
+            "have; leave `search` out, or put another objective first"
+        )
+    return search
+
+
+def _space(study: Resolver, declared: Mapping[str, Any], step: float) -> dict[str, tuple[str, ...]]:
+    """See `Search.space`: in steps of this share of a part's strength."""
+    rising = [round(step * number, 4) for number in range(1, int(2 / step) + 1)]
+    times = [*(one for one in rising if one < 1), *(one for one in rising if 1 < one < 2), 2.0]
+    return {
+        part.name: tuple(override for _, override in sorted({**part.levels, 1.0: ""}.items()))
+        for part in _parts_of(study, declared, times)
+    }
+
+
+def _parts_of(study: Resolver, declared: Mapping[str, Any], times: Sequence[float]) -> list[Part]:
+    """The parts of the set that is audited, without levels that no transform may have: half of `sigma: [1.0, 1.2]` is
+    a range that falls."""
+    found = parts(declared["start"], entry(study, declared), declared["keep"], times)
+    return [
+        replace(
+            part,
+            levels={one: level for one, level in part.levels.items() if not one or _can_be(study, declared, level)},
+        )
+        for part in found
+    ]
+
+
+def _can_be(study: Resolver, declared: Mapping[str, Any], override: str) -> bool:
+    try:
+        _run(study, declared, f"{declared['start']}+{override}")
+    except UserError:
+        return False
+    return True
 
 
 def _looks(declared: Mapping[str, Any]) -> list[int]:

@@ -173,8 +173,9 @@ def check_panel(panel: Panel, kinds: Mapping[str, str], frozen: Collection[str] 
     declared, where = panel.declared, f"config: panels.{panel.paper}.{panel.item}"
     if panel.is_audit:
         return _check_audit(panel, kinds)
-    for key in _missing(panel):
-        raise UserError(f"{where}: `{key}` is missing; add it")
+    if missing := [f"`{key}`" for key in dict.fromkeys(_missing(panel))]:
+        one = len(missing) == 1
+        raise UserError(f"{where}: {', '.join(missing)} {'is missing; add it' if one else 'are missing; add them'}")
     for key, plot in OF_PLOT.items():
         if key in declared and declared.get("plot") != plot:
             raise UserError(f"{where}: `{key}` is of a figure with `plot: {plot}`; take it out, or make it one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,6 +86,12 @@ def _audited(study: Resolver, panel: Panel) -> None:
         )
 
 
+def rounds_of_search(study: Resolver, panel: Panel) -> int:
+    """How many rounds an audit's search has: none where it does not search."""
+    search = design(study, panel).search
+    return search.rounds if search else 0
+
+
 def rounds(study: Resolver, panel: Panel) -> int:
     """How many rounds an audit is trained in at most: one, or as many as it has `looks`."""
     return len(design(study, panel).rounds)
@@ -103,6 +110,44 @@ def confirming(study: Resolver, panel: Panel, settings: Sequence[str]) -> list[R
     see."""
     found = design(study, panel)
     return audits.again(study, found.declared, settings, found.new_seeds)
+
+
+def searched(study: Resolver, panel: Panel, settings: Sequence[str]) -> list[Run]:
+    """The runs of what a round of an audit's search tries: these settings."""
+    found = design(study, panel)
+    assert found.search is not None
+    its = audits.again(study, found.declared, settings, found.search.seeds) if settings else []
+    return [run for run in its if study.is_trained(run)]
+
+
+def to_come(study: Resolver, panel: Panel) -> tuple[list[Run], int]:
+    """What an audit trains besides its settings: the runs that its search and its choice have named by now, and how
+    many more they may name at the most. Of other panels nothing."""
+    if not panel.is_audit:
+        return [], 0
+    found = design(study, panel)
+    told = 2 + (found.search.candidates if found.search else 0)  # the set itself, and what is recommended
+    named = _named_by(study, panel, "choice.json")
+    runs = [] if named is None else confirming(study, panel, named) if named else []
+    left = told * len(found.new_seeds) if named is None else 0
+    for number in range(1, rounds_of_search(study, panel) + 1):
+        assert found.search is not None
+        proposed = _named_by(study, panel, f"search{number}.json")
+        runs += [] if proposed is None else searched(study, panel, proposed)
+        left += found.search.settings * len(found.search.seeds) if proposed is None else 0
+    return [run for run in runs if study.is_trained(run)], left
+
+
+def _named_by(study: Resolver, panel: Panel, file: str) -> list[str] | None:
+    """The settings that a file of an audit's names; None where there is none, or it is of another set."""
+    path = Path(paths.panel_file(study, panel, file))
+    named: list[str] = json.loads(path.read_text()) if path.exists() else []
+    found = design(study, panel)
+    try:
+        audits.again(study, found.declared, [found.settings[0], *named], found.seeds[:1])
+    except UserError:
+        return None
+    return named if path.exists() else None
 
 
 def strengths(study: Resolver, panel: Panel) -> list[Run]:

@@ -1,0 +1,16 @@
+"""A round of an audit's search: the settings that it tries, by what all trainings before it gave."""
+
+import json
+from pathlib import Path
+
+from phenoviews.errors import reported
+from phenoviews.panels import audit_files
+
+with reported(snakemake.log[0]):
+    names = snakemake.params.inputs
+    searched = audit_files.Searched(
+        snakemake.params.searched, {name: snakemake.input.get(f"searched_{name}", []) for name in names}
+    )
+    files = {name: snakemake.input[name] for name in names}
+    proposed = audit_files.proposed(snakemake.params.panel, snakemake.params.each, files, searched)
+    Path(snakemake.output[0]).write_text(json.dumps(proposed) + "\n")
