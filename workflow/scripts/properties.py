@@ -4,7 +4,7 @@ from pathlib import Path
 
 from phenoviews import values
 from phenoviews.data import embeddings
-from phenoviews.data.images import Images
+from phenoviews.data.images import Images, white
 from phenoviews.errors import NotMeasured, reported
 from phenoviews.measures.properties import properties
 
@@ -19,6 +19,7 @@ with reported(snakemake.log[0]):
             snakemake.params.composites,
             images.superclasses,
             **snakemake.params.settings,
+            white=white(images, "test"),
         )
     except NotMeasured as reason:
         found = values.missing(snakemake.params.metrics, str(reason))
