@@ -182,7 +182,7 @@ def test_a_configuration_in_the_documents_is_a_study_with_panels_of_its_own(name
 
 def test_every_study_in_the_documents_has_a_name():
     """The others are parts of an entry, and are tested where such entries are."""
-    assert sorted(examples()) == ["audit", "cells", "given", "hue", "lab", "mine", "mnist", "sweep"]
+    assert sorted(examples()) == ["audit", "cells", "given", "hue", "lab", "mine", "mnist", "sweep", "vit"]
     blocks = [block for page in PAGES for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)]
     assert [block for block in blocks if "panels:" in block and not re.match(r"# \w+\.yaml", block)] == []
 
