@@ -161,7 +161,7 @@ def telling(function):
     do not reach their methods."""
 
     def told(wildcards):
-        lines = study_of(wildcards).unreached([run_of(wildcards)]) if workflow.is_main_process else []
+        lines = user_errors(study_of(wildcards).unreached, [run_of(wildcards)]) if workflow.is_main_process else []
         for line in lines:
             if line not in TOLD:
                 logger.warning(f"phenoviews: {line}")
