@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from phenoviews.data import Images, write
+from phenoviews.data.images import white
 from phenoviews.errors import UserError
 
 
@@ -135,3 +136,16 @@ def test_full_disk_leaves_nothing(small_disk, count):
     with pytest.raises(UserError, match="no space left"):
         save(small_disk, array, index)
     assert list(small_disk.iterdir()) == []
+
+
+def test_white_is_the_type_s_of_8_bits_and_the_brightest_pixels_of_16(tmp_path):
+    array, index = example(count=600)
+    assert white(Images.open(save(tmp_path / "eight", array, index)), "test") == [1.0, 1.0, 1.0]
+    array, index = example(count=600, dtype=np.uint16)
+    array //= np.array([1, 50, 60_000], dtype=np.uint16)
+    array[..., 2] = 0  # nothing in it
+    array[0, 0, 0, 1] = 65535  # dust
+    found = white(Images.open(save(tmp_path / "sixteen", array, index)), "test")
+    pixels = array[(index["split"] == "test").to_numpy()]
+    by_numpy = np.percentile(pixels, 99.5, axis=(0, 1, 2), method="inverted_cdf")
+    assert found == [*(by_numpy[:2] / 65535), 1 / 65535]

@@ -3,11 +3,15 @@ from __future__ import annotations
 import warnings
 
 import lpips
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torchvision
 
-from phenoviews.data.pool import Resident
+from phenoviews.data import Images, write
+from phenoviews.data.images import white
+from phenoviews.data.pool import Resident, pool
 from phenoviews.errors import UserError
 from phenoviews.measures.perceptual import distance, network, pairs, signed
 from phenoviews.study.metrics import measured
@@ -175,3 +179,25 @@ def test_each_view_has_its_own_pipeline():
     signed_pictures, first, second = views([[NORMALIZE], INVERT])
     torch.testing.assert_close(first, signed_pictures)
     torch.testing.assert_close(second, -signed_pictures)
+
+
+def test_images_of_a_dark_camera_are_as_far_apart_as_the_same_ones_brighter(alexnet, tmp_path):
+    """A camera of 16 bits fills a hundredth of them, in one channel less than in the other. Seen against the highest
+    value that there could be, all its images are the same black."""
+    bright = np.random.default_rng(0).integers(0, 60_000, (6, 16, 16, 2), dtype=np.uint16)
+    index = pd.DataFrame({"split": ["train", "test", "test"] * 2, "label": 0, "class": "cell", "source": "camera"})
+    alone = [[[1.0] * 3, [0.0] * 3], [[0.0] * 3, [1.0] * 3]]
+    shown = {"size": 16, "mean": (0.01, 0.002), "std": (0.01, 0.002)}
+
+    def found(name: str, pixels: np.ndarray, scaled: bool = True) -> float:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        write(folder / "images.npy", folder / "index.parquet", pixels, index)
+        images = Images.open(folder)
+        of = {"white": white(images, "test")} if scaled else {}
+        some = pairs(pool(images, "test", torch.device("cpu")), shown, [{"views": [CROP, CROP]}], "views", 0, **of)
+        return distance(some, alexnet.state_dict(), alone).set_index("metric").at["lpips", "value"]
+
+    dark = (bright // np.array([100, 400])).astype(np.uint16)
+    assert found("dark", dark) == pytest.approx(found("bright", bright), rel=0.03)
+    assert found("dark", dark, scaled=False) < 0.05 * found("bright", bright)

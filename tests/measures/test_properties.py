@@ -80,6 +80,11 @@ def test_grey_images():
     np.testing.assert_allclose(grey(images, RGB), rgb2gray(images))
     np.testing.assert_allclose(grey(images[..., :1], RGB), images[..., 0] / 255)
     np.testing.assert_allclose(grey(images.astype(np.uint16) * 257, RGB), rgb2gray(images))  # 16 bits
+    # A dark camera's, each channel by its own white; what is brighter is white, too.
+    dark = np.minimum(images.astype(np.uint16) * np.array([1, 2, 4], dtype=np.uint16), 900)
+    white = np.array([255, 510, 900]) / 65535
+    by_hand = np.stack([images[..., 0], images[..., 1], np.minimum(images[..., 2] * (255 * 4 / 900), 255)], axis=-1)
+    np.testing.assert_allclose(grey(dark, RGB, white), rgb2gray(by_hand / 255))
 
 
 def test_of_other_channels_each_is_a_grey_image_or_has_the_colour_that_it_is_mapped_to():

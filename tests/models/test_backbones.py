@@ -10,7 +10,7 @@ from torch import nn
 from phenoviews.errors import UserError
 from phenoviews.models import BACKBONES, build
 
-NETWORKS = [kind for kind in BACKBONES if kind != "intensity"]
+NETWORKS = [kind for kind in BACKBONES if kind not in ("intensity", "timm")]
 NAMES = [*NETWORKS, *(f"{kind}_bn" for kind in NETWORKS if kind.startswith("vgg"))]
 
 

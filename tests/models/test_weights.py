@@ -15,7 +15,7 @@ from PIL import Image
 from phenoviews.errors import UserError
 from phenoviews.models import BACKBONES, build, imagenet_source, load_into, load_state
 
-NETWORKS = [kind for kind in BACKBONES if kind != "intensity"]
+NETWORKS = [kind for kind in BACKBONES if kind not in ("intensity", "timm")]
 RESNET = {"kind": "resnet18", "stem": "standard", "width": 1.0, "batch_norm": True, "init": "random"}
 NARROW = RESNET | {"width": 0.125, "stem": "small"}
 
@@ -246,3 +246,16 @@ def test_safetensors(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes(safetensors(encoder.state_dict())[:-10])
     with pytest.raises(UserError, match=r"cut\.safetensors: not a readable state dict .*are not all there"):
         load_state(tmp_path / "cut.safetensors")
+
+
+def test_weights_under_a_prefix_fill_a_first_convolution_of_other_channels(tmp_path):
+    entry = {"kind": "resnet18", "stem": "standard", "width": 0.125, "batch_norm": True}
+    theirs = build({**entry, "init": "random"}).eval()
+    file = tmp_path / "theirs.pt"
+    torch.save({f"module.encoder.{name}": value for name, value in theirs.state_dict().items()}, file)
+    grey = torch.randn(2, 1, 40, 40)
+    ours = build({**entry, "init": str(file)}, channels=5).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(ours(grey.expand(-1, 5, -1, -1)), theirs(grey.expand(-1, 3, -1, -1)))
+    with pytest.raises(UserError, match="are of the standard 7 x 7 stem; set the backbone's stem: standard"):
+        build({**entry, "stem": "small", "init": str(file)})

@@ -54,6 +54,11 @@ NUMBERS = {
     "lower case": lambda t: t.assign(metadata_site=np.arange(len(t)) % 9 * 1000),
     "metadata with a point": lambda t: t.assign(**{"Metadata.Site": np.arange(len(t)) % 9}),
     "no prefix": lambda t: t.assign(site=1.0, Replicate=2.0, CellID=3.0, x=0.5, y=0.25, plate_number=4.0),
+    "which of the replicates": lambda t: t.assign(
+        bio_rep=np.arange(len(t)) // 3 % 2, Tech_Replicate=np.arange(len(t)) // 5 % 3, biological_replicate_number=2.0
+    ),
+    "where it was": lambda t: t.assign(Assay_Plate_Number=4.0, source_well_index=np.arange(len(t)) // 5 % 7),
+    "CellProfiler's metadata": lambda t: t.assign(Image_Metadata_Site=np.arange(len(t)) // 5 % 7),
     "a plate's covariate": lambda t: t.assign(passage_of_cells=t["Metadata_Plate"].factorize()[0] * 1.5),
     "a class as a number": lambda t: t.assign(answer=t["Metadata_MoA"].factorize()[0] * 2.0),
 }
@@ -99,8 +104,10 @@ def test_features_are_measurements_whatever_their_values(table, tmp_path):
         rare=(np.arange(len(table)) == 5) * 1.0,
         dead=0.0,
         sorted=np.sort(table["f1"]),
+        rep_0=rng.normal(size=len(table)),
+        plate_like_texture=rng.normal(size=len(table)),
     )
-    assert read(save(measured, tmp_path / "p.csv")).names == [*FEATURES, "count", "rare", "dead", "sorted"]
+    assert read(save(measured, tmp_path / "p.csv")).names == [*FEATURES, *measured.columns[len(table.columns) :]]
     # Replicates that are copies make every feature the same within treatments, and none of them metadata.
     groups = table.groupby(["Metadata_Compound", "Metadata_Concentration"])
     copies = table.assign(**{name: groups[name].transform("mean") for name in FEATURES})

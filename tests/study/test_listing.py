@@ -137,3 +137,28 @@ def test_links_in_a_circle_are_counted_once(folder):
     listing._walked.cache_clear()
     (folder / "round").symlink_to(folder, target_is_directory=True)
     assert listing.training_images(str(folder), 1.0) == before
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "said"),
+    [
+        ((4, 3, 40, 48), None, r"`images` is \(4, 3, 40, 48\), channels first; .* images.transpose\(0, 2, 3, 1\)"),
+        ((4, 1, 40, 48), 1, "channels first"),
+        ((4, 5, 40, 48), ["a", "b", "c", "d", "e"], "channels first"),
+        ((4, 40, 48, 4), None, "of 4 channels, and the key `channels` has none; correct it"),
+        ((4, 40, 48, 4), 5, "of 4 channels, and the key `channels` says 5"),
+        ((4, 40, 48), None, None),
+        ((4, 40, 48, 3), 1, None),  # grey that was saved as colour
+        ((4, 40, 48, 5), 5, None),
+    ],
+)
+def test_an_npz_with_channels_first_is_refused_when_planned(shape, channels, said, tmp_path):
+    """As the reader would, which reads it for minutes first."""
+    np.savez(tmp_path / "mine.npz", images=np.zeros(shape, np.uint8), labels=np.arange(4) % 2)
+    entry = {"kind": "folder", "path": str(tmp_path / "mine.npz"), "size": 32, "recipe": "cifar"}
+    config = merge(shipped(), {"datasets": {"mine": {**entry, **({"channels": channels} if channels else {})}}})
+    if said is None:
+        Study(config)
+        return
+    with pytest.raises(UserError, match=rf"config: datasets.mine: .*mine.npz: .*{said}"):
+        Study(config)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
@@ -20,6 +22,12 @@ def study(said, scale=None):
     said = merge(said, {"scale": scale} if scale else {})
     document, said = users(merge(SHIPPED, said), SHIPPED, said)
     return Study(document, SHIPPED, said)
+
+
+def unreached(said):
+    """What is told of the user's settings where every panel is planned."""
+    mine = study(said)
+    return mine.unreached(run for panel in mine.panels.values() for run in mine.runs(panel))
 
 
 def trained(study, panel):
@@ -345,19 +353,119 @@ def test_a_whole_number_that_is_written_with_a_point_is_one():
 
 # ----------------------------------------------------------------------------------------------------------- unreached
 def test_what_something_more_special_overrides_is_told():
-    batch = study({"recipes": {"cifar": {"training": {"batch_size": 128, "epochs": 3}}}}).unreached
+    batch = unreached({"recipes": {"cifar": {"training": {"batch_size": 128, "epochs": 3}}}})
     assert batch == [
         "recipes.cifar.training.batch_size: 128 does not reach vicreg (256), dino (256), which have their own: set "
         "recipes.cifar.methods.vicreg.training.batch_size"
     ]
-    (of_method,) = study({"methods": {"moco": {"temperature": 0.5}}}).unreached
+    (of_method,) = unreached({"methods": {"moco": {"temperature": 0.5}}})
     assert "methods.moco.temperature: 0.5 does not reach recipes.mnist (0.07), recipes.cells (0.07)" in of_method
     of_both = {
         "training": {"batch_size": 128},
         "methods": {name: {"training": {"batch_size": 64}} for name in ("vicreg", "dino")},
     }
-    assert study({"recipes": {"cifar": of_both}}).unreached == []
-    assert study({}).unreached == []
+    assert unreached({"recipes": {"cifar": of_both}}) == []
+    assert unreached({}) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "told"), [("simclr", []), ("dino", ["dino (256)"]), (["moco", "vicreg"], ["vicreg (256)"])]
+)
+def test_only_methods_that_are_planned_are_told_of(method, told):
+    runs = {**RUNS, "dataset": "cifar10", "transform": "cifar", "backbone": "resnet18", "method": method}
+    said = {"recipes": {"cifar": {"training": {"batch_size": 128}}}, "methods": {"moco": {"temperature": 0.5}}}
+    mine = study({**said, "panels": {"mine": {"one": {**PANEL, "runs": runs, "rows": ["method"]}}}})
+    lines = mine.unreached(mine.runs(mine.panels["mine_one"]))
+    assert [line.split("does not reach ")[1].split(", which")[0] for line in lines if "batch_size" in line] == told
+    # Recipes whose data nobody asked for have temperatures of their own; CIFAR's has none.
+    assert [line for line in lines if "temperature" in line] == []
+
+
+# --------------------------------------------------------------------------------------------------------------- labels
+@pytest.mark.parametrize(
+    ("section", "name", "said", "label"),
+    [
+        ("datasets", "mnist", {"files": {"train_images": {"md5": "0" * 32}}}, "mnist"),
+        ("datasets", "mnist", {"files": {"train_images": {"md5": "0" * 32}}, "label": "Fashion"}, "Fashion"),
+        ("datasets", "treatments", {"screen": "simulated"}, "treatments"),
+        ("datasets", "cells_taxol", {"compound": "colchicine"}, "cells_taxol"),
+        ("datasets", "imagenet100", {"classes": "mine.txt"}, "imagenet100"),
+        # The same data, from elsewhere or shown otherwise.
+        ("datasets", "imagenet100", {"path": "/data/imagenet"}, "ImageNet100"),
+        ("datasets", "mnist", {"size": 28, "mirrors": ["file:///data/"]}, "MNIST"),
+        ("datasets", "treatments", {"plates": ["Week1_22123"]}, "BBBC021, all fields"),
+        ("screens", "bbbc021", {"archive": "other_{plate}.zip"}, "bbbc021"),
+        ("screens", "bbbc021", {"mirrors": ["file:///data/"]}, "BBBC021v1"),
+    ],
+)
+def test_other_data_under_a_shipped_name_are_not_called_as_the_shipped_ones(section, name, said, label):
+    said = {section: {name: said}}
+    for config in (merge(SHIPPED, said), said):
+        document, _ = users(config, SHIPPED, said)
+        assert document[section][name]["label"] == label
+
+
+def test_what_says_nothing_of_data_says_no_labels():
+    assert users(SHIPPED, SHIPPED, {})[1] == {}
+
+
+# --------------------------------------------------------------------------------------------------------- superclasses
+FOLDER = {"kind": "folder", "path": "pictures", "size": 32, "recipe": "cifar"}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "entry", "cure"),
+    [
+        ("mnist", {}, "take it out, or take a data set that has them, such as cifar100"),
+        ("cifar10", {}, "take it out"),
+        (
+            "mine",
+            {"kind": "folder", "path": "pictures", "size": 32, "recipe": "cifar"},
+            r"say them in datasets.mine.superclas",
+        ),
+        ("cifar100", {}, None),
+        (
+            "mine",
+            {"kind": "folder", "path": "pictures", "size": 32, "recipe": "cifar", "superclasses": {"a": ["b"]}},
+            None,
+        ),
+    ],
+)
+@pytest.mark.parametrize("shown", ["superclass_recognised", "superclasses"])
+def test_superclasses_that_are_not_there_are_refused_when_planned(dataset, entry, cure, shown):
+    runs = {**RUNS, "dataset": dataset, "transform": "cifar", "method": "simclr", "backbone": "resnet18"}
+    panel = {**PANEL, "runs": runs, "metrics": [shown], "rows": ["superclass"]}
+    if shown == "superclasses":
+        panel = {"title": "Mine", "plot": shown, "runs": {**runs, "sweep": "hue"}}
+    said = {"datasets": {dataset: entry} if entry else {}, "panels": {"mine": {"one": panel}}}
+    if cure is None:
+        study(said, "paper")
+        return
+    with pytest.raises(
+        UserError, match=rf"panels.mine.one: `superclass_.*`: the classes of '{dataset}' have no .*{cure}"
+    ):
+        study(said, "paper")
+
+
+# ----------------------------------------------------------------------------------------------------------- ImageNet's
+@pytest.mark.parametrize(
+    ("dataset", "backbone", "method", "said"),
+    [
+        (
+            "cifar10",
+            "resnet18_imagenet+width=0.5",
+            "simclr",
+            "ImageNet's weights are of `width: 1.0`; set that, or `init: random`",
+        ),
+        ("cifar10", "resnet18_imagenet+stem=small", "simclr", "ImageNet's weights are of `stem: standard`"),
+        ("cifar10", "narrow", "simclr", "ImageNet's weights are of `width: 1.0`"),
+    ],
+)
+def test_imagenets_weights_of_another_network_are_refused_when_planned(dataset, backbone, method, said):
+    runs = {**RUNS, "dataset": dataset, "transform": "cifar", "method": method, "backbone": backbone}
+    narrow = {"kind": "vgg11", "init": "imagenet", "width": 0.25}
+    with pytest.raises(UserError, match=rf"panels.mine.one: backbone '{re.escape(backbone)}': {said}"):
+        study({"backbones": {"narrow": narrow}, "panels": {"mine": {"one": {**PANEL, "runs": runs}}}}, "paper")
 
 
 def test_a_transform_of_the_users_is_theirs_for_every_method():

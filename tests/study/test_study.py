@@ -534,7 +534,7 @@ def test_override_takes_an_operation_out(paper):
 
 
 def test_override_of_training_and_method(paper):
-    names = ("cifar10", "cifar", "simclr+temperature=5e-2+batch_size=64", "resnet50+init=imagenet")
+    names = ("cifar10", "cifar", "simclr+temperature=5e-2+batch_size=64", "resnet50+init=imagenet+stem=standard")
     spelled = run(paper, *names)
     assert spelled.method == "simclr+batch_size=64+temperature=0.05"
     resolved = paper.resolve(spelled)

@@ -24,7 +24,7 @@ if set("{}") & set(str(ROOT)):
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
-from phenoviews.study import Run, Study, chosen, composites, listing, looks, paths, resources
+from phenoviews.study import Run, Study, at_hand, chosen, composites, listing, looks, paths, resources
 from phenoviews.study.asked import write as write_asked
 from phenoviews.study.audits import ladder
 from phenoviews.study.chosen import CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, READERS, SCREEN_READERS, SWEEPS
@@ -75,8 +75,8 @@ document, said = users(
 )
 study = user_errors(Study, document, SHIPPED, said)
 if workflow.is_main_process:
-    for line in study.unreached:
-        logger.warning(f"phenoviews: {line}")
+    for panel in study.asked:
+        user_errors(at_hand.check, study.of(panel), study.runs(panel))
 
 
 def study_of(wildcards):
@@ -151,6 +151,24 @@ def wildcard_value(wildcards, name):
 def run_of(wildcards) -> Run:
     axes = ("dataset", "transform", "method", "backbone")
     return Run(*(getattr(wildcards, axis) for axis in axes), seed=int(wildcards.seed))
+
+
+TOLD = set()
+
+
+def telling(function):
+    """`function`, an input function of trainings; of those that are planned it is told, once, which settings of the user's
+    do not reach their methods."""
+
+    def told(wildcards):
+        lines = user_errors(study_of(wildcards).unreached, [run_of(wildcards)]) if workflow.is_main_process else []
+        for line in lines:
+            if line not in TOLD:
+                logger.warning(f"phenoviews: {line}")
+        TOLD.update(lines)
+        return function(wildcards)
+
+    return asked(told)
 
 
 # A local machine counts its GPUs; a scheduler gives one to each job that asks. How many of a bundle run at once is a matter
@@ -232,7 +250,7 @@ locations = there(ask(paths.locations, "screen"))
 cell_inputs = there(ask(paths.cell_files, "dataset"))
 embeddings_of = ask(paths.embeddings, "run")
 networks_of = ask(paths.networks, "run")
-weights_of = there(ask(paths.weights, "run"))
+weights_of = telling(there(ask(paths.weights, "run")))
 lpips_weights = there(ask(paths.lpips_weights))
 
 

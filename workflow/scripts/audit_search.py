@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from phenoviews.errors import reported
+from phenoviews.job import reported
 from phenoviews.panels import audit_files
 
 with reported(snakemake.log[0]):

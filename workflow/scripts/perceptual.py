@@ -8,7 +8,7 @@ from phenoviews import values
 with reported(snakemake.log[0]):
     if snakemake.input.weights:
         # Here, since a study without LPIPS need not wait for torch.
-        from phenoviews.data.images import Images
+        from phenoviews.data.images import Images, white
         from phenoviews.data.pool import pool, with_statistics
         from phenoviews.measures.perceptual import distance, pairs
         from phenoviews.models.imagenet import located
@@ -24,5 +24,12 @@ with reported(snakemake.log[0]):
         device = claim()
         images = Images.open(Path(snakemake.input.images).parent)
         dataset, seed = with_statistics(images, snakemake.params.dataset), int(snakemake.wildcards.seed)
-        views = pairs(pool(images, "test", device), dataset, snakemake.params.sets, snakemake.params.pair, seed)
+        views = pairs(
+            pool(images, "test", device),
+            dataset,
+            snakemake.params.sets,
+            snakemake.params.pair,
+            seed,
+            white=white(images, "test"),
+        )
         values.write(snakemake.output[0], distance(views, load_state(weights), snakemake.params.composites, device))

@@ -5,7 +5,7 @@ from pathlib import Path
 from phenoviews.job import reported
 from phenoviews import values
 from phenoviews.data import embeddings
-from phenoviews.data.images import Images
+from phenoviews.data.images import Images, white
 from phenoviews.errors import NotMeasured
 from phenoviews.measures.properties import properties
 
@@ -20,6 +20,7 @@ with reported(snakemake.log[0]):
             snakemake.params.composites,
             images.superclasses,
             **snakemake.params.settings,
+            white=white(images, "test"),
         )
     except NotMeasured as reason:
         found = values.missing(snakemake.params.metrics, str(reason))

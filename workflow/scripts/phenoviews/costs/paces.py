@@ -13,7 +13,9 @@ from typing import Any
 from phenoviews.costs.finished import Finished
 from phenoviews.errors import UserError
 from phenoviews.files import read_json
+from phenoviews.study import at_hand, resources
 from phenoviews.study.plan import modelled, training_flop
+from phenoviews.study.resolve import TIMM
 from phenoviews.study.resolved import Pretraining
 
 CALIBRATION = "results/calibration.json"
@@ -39,12 +41,14 @@ class Kind:
     @classmethod
     def of(cls, run: Pretraining) -> Kind:
         backbone = run.backbone
+        network = backbone.model if backbone.kind == TIMM else backbone.kind
+        stem = "" if backbone.kind == TIMM else f", {backbone.stem} stem"
         width = f" × {backbone.width:g}" if backbone.width != 1 else ""
         each = ", each channel by itself" if backbone.channels == "each" else ""
         heads = {key: value for key, value in run.method.parameters.items() if isinstance(value, int | dict)}
         views = [[[*step] for view in one.views for step in view] for one in run.transform.sets]
         return cls(
-            backbone=f"{backbone.kind}{width}, {backbone.stem} stem{each}",
+            backbone=f"{network}{width}{stem}{each}",
             size=run.dataset.size,
             channels=run.dataset.channels,
             method=run.method.kind,
@@ -93,17 +97,29 @@ class Costs:
     def __init__(self, config: Mapping[str, Any]):
         self.resources: Mapping[str, Any] = config["resources"]
         self.gmacs: dict[str, float] = {}
+        self.of_timm = {entry["model"] for entry in config["backbones"].values() if entry.get("kind") == TIMM}
         for entry in config["backbones"].values():
-            if "kind" in entry:
+            if entry.get("kind", TIMM) != TIMM:
                 self.gmacs.setdefault(entry["kind"], entry["gmacs"])
 
     def flop(self, run: Pretraining) -> float:
         """Of an image of a training."""
-        return training_flop(run, self.gmacs[run.backbone.kind])
+        return training_flop(run, self._gmacs(run))
 
     def modelled(self, run: Pretraining) -> float:
         """Seconds per image by the shipped figures."""
-        return modelled(run, self.gmacs[run.backbone.kind], self.resources)
+        return modelled(run, self._gmacs(run), self.resources)
+
+    def tells(self, run: Pretraining) -> bool:
+        """Whether the study knows what the backbone of a training that was found costs."""
+        if run.backbone.kind == TIMM:
+            return run.backbone.model in self.of_timm and run.backbone.version == resources.timm_version()
+        return run.backbone.kind in self.gmacs
+
+    def _gmacs(self, run: Pretraining) -> float:
+        if run.backbone.kind == TIMM:
+            return at_hand.facts(run.backbone, run.dataset.channels).gmacs
+        return self.gmacs[run.backbone.kind]
 
 
 class Paces:
@@ -217,5 +233,5 @@ def _of_runs(costs: Costs, here: Iterable[Finished]) -> list[Measurement]:
     return [
         measurement(costs, one.run, 1 / one.images_per_s, MEASURED, one.memory_gb)
         for one in here
-        if one.images_per_s > 0 and one.run.backbone.kind in costs.gmacs
+        if one.images_per_s > 0 and costs.tells(one.run)
     ]

@@ -19,7 +19,7 @@ from phenoviews.study import Study, paths
 from phenoviews.study.audits import ladder
 from phenoviews.study.metrics import BY_EPOCH
 from phenoviews.study.panel import Panel
-from phenoviews.study.plan import forward_flop, images, sweep_sources
+from phenoviews.study.plan import forward_flop, gmacs_of, images, sweep_sources
 from phenoviews.study.run import Run
 
 TRAINING = "training"
@@ -241,8 +241,9 @@ class _Planner:
         study, trained = self.study, self.study.is_trained(run)
         resolved = study.resolve(run)
         pretraining = study.pretraining(run) if trained else None
-        gmacs = study.entry("backbones", run.backbone).get("gmacs", 1.0)
-        forward = self.paces.forward(pretraining, forward_flop(resolved.backbone, resolved.dataset.size, gmacs))
+        forward = self.paces.forward(
+            pretraining, forward_flop(resolved.backbone, resolved.dataset.size, gmacs_of(study, run))
+        )
         training, evaluated = images(study, run.dataset), sizes.evaluated_images(study, run.dataset)
         start = self.paces.start
         if what == TRAINING and pretraining is None:

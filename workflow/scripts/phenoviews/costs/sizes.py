@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from phenoviews.study import listing, paths, plan
-from phenoviews.study.resolve import Resolver
+from phenoviews.study import at_hand, listing, paths, plan
+from phenoviews.study.resolve import TIMM, Resolver
 from phenoviews.study.resolved import Pretraining
 from phenoviews.study.run import Run
 
@@ -97,7 +97,11 @@ def run_mb(study: Resolver, run: Run, pretraining: Pretraining | None) -> float:
     """About how many MB the folder of a run takes: weights of the encoder and of its heads, at the end and on the way,
     and embeddings. `pretraining`: of a run that is trained."""
     resolved = study.resolve(run)
-    millions, dim = BACKBONES[resolved.backbone.kind]
+    if resolved.backbone.kind == TIMM:
+        timms = at_hand.facts(resolved.backbone, resolved.dataset.channels)
+        millions, dim = timms.millions, timms.dim
+    else:
+        millions, dim = BACKBONES[resolved.backbone.kind]
     dim = math.ceil(dim * resolved.backbone.width)
     found = evaluated_images(study, run.dataset) * dim * 4 / 1e6
     if pretraining is None:

@@ -15,6 +15,7 @@ from phenoviews.files import atomic
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("split", "label", "class", "source")
+BRIGHTEST = 99.5  # percentile of the pixels of 16-bit images that is white, by channel
 SUPERCLASS = "superclass"  # a column of those data sets alone whose classes belong to larger ones
 CHUNK = 4096  # images copied at a time: bounds the host memory that a copy takes
 
@@ -73,6 +74,25 @@ class Images:
         """Labels (int64) of `split`, in the order of `rows(split)`."""
         labels: np.ndarray = self.index["label"].to_numpy(np.int64)[self.rows(split)]
         return labels
+
+
+def white(images: Images, split: str) -> list[float]:
+    """Which share of the highest value that its type has is white, for each channel of the images of a split.
+
+    1 of 8 bits. A camera fills a small part of 16 bits: there it is the 99.5th percentile of all pixels, as where
+    images are drawn. Of a channel that is black it is the least step above.
+    """
+    channels = images.array.shape[3]
+    if images.array.dtype != np.uint16:
+        return [1.0] * channels
+    top = np.iinfo(np.uint16).max
+    counts, rows = np.zeros((channels, top + 1), dtype=np.int64), images.rows(split)
+    for start in range(0, len(rows), 256):
+        some = images.array[rows[start : start + 256]]
+        for channel in range(channels):
+            counts[channel] += np.bincount(some[..., channel].ravel(), minlength=top + 1)
+    wanted = np.ceil(counts.sum(axis=1) * BRIGHTEST / 100)
+    return [max(int(np.searchsorted(of.cumsum(), least)), 1) / top for of, least in zip(counts, wanted, strict=True)]
 
 
 def write(images_path: Path, index_path: Path, images: np.ndarray, index: pd.DataFrame) -> None:

@@ -98,14 +98,21 @@ def distance(
     )
 
 
-def signed(images: Tensor, mean: Iterable[float], std: Iterable[float]) -> Tensor:
-    """Views (n, C, H, W) normalised with `mean` and `std` → the same images in [-1, 1]."""
-    mean, std = (torch.tensor(list(x), device=images.device).view(1, -1, 1, 1) for x in (mean, std))
-    return ((images.float() * std + mean) * 2 - 1).clamp(-1, 1)
+def signed(images: Tensor, mean: Iterable[float], std: Iterable[float], white: Iterable[float] = (1.0,)) -> Tensor:
+    """Views (n, C, H, W) normalised with `mean` and `std` → the same images in [-1, 1], of which 1 is `white`, a share
+    of the highest value for each channel or for all of them (see `data.images.white`)."""
+    mean, std, white = (torch.tensor(list(x), device=images.device).view(1, -1, 1, 1) for x in (mean, std, white))
+    return ((images.float() * std + mean) / white * 2 - 1).clamp(-1, 1)
 
 
 def pairs(
-    images: Pool, shown: dict[str, Any], sets: Sequence[Mapping[str, Any]], pair: str, seed: int, batch: int = 256
+    images: Pool,
+    shown: dict[str, Any],
+    sets: Sequence[Mapping[str, Any]],
+    pair: str,
+    seed: int,
+    batch: int = 256,
+    white: Sequence[float] = (1.0,),
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of two views of each image, both (n, C, size, size) in [-1, 1].
 
@@ -115,6 +122,7 @@ def pairs(
         sets: a transform's sets, each with its `views`; all of them are gone through.
         pair: "views": two independent views; "original_view": the image as it is and a view.
         seed: of the draws.
+        white: as in `signed`.
     """
     generator = torch.Generator(images.device).manual_seed(seed)
     for of in sets:
@@ -122,7 +130,9 @@ def pairs(
         if pair == "original_view":
             first = Transform([{"normalize": {}}], shown["size"], shown["mean"], shown["std"])
         for some in images.batches(batch):
-            left, right = (signed(view(some, generator), shown["mean"], shown["std"]) for view in (first, second))
+            left, right = (
+                signed(view(some, generator), shown["mean"], shown["std"], white) for view in (first, second)
+            )
             yield left, right
 
 

@@ -46,6 +46,7 @@ def properties(
     dimension: str = "two_nn",
     leading: int = LEADING,
     cut: float = CUT,
+    white: Sequence[float] = (1.0,),
 ) -> pd.DataFrame:
     """The properties of every class.
 
@@ -58,7 +59,7 @@ def properties(
             frequencies are the mean over them. A single channel is seen as it is.
         superclasses: the superclass of each class, by label; None: there are none.
         dimension: a key of `DIMENSION`.
-        leading, cut: as in `spectrum` and `high_frequencies`.
+        leading, cut, white: as in `spectrum`, `high_frequencies` and `grey`.
 
     Returns:
         Values with the dimensions class and superclass: intrinsic_dimension, texture, high_frequencies; and eigenvalue,
@@ -73,7 +74,7 @@ def properties(
     for label, name in enumerate(classes):
         of = np.flatnonzero(np.asarray(labels) == label)
         try:
-            points, pictures = np.asarray(features[of], dtype=np.float64), grey(images[of], composites)
+            points, pictures = np.asarray(features[of], dtype=np.float64), grey(images[of], composites, white)
             numbers = {
                 "intrinsic_dimension": intrinsic_dimension(points, dimension),
                 "texture": float(np.mean(texture(pictures))),
@@ -156,9 +157,12 @@ def high_frequencies(pictures: Floats, cut: float = CUT) -> Floats:
     return np.asarray(power[:, high].sum(axis=1) / np.where(whole > 1e-9, whole, np.inf))
 
 
-def grey(images: npt.NDArray[Any], composites: Sequence[Sequence[Sequence[float]]]) -> Floats:
-    """The luminance in [0, 1] of (n, h, w, c) images, uint8 or uint16, in each of k `composites`: (n · k, h, w)."""
-    scaled = images / np.iinfo(images.dtype).max
+def grey(
+    images: npt.NDArray[Any], composites: Sequence[Sequence[Sequence[float]]], white: Sequence[float] = (1.0,)
+) -> Floats:
+    """The luminance in [0, 1] of (n, h, w, c) images, uint8 or uint16, in each of k `composites`: (n · k, h, w).
+    `white`: which share of the highest value is 1, for each channel or for all of them (see `data.images.white`)."""
+    scaled = np.minimum(images / (np.iinfo(images.dtype).max * np.asarray(white)), 1)
     if images.shape[-1] == 1:
         return np.asarray(scaled[..., 0])
     painted = (rgb2gray(np.clip(scaled @ np.asarray(paint), 0, 1)) for paint in composites)

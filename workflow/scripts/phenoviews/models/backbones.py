@@ -21,8 +21,9 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.models.vgg import cfgs, make_layers
 
 from phenoviews.errors import UserError
+from phenoviews.models import of_timm
 from phenoviews.models.intensity import PER_CHANNEL, Intensity
-from phenoviews.models.weights import load_into, load_state
+from phenoviews.models.weights import load_into, load_state, stripped
 
 STEMS = ("small", "standard")
 RGB = 3  # channels that ImageNet's weights are for
@@ -58,8 +59,9 @@ def build(backbone: Mapping[str, Any], weights: Path | None = None, channels: in
     (times the filters of every layer); batch_norm (VGG only); zero_init_residual (ResNet only; may be left out:
     whether every residual branch starts at zero, and so its block as the identity); init (`random`, `imagenet` or the
     path of a local file); prefix (may be left out: see `load_into`); channels (may be left out: `together`, all
-    channels enter the first convolution, or `each`, see `EachChannel`). `weights`: the file to start from where init
-    is not `random`; default: the path in init.
+    channels enter the first convolution, or `each`, see `EachChannel`). Of kind timm also model (timm's name), version
+    (timm's) and size (pixels of the images), and neither stem, width nor batch_norm says anything. `weights`: the file
+    to start from where init is not `random`; default: the path in init.
 
     Weights of RGB fill a first convolution of other channels with the mean of their three filters times 3 / channels,
     so that an image whose channels are equal gives what its grey RGB image gave. Of three channels they are kept as
@@ -94,21 +96,34 @@ def _start_from(model: Backbone, backbone: Mapping[str, Any], weights: Path | No
         weights = Path(backbone["init"])
     if backbone["init"] == "imagenet" and backbone["width"] != 1:
         raise UserError(f"backbone width: {backbone['width']} does not go with init: imagenet; set 1.0")
-    state = load_state(weights)
+    if backbone["kind"] == "timm":
+        _start_timm_from(model.get_submodule("timm"), backbone, weights)
+        return
+    state = stripped(model.state_dict(), load_state(weights), str(weights), backbone.get("prefix", ""))
     stems = [one["conv1.weight"].shape[-1] for one in (model.state_dict(), state) if "conv1.weight" in one]
     if stems == [3, 7]:
         raise UserError(f"{weights}: these weights are of the standard 7 x 7 stem; set the backbone's stem: standard")
-    load_into(model, _of_as_many_channels(model, state), str(weights), backbone.get("prefix", ""))
+    load_into(
+        model, _of_as_many_channels(state, f"{_first(model)[0]}.weight", _first(model)[1].in_channels), str(weights)
+    )
 
 
-def _of_as_many_channels(model: Backbone, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """`state` with its first convolution of as many channels as the model's, where it is one of RGB; see `build`."""
-    name, first = _first(model)
-    name = f"{name}.weight"
-    if name not in state or state[name].ndim != 4 or state[name].shape[1] != RGB or first.in_channels == RGB:
+def _start_timm_from(model: nn.Module, backbone: Mapping[str, Any], weights: Path) -> None:
+    """`weights`: under the names of timm's own state dict, with or without its classifier."""
+    own = model.state_dict()
+    state = stripped(own, load_state(weights), str(weights), backbone.get("prefix", ""))
+    for name in of_timm.first_convolutions(model):
+        state = _of_as_many_channels(state, f"{name}.weight", own[f"{name}.weight"].shape[1])
+    heads = tuple(f"{name}." for name in of_timm.classifiers(model))
+    load_into(model, state, str(weights), heads=heads, advice=of_timm.advice(backbone["model"], backbone["size"]))
+
+
+def _of_as_many_channels(state: dict[str, Tensor], name: str, channels: int) -> dict[str, Tensor]:
+    """`state` with the first convolution, `name`, of as many channels, where it is one of RGB; see `build`."""
+    if name not in state or state[name].ndim != 4 or state[name].shape[1] != RGB or channels == RGB:
         return state
-    mean = state[name].mean(dim=1, keepdim=True) * (RGB / first.in_channels)
-    return {**state, name: mean.repeat(1, first.in_channels, 1, 1)}
+    mean = state[name].mean(dim=1, keepdim=True) * (RGB / channels)
+    return {**state, name: mean.repeat(1, channels, 1, 1)}
 
 
 def _first(model: nn.Module) -> tuple[str, nn.Conv2d]:
@@ -201,6 +216,11 @@ def _intensity(backbone: Mapping[str, Any], channels: int) -> Backbone:
     return Backbone({"statistics": Intensity()}, channels * PER_CHANNEL)
 
 
+def _timm(backbone: Mapping[str, Any], channels: int) -> Backbone:
+    model = of_timm.create(backbone["model"], backbone["version"], backbone["size"], channels)
+    return Backbone({"timm": model}, of_timm.dim(model))
+
+
 def _initialise(model: nn.Module) -> None:
     """torchvision's random start of VGG and ResNet (normalisation layers start at 1 and 0 by themselves)."""
     for module in model.modules():
@@ -224,4 +244,5 @@ BACKBONES: dict[str, Callable[[Mapping[str, Any], int], Backbone]] = {
     "convnext_tiny": _convnext_tiny,
     "mobilenet_v2": _mobilenet_v2,
     "intensity": _intensity,
+    "timm": _timm,
 }

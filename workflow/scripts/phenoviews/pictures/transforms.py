@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from phenoviews.data.images import Images
+from phenoviews.data.images import BRIGHTEST, Images
 from phenoviews.data.pool import pool, with_statistics
 from phenoviews.files import atomic, write_json
 from phenoviews.panels.figures.nearest import paint
@@ -21,7 +21,6 @@ SHOWN = 8  # images
 SIDE = 96  # pixels, at least, that an image is drawn with: whole pixels of it, each several wide
 GAP = 4
 EVALUATION: list[dict[str, dict[str, Any]]] = [{"normalize": {}}]
-BRIGHTEST = 99.5  # percentile of the pixels of 16-bit images that is white, by channel
 
 
 def draw(

@@ -39,12 +39,16 @@ NUMBERING = (
 TOOLS = (
     r"(.*_)?(image|object|table)_?number|(.*_)?number_object_number|(.*_)?location_.*|(.*_)?parent_.*|"
     r"(.*_)?areashape_(center|boundingbox(min|max)imum)_[xyz]|(.*_)?group_(index|number|length)|"
-    r"(image_)?(executiontime|moduleerror|scaling|series|frame|width|height|md5digest|filename|pathname|url)_.*"
+    r"(image_)?(executiontime|moduleerror|scaling|series|frame|width|height|md5digest|filename|pathname|url)_.*|"
+    r"(image|cells|nuclei|cytoplasm)_metadata_.*"
 )
 # What people call the columns that describe a row.
 WORDS = (
     r"(plate|barcode|well|site|field|fov|image|batch|week|day|date|time|timepoint|replicate|rep|passage|seed|split|fold)"
     r"([ _-]?(name|number|nr|no|index|position))?|(well[ _-]?)?(row|col|column|position)|"
+    r"(bio(logical)?|tech(nical)?)[ _.-]?rep(licate)?([ _-]?(name|number|nr|no|index))?|"
+    r"(assay|source|destination|dest|master|library|compound|cell|imaging)[ _.-]?(plate|well|barcode|batch)"
+    r"([ _-]?(name|number|nr|no|index|position))?|"
     r"(compound|drug|treatment|perturbation|gene|moa|mechanism|target|label|class|cluster|control)"
     r"([ _-]?(name|number|index))?|"
     r"(concentration|conc|dose)([ _.(\[].*)?|"

@@ -9,7 +9,7 @@ settings), `plan` (panels → runs, and what these ask for), `checks`, `notes` (
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -51,7 +51,6 @@ class Study(Resolver):
         # Compared at the scale, since a change under `scales` is a change too.
         below = complete(at_scale(shipped, self.scale), schema()) if shipped else self.config
         self.changes = list(changes(below, self.config))
-        self.unreached = list(unreached(said, self.config))
         # Whether the scale is one of those that the project ships, with something that it changes.
         self.reduced = bool((shipped or config)["scales"].get(self.scale))
         self.panels = {
@@ -82,6 +81,11 @@ class Study(Resolver):
     def _own(self) -> Study:
         config, shipped, said = self._made_of
         return Study({**config, "scale": OWN}, shipped, {**said, "scale": OWN})
+
+    def unreached(self, runs: Iterable[Run]) -> list[str]:
+        """What the user says and does not reach the method of one of these runs; see `document.unreached`."""
+        methods = {(self.base("datasets", run.dataset)["recipe"], names.parse(run.method)[0]) for run in runs}
+        return list(unreached(self._made_of[2], self.config, methods))
 
     def is_shipped(self, panel: Panel) -> bool:
         """Whether it is of a paper; a user's own has nothing that is published beside it."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from phenoviews import spelling
 from phenoviews.errors import UserError
-from phenoviews.study import composites, names
+from phenoviews.study import composites, listing, names, paths
 from phenoviews.study.document import papers
+from phenoviews.study.metrics import METRICS
 from phenoviews.study.panel import Panel, check_panel
 from phenoviews.study.plan import grids, listed, places, runs
 from phenoviews.study.resolve import RGB, Resolver, check_size
@@ -16,6 +17,13 @@ from phenoviews.study.schema import nearest
 
 # Dimensions in which there is more than one value of a metric that has them, whatever the data are.
 SEVERAL = ("class", "postprocessing")
+
+# Metrics that need classes which belong to larger ones, and the kinds of datasets whose classes never do.
+OF_SUPERCLASSES = {
+    *(name for name, metric in METRICS.items() if "superclass" in metric.dimensions),
+    "opposed_superclasses",
+}
+NO_SUPERCLASSES = ("mnist", "digits", "imagenet", "cells")
 
 
 def check(study: Resolver, panels: Mapping[str, Panel]) -> None:
@@ -54,6 +62,23 @@ def _check_datasets(study: Resolver) -> None:
                             "of them, or take it out")  # fmt: skip
         if "colours" in dataset:
             composites.paints(study, name)
+        if dataset["kind"] == "folder" and dataset["path"].endswith(".npz"):
+            _check_npz(f"datasets.{name}", paths.users_path(dataset["path"]), dataset.get("channels"))
+
+
+def _check_npz(where: str, path: str, channels: int | Sequence[str] | None) -> None:
+    """Refuse images whose channels do not come last; by the header alone, and nothing of a file that is not there."""
+    shape = listing.npz_shape(path)
+    declared = channels if channels is None or isinstance(channels, int) else len(channels)
+    allowed = (1, RGB) if declared in (None, 1) else (declared,)
+    if shape is None or len(shape) != 4 or shape[3] in allowed:
+        return
+    if shape[1] in allowed:
+        raise UserError(f"config: {where}: {path}: `images` is {shape}, channels first; save them with the channels "
+                        "last, as images.transpose(0, 2, 3, 1)")  # fmt: skip
+    said = "has none" if declared is None else f"says {declared}"
+    raise UserError(f"config: {where}: {path}: `images` is {shape}, of {shape[3]} channels, and the key `channels` "
+                    f"{said}; correct it, or save the images as (n, height, width, channels)")  # fmt: skip
 
 
 def _check_screens(study: Resolver) -> None:
@@ -101,6 +126,7 @@ def _check_panel(study: Resolver, panel: Panel) -> None:
         _check_weights(study, its_runs)
         _check_labels(study, panel)
         _check_layout(study, panel, its_runs)
+        _check_superclasses(study, panel, datasets)
     except UserError as error:
         raise UserError(f"config: panels.{panel.paper}.{panel.item}: {str(error).removeprefix('config: ')}") from None
     check_panel(panel, {name: study.entry("datasets", name)["kind"] for name in datasets}, frozen)
@@ -146,7 +172,11 @@ def _check_views(study: Resolver, its_runs: Collection[Run]) -> None:
 
 
 def _check_weights(study: Resolver, its_runs: Collection[Run]) -> None:
-    """An encoder that is said to be there is not one with random weights."""
+    """An encoder that is said to be there is not one with random weights; one with ImageNet's is one that they fit."""
+    for run in its_runs:
+        entry, method = study.entry("backbones", run.backbone), study.base("methods", run.method)
+        if "run" not in entry and "imagenet" in (entry["init"], method.get("backbone", {}).get("init")):
+            study.resolve(study.on_disk(run))
     for method, backbone in sorted({(run.method, run.backbone) for run in its_runs if not study.is_trained(run)}):
         entry = study.entry("backbones", backbone)
         if study.entry("methods", method)["brought"] and "run" not in entry and entry["init"] == "random":
@@ -154,6 +184,24 @@ def _check_weights(study: Resolver, its_runs: Collection[Run]) -> None:
                 f"the method '{method}' is of an encoder that is there, and the backbone '{backbone}' has random "
                 "weights; name them, as its `init` or the `run` that trained it, or take the method untrained"
             )
+
+
+def _check_superclasses(study: Resolver, panel: Panel, datasets: Collection[str]) -> None:
+    """A cell that nothing could ever fill is not found empty after days of training."""
+    asked = [] if panel.is_audit else [name for name in panel.metrics if name in OF_SUPERCLASSES]
+    for name in datasets if asked else ():
+        entry = study.entry("datasets", name)
+        # Of CIFAR's two data sets the larger has them; an archive of another name may be either.
+        without = entry["kind"] in NO_SUPERCLASSES or (
+            entry["kind"] == "cifar" and entry["files"]["archive"]["name"].startswith("cifar-10-")
+        )
+        if without or (entry["kind"] == "folder" and not entry.get("superclasses")):
+            cure = (
+                f"say them in datasets.{names.parse(name)[0]}.superclasses, or take it out"
+                if entry["kind"] == "folder"
+                else "take it out, or take a data set that has them, such as cifar100"
+            )
+            raise UserError(f"`{asked[0]}`: the classes of '{name}' have no superclasses; {cure}")
 
 
 def _check_labels(study: Resolver, panel: Panel) -> None:

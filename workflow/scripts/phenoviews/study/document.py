@@ -36,6 +36,9 @@ ABSENT = object()
 # Sections whose entries stand for themselves: one that the shipped document lacks is the user's own, and no change.
 ENTRIES = ("datasets", "screens", "transforms", "methods", "backbones", "recipes")
 
+# What tells of which data a shipped data set or screen is. The path of ImageNet is that of one's own copy.
+WHAT = {"files", "classes", "screen", "compound", "archive", "simulation"}
+
 
 def papers() -> list[str]:
     """Those whose panels are shipped."""
@@ -60,7 +63,24 @@ def users(config: Mapping[str, Any], shipped: Mapping[str, Any], explicit: Mappi
     config, explicit = _named(config), _named(explicit)
     copied = shipped.keys() - {"panels"} <= config.keys()
     document = merge(_panels(shipped) if copied else shipped, config)
-    return document, merge(difference(shipped, config) if copied else config, explicit)
+    said = merge(difference(shipped, config) if copied else config, explicit)
+    called = _called(said, shipped)
+    return merge(document, called), merge(said, called)
+
+
+def _called(said: Mapping[str, Any], shipped: Mapping[str, Any]) -> dict[str, Any]:
+    """Labels of the data sets and screens of the user's that have a shipped one's name and other data, where the user
+    gives none: their names, since the shipped label is of the shipped data."""
+    found: dict[str, Any] = {}
+    for section in ("datasets", "screens"):
+        entries = said.get(section) or {}
+        for name, entry in shipped.get(section, {}).items():
+            own = entries.get(name) if isinstance(entries, Mapping) else None
+            if not isinstance(own, Mapping) or "label" in own:
+                continue
+            if any(merge(entry.get(key), own[key]) != entry.get(key) for key in WHAT.intersection(own)):
+                found.setdefault(section, {})[name] = {"label": name}
+    return found
 
 
 def _panels(shipped: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,12 +167,15 @@ def _uncounted(patch: Mapping[str, Any]) -> dict[str, Any]:
     return {key: stripped(value) if key == "panels" else value for key, value in patch.items() if key != "panel_seeds"}
 
 
-def unreached(said: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
+def unreached(said: Mapping[str, Any], config: Mapping[str, Any], used: Collection[tuple[str, str]]) -> Iterator[str]:
     """What the user says that something more special overrides, in a line each: what a recipe says of a single method
-    where the user speaks of the recipe, or of the method everywhere."""
+    where the user speaks of the recipe, or of the method everywhere. `used`: the recipes with the methods that are
+    planned; others are not told of."""
 
     def special(recipe: str, method: str, path: Sequence[str]) -> Any:
-        """What the recipe says of the method there, if it is not the user who says it."""
+        """What the recipe says of the method there, if it is not the user who says it, and they are used."""
+        if (recipe, method) not in used:
+            return ABSENT
         users = said.get("recipes", {}).get(recipe, {}).get("methods", {}).get(method, {})
         return ABSENT if _at(users, path) is not ABSENT else _at(config["recipes"][recipe]["methods"][method], path)
 

@@ -46,8 +46,8 @@ def rows(array: Path) -> int | None:
     """How many rows a `.npy` file has; None where there is none, or none that can be read."""
     try:
         with array.open("rb") as stream:
-            return _rows(stream)
-    except (OSError, ValueError, SyntaxError):
+            return _shape(stream)[0]
+    except (OSError, ValueError, SyntaxError, IndexError):
         return None
 
 
@@ -60,9 +60,15 @@ def training_images(path: str, shares: float) -> int | None:
         _, files = _walked(path)
         training = _training(files)
         return sum(files[folder] for folder in training) if training else int(shares * files.total())
+    shape = npz_shape(path)
+    return int(shares * shape[0]) if shape else None
+
+
+def npz_shape(path: str) -> tuple[int, ...] | None:
+    """The shape of the array `images` of an `.npz`, by its header; None where there is none that can be read."""
     try:
         with zipfile.ZipFile(path) as pack, pack.open("images.npy") as stream:
-            return int(shares * _rows(stream))
+            return _shape(stream)
     except (OSError, ValueError, SyntaxError, KeyError, zipfile.BadZipFile):
         return None
 
@@ -86,13 +92,13 @@ def _folders(path: str) -> list[str]:
         return [entry.name for entry in found if entry.is_dir() and not entry.name.startswith(".")]
 
 
-def _rows(stream: IO[bytes]) -> int:
-    """The length of an array's first axis, from the header of NumPy's format."""
+def _shape(stream: IO[bytes]) -> tuple[int, ...]:
+    """Of an array, from the header of NumPy's format."""
     head = stream.read(8)
     if head[:6] != b"\x93NUMPY":
         raise ValueError("no NumPy array")
     (size,) = struct.unpack("<H", stream.read(2)) if head[6] == 1 else struct.unpack("<I", stream.read(4))
-    return int(ast.literal_eval(stream.read(size).decode("latin1"))["shape"][0])
+    return tuple(map(int, ast.literal_eval(stream.read(size).decode("latin1"))["shape"]))
 
 
 def there(path: str) -> None:

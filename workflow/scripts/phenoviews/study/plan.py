@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from phenoviews.errors import UserError
-from phenoviews.study import audits, listing, names, paths
+from phenoviews.study import at_hand, audits, listing, names, paths
 from phenoviews.study.metrics import TEST
 from phenoviews.study.panel import Panel
-from phenoviews.study.resolve import Resolver
+from phenoviews.study.resolve import TIMM, Resolver
 from phenoviews.study.resolved import Backbone, FineTuning, Pretraining, Training
 from phenoviews.study.run import AXES, Run
 from phenoviews.study.schema import nearest
@@ -269,7 +269,7 @@ def load(study: Resolver, run: Run) -> Load:
     _check(study, run, training, count)
     steps = training.epochs * max(training.min_iters_per_epoch, count // training.batch_size, 1)
     seen = steps * training.batch_size
-    gmacs = study.entry("backbones", run.backbone)["gmacs"]
+    gmacs = gmacs_of(study, run)
     seconds = seen * modelled(pretraining, gmacs, study.config["resources"])
     # The training images, those evaluated, and their embeddings. Of either split no more than HELD_MB is held: what is
     # larger is read as it is used, and written so, and the file's pages are the kernel's to give back.
@@ -283,6 +283,14 @@ def load(study: Resolver, run: Run) -> Load:
         minutes=int(20 + 1.5 * seconds / 60),  # half as much again, and the start-up and the probe
         mem_mb=int(6000 + min(3 * data_mb, 2 * HELD_MB)),
     )
+
+
+def gmacs_of(study: Resolver, run: Run) -> float:
+    """1e9 multiply-adds of a run's backbone, as for `forward_flop`: what its entry says, or timm."""
+    resolved = study.resolve(run)
+    if resolved.backbone.kind == TIMM:
+        return at_hand.facts(resolved.backbone, resolved.dataset.channels).gmacs
+    return float(study.entry("backbones", run.backbone).get("gmacs", 1.0))
 
 
 def modelled(run: Pretraining, gmacs: float, resources: Mapping[str, Any]) -> float:

@@ -37,6 +37,10 @@ FROZEN = "frozen"
 # The kind of backbone that is none: statistics of intensities, for a baseline.
 INTENSITY = "intensity"
 
+# The kind of backbone that is a model of timm, and which of an entry's keys it has no part for.
+TIMM = "timm"
+NOT_OF_TIMM = ("stem", "width", "batch_norm", "zero_init_residual", "gmacs")
+
 # A dataset's `split_seed`: what is drawn of it is drawn by the seed of the run that uses it.
 BY_RUN = "run"
 
@@ -295,7 +299,8 @@ class Resolver:
         """`of_method`: what the method makes of it; but a file of weights that the user names stays."""
         entry = without(self.entry("backbones", name), "label", "gmacs", "run")
         if given := self.given(name):
-            return Backbone(**{**given["backbone"], "name": name, "init": given["encoder"]})
+            of_timm = _built_by_timm(size) if given["backbone"]["kind"] == TIMM else {}
+            return Backbone(**{**given["backbone"], **of_timm, "name": name, "init": given["encoder"]})
         if "prefix" in entry and entry["init"] in ("random", "imagenet"):
             raise UserError(f"config: backbone '{name}': `prefix` is of the names in a file of weights; name that as "
                             "`init`, or take it out")  # fmt: skip
@@ -306,8 +311,37 @@ class Resolver:
             )
         users = {} if entry["init"] == "random" else {"init": entry["init"]}
         backbone = {**entry, **of_method, **users}
+        self._check_timm(name, backbone["init"])
+        if backbone["kind"] == TIMM:
+            return Backbone(**{**entry, **_built_by_timm(size), "name": name, "init": backbone["init"]})
         stem = ("small" if size <= SMALL else "standard") if backbone["stem"] == "auto" else backbone["stem"]
+        if backbone["init"] == "imagenet":
+            wrong: dict[str, Any] = {"width": 1.0} if backbone["width"] != 1 else {}
+            wrong |= {"stem": "standard"} if stem == "small" and backbone["kind"].startswith("resnet") else {}
+            for key, value in wrong.items():
+                raise UserError(f"config: backbone '{name}': ImageNet's weights are of `{key}: {value}`; set that, or "
+                                "`init: random`")  # fmt: skip
         return Backbone(**{**backbone, "name": name, "stem": stem})
+
+    def _check_timm(self, name: str, init: str) -> None:
+        """Refuse what says nothing to a model of timm, and what is of these alone."""
+        entry = self.entry("backbones", name)
+        if entry["kind"] != TIMM:
+            if "model" in entry:
+                raise UserError(f"config: backbone '{name}': `model` is timm's name of one of its models; set "
+                                f"`kind: {TIMM}`, or take it out")  # fmt: skip
+            return
+        if "model" not in entry:
+            raise UserError(f"config: backbone '{name}': kind {TIMM} needs `model`, as timm names it, such as "
+                            "convnextv2_atto")  # fmt: skip
+        usual = schema()["$defs"]["backbone"]["properties"]
+        for key in NOT_OF_TIMM:
+            if entry[key] != usual[key]["default"]:
+                raise UserError(f"config: backbone '{name}': `{key}` says nothing to a model of timm, whose name says "
+                                "it; take it out")  # fmt: skip
+        if init == "imagenet":
+            raise UserError(f"config: backbone '{name}': timm's weights are not downloaded; name a local file of them "
+                            "as `init`, with the method `given` or one that trains on from them")  # fmt: skip
 
     @functools.cache  # noqa: B019
     def given(self, backbone: str) -> dict[str, Any]:
@@ -365,6 +399,11 @@ class Resolver:
         """What torchvision calls the backbone of a run: `vgg11_bn` for a VGG11 with batch normalisation."""
         backbone = self.resolve(run).backbone
         return backbone.kind + ("_bn" if backbone.kind.startswith("vgg") and backbone.batch_norm else "")
+
+
+def _built_by_timm(size: int) -> dict[str, Any]:
+    """What decides a model of timm beside its name."""
+    return {"stem": "standard", "version": resources.timm_version(), "size": size}
 
 
 def check_colour(where: str, dataset: Mapping[str, Any]) -> None:

@@ -147,6 +147,10 @@ class Backbone(Part):
     zero_init_residual: bool = False
     prefix: str = ""
     channels: str = "together"
+    # Of kind timm: its name of the model, its version, and for images of how many pixels.
+    model: str = ""
+    version: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import importlib.metadata
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,17 @@ def finished_run(folder: str, key: str) -> dict[str, Any]:
     if not encoder.is_file():
         raise UserError(f"config: {key}: {encoder} is not there; train the run again")
     return {**found, "encoder": str(encoder)}
+
+
+@functools.cache
+def timm_version() -> str:
+    """Of timm, where Snakemake runs. Raises `UserError` where it is not there."""
+    try:
+        return importlib.metadata.version("timm")
+    except importlib.metadata.PackageNotFoundError:
+        raise UserError(
+            "config: a backbone of kind timm needs the package timm also where Snakemake runs; pip install timm"
+        ) from None
 
 
 @functools.cache
