@@ -74,7 +74,7 @@ document, said = users(
     config, SHIPPED, {} if workflow.modifier.skip_configfile else workflow.config_settings.overwrite_config
 )
 study = user_errors(Study, document, SHIPPED, said)
-if workflow.is_main_process:
+if workflow.is_main_process and at_hand.has_models(study):
     for panel in study.asked:
         user_errors(at_hand.check, study.of(panel), study.runs(panel))
 

@@ -45,6 +45,11 @@ def facts(backbone: Backbone, channels: int) -> Facts:
     return Facts(**_answer(backbone, found))
 
 
+def has_models(study: Resolver) -> bool:
+    """Whether any of the backbones is a model of timm."""
+    return any(entry.get("kind") == TIMM for entry in study.config["backbones"].values())
+
+
 def check(study: Resolver, runs: Collection[Run]) -> None:
     """Look at the models of timm among the backbones of some runs; not at those of a run that is there, which were seen
     when that was planned.
@@ -52,8 +57,6 @@ def check(study: Resolver, runs: Collection[Run]) -> None:
     Raises:
         UserError: timm has no such model, the weights do not fit it, or it does not take the images.
     """
-    if all(entry.get("kind") != TIMM for entry in study.config["backbones"].values()):
-        return
     of_timm = {
         run: study.resolve(study.on_disk(run))
         for run in runs
