@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +17,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+# Parts whose files take longest come first: one that came last would keep one worker busy and the others idle.
+LONG = ["workflow", "training"]
+
+# While tests are collected, a million objects are imported that stay: no look for garbage then, and none among these.
+gc.disable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that run Snakemake first: they take minutes each, and one that came last would keep one worker busy and
-    the others idle."""
-    items.sort(key=lambda item: not item.path.is_relative_to(ROOT / "tests" / "workflow"))
+    order = {part: place for place, part in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.relative_to(ROOT / "tests").parts[0], len(LONG)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

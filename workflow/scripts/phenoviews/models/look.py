@@ -63,4 +63,5 @@ def _answer(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     out, sys.stdout = sys.stdout, sys.stderr  # what a library says is no answer
-    json.dump([_answer(one) for one in json.load(sys.stdin)], out)
+    # At once: a library that leaks at its end may keep the stream from ever being closed.
+    print(json.dumps([_answer(one) for one in json.load(sys.stdin)]), file=out, flush=True)
