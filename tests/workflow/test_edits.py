@@ -58,7 +58,7 @@ def study(tmp_path_factory):
     study = Study(Project(tmp_path_factory.mktemp("small")))
     for file, text in RESOURCES.items():
         (study.project.folder / "resources" / file).write_text(text)
-    study.run("small", "report")
+    study.run("small")
     return study
 
 

@@ -13,7 +13,8 @@ from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 from sklearn.metrics.cluster import contingency_matrix
 from threadpoolctl import threadpool_limits
 
-from phenoviews.errors import Diverged, NotMeasured, UserError
+from phenoviews.errors import NotMeasured, UserError
+from phenoviews.measures.finite import check_finite
 from phenoviews.values import table
 
 
@@ -101,13 +102,3 @@ def hungarian_accuracy(labels: np.ndarray, assigned: np.ndarray) -> float:
     counts = contingency_matrix(labels, assigned)
     classes, matched = linear_sum_assignment(counts, maximize=True)
     return float(counts[classes, matched].sum() / counts.sum())
-
-
-def check_finite(embeddings: np.ndarray) -> None:
-    """Raise `Diverged` if an embedding holds NaN or infinity."""
-    bad = ~np.isfinite(embeddings).all(axis=1)
-    if bad.any():
-        raise Diverged(
-            f"{bad.sum()} of {len(bad)} embeddings hold NaN or infinity (first: number {bad.argmax()}): "
-            "the training has diverged; lower `lr` or use precision: fp32"
-        )

@@ -7,7 +7,8 @@ import pandas as pd
 from scipy.stats import hypergeom
 
 from phenoviews.errors import UserError
-from phenoviews.measures.clusters import ami, check_finite, k_means
+from phenoviews.measures.clusters import ami, k_means
+from phenoviews.measures.finite import check_finite
 from phenoviews.values import table
 
 BELOW = 0.95

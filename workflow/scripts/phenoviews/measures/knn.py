@@ -9,7 +9,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from phenoviews.errors import UserError
-from phenoviews.measures.clusters import check_finite
+from phenoviews.measures.finite import check_finite
 from phenoviews.values import table
 
 ROWS = 2**32

@@ -11,7 +11,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from phenoviews.errors import NotMeasured
-from phenoviews.measures.clusters import check_finite
+from phenoviews.measures.finite import check_finite
 from phenoviews.values import table
 
 NEIGHBOURS = 10

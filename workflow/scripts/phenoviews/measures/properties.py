@@ -18,7 +18,7 @@ from skimage.feature import graycomatrix, graycoprops
 from threadpoolctl import threadpool_limits
 
 from phenoviews.errors import NotMeasured, UserError
-from phenoviews.measures.clusters import check_finite
+from phenoviews.measures.finite import check_finite
 from phenoviews.values import table
 
 NEIGHBOURS = 20  # of the maximum likelihood estimate

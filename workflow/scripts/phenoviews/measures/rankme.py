@@ -8,7 +8,7 @@ from scipy.special import entr
 from threadpoolctl import threadpool_limits
 
 from phenoviews.errors import NotMeasured
-from phenoviews.measures.clusters import check_finite
+from phenoviews.measures.finite import check_finite
 from phenoviews.values import table
 
 CHUNK = 4096

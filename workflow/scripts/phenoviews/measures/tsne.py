@@ -9,7 +9,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from phenoviews.errors import UserError
-from phenoviews.measures.clusters import check_finite
+from phenoviews.measures.finite import check_finite
 
 
 def tsne(

@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 from scipy.special import logsumexp
 
 from phenoviews.errors import NotMeasured
-from phenoviews.measures.clusters import check_finite
+from phenoviews.measures.finite import check_finite
 from phenoviews.values import table
 
 MOST = 3000  # images, drawn by the seed where there are more: 4.5 million pairs
