@@ -29,7 +29,7 @@ from phenoviews.training.embed import embedder, evaluation_view, features
 from phenoviews.training.loop import Trainer
 
 WIDTHS = (0.125, 0.25, 0.375)  # their narrowest convolutions have 8, 16 and 24 channels
-SIZES = (32, 48, 64, 96)
+SIZES = (32, 48, 96)
 BATCH = 2
 CHANNELS = (1, 2, 5)  # at 48 pixels; tests/benchmarks/shapes.py sweeps them all
 FIRST = ("vgg11", "resnet18", "convnext_tiny", "mobilenet_v2")  # each has a first convolution of its own

@@ -12,8 +12,13 @@ def test_the_papers_scale_plans_its_trainings_and_downloads_nothing(project):
     """MNIST 50, Table 2 270, the ablation 120 more, Figure 2 two more, Figures 3 and 8 five methods at 58 values on two
     data sets, Figure 4 two more backbones for three methods at ten values, Table 4 twelve methods at 20 values,
     ImageNet100 four methods with three backbones at ten values; paper B's 18, four more seeds and
-    eight from random weights; MNIST's four files, CIFAR's two, BBBC021's two tables, the archives of its 55 plates."""
-    plan = project.planned("--config", "scale=paper")
+    eight from random weights; MNIST's four files, CIFAR's two, BBBC021's two tables, the archives of its 55 plates.
+
+    Every panel by its name too, since `all` leaves out those on demand."""
+    names = project.snakemake("--list-target-rules").stdout
+    panels = re.findall(r"^(?:no_free_lunch|single_cell)_\w+$", names, flags=re.MULTILINE)
+    assert len(panels) > 26
+    plan = project.planned("--config", "scale=paper", "--", *panels, "all")
     assert plan["pretrain"] == 50 + 270 + 120 + 2 + 2 * 5 * 58 * 5 + 300 + 1200 + 360 + 18 + 4 + 8
     assert plan["fine_tune"] == 150
     assert plan["download"] == 4 + 2 + 2 + 55

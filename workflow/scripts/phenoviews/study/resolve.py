@@ -318,8 +318,9 @@ class Resolver:
         if backbone["init"] == "imagenet":
             wrong: dict[str, Any] = {"width": 1.0} if backbone["width"] != 1 else {}
             wrong |= {"stem": "standard"} if stem == "small" and backbone["kind"].startswith("resnet") else {}
-            for key, value in wrong.items():
-                raise UserError(f"config: backbone '{name}': ImageNet's weights are of `{key}: {value}`; set that, or "
+            if wrong:
+                right = " and ".join(f"`{key}: {value}`" for key, value in wrong.items())
+                raise UserError(f"config: backbone '{name}': ImageNet's weights are of {right}; set that, or "
                                 "`init: random`")  # fmt: skip
         return Backbone(**{**backbone, "name": name, "stem": stem})
 
