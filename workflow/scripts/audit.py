@@ -13,7 +13,5 @@ with reported(snakemake.log[0]):
         dict(snakemake.output.items()),
         snakemake.input.get("images"),
         snakemake.input.get("on_the_way", []),
-        audit_files.Searched(
-            snakemake.params.searched, {name: snakemake.input.get(f"searched_{name}", []) for name in names}
-        ),
+        audit_files.Searched.of(snakemake.params.searched, snakemake.input, names),
     )

@@ -58,7 +58,7 @@ def build(backbone: Mapping[str, Any], weights: Path | None = None, channels: in
     3 x 3, stride 1, padding 2, no max-pooling; VGG has no stem, ConvNeXt and MobileNetV2 keep theirs); width
     (times the filters of every layer); batch_norm (VGG only); zero_init_residual (ResNet only; may be left out:
     whether every residual branch starts at zero, and so its block as the identity); init (`random`, `imagenet` or the
-    path of a local file); prefix (may be left out: see `load_into`); channels (may be left out: `together`, all
+    path of a local file); prefix (may be left out: see `stripped`); channels (may be left out: `together`, all
     channels enter the first convolution, or `each`, see `EachChannel`). Of kind timm also model (timm's name), version
     (timm's) and size (pixels of the images), and neither stem, width nor batch_norm says anything. `weights`: the file
     to start from where init is not `random`; default: the path in init.
@@ -103,9 +103,8 @@ def _start_from(model: Backbone, backbone: Mapping[str, Any], weights: Path | No
     stems = [one["conv1.weight"].shape[-1] for one in (model.state_dict(), state) if "conv1.weight" in one]
     if stems == [3, 7]:
         raise UserError(f"{weights}: these weights are of the standard 7 x 7 stem; set the backbone's stem: standard")
-    load_into(
-        model, _of_as_many_channels(state, f"{_first(model)[0]}.weight", _first(model)[1].in_channels), str(weights)
-    )
+    name, first = _first(model)
+    load_into(model, _of_as_many_channels(state, f"{name}.weight", first.in_channels), str(weights))
 
 
 def _start_timm_from(model: nn.Module, backbone: Mapping[str, Any], weights: Path) -> None:

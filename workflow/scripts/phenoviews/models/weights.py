@@ -124,22 +124,16 @@ def load_into(
     model: nn.Module,
     state: dict[str, Tensor],
     source: str,
-    prefix: str = "",
     heads: tuple[str, ...] = ("classifier.", "fc."),
     advice: str = "check kind, stem, width and batch_norm",
 ) -> None:
     """Copy `state` into a backbone. Strict, but for a classifier that the backbone has not (whose names begin with one
     of `heads`) and for BatchNorm's step counters, which older files lack.
 
-    Where the names are longer, by the part that an encoder had in another's training (`module.`, `backbone.`,
-    `encoder.`, several of them), that is found, or given as `prefix`; what lies beside it (heads, queues) is left out,
-    and told on stderr.
-
     Raises `UserError` naming `source` and the missing, unexpected and mis-shaped entries, and with `advice`, in one
     line.
     """
     own = model.state_dict()
-    state = stripped(own, state, source, prefix)
     state = {k: v for k, v in state.items() if k in own or not k.startswith(heads)}
     missing = [k for k in own if k not in state and not k.endswith(COUNTER)]
     unexpected = [k for k in state if k not in own]
@@ -156,7 +150,14 @@ def load_into(
 
 
 def stripped(own: dict[str, Tensor], state: dict[str, Tensor], source: str, prefix: str) -> dict[str, Tensor]:
-    """`state` under the backbone's `own` names; see `load_into`."""
+    """`state` under a backbone's `own` names.
+
+    Where its names are longer, by the part that an encoder had in another's training (`module.`, `backbone.`,
+    `encoder.`, several of them), that is found, or given as `prefix`; what lies beside it (heads, queues) is left out,
+    and told on stderr.
+
+    Raises `UserError` naming `source` where several encoders are in it.
+    """
     needed = [name for name in own if not name.endswith(COUNTER)]
     if not prefix and (not needed or needed[0] in state):
         return state

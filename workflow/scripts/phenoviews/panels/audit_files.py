@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pandas as pd
 
 from phenoviews.data import embeddings
 from phenoviews.errors import NotMeasured, UserError
-from phenoviews.files import atomic, write_json
+from phenoviews.files import atomic, write_json, write_text
 from phenoviews.measures.agreement import agreement
 from phenoviews.measures.intensities import intensity_accuracy
 from phenoviews.panels import audit, numbers, records, search
@@ -120,6 +120,13 @@ class Searched:
 
     rounds: Sequence[Sequence[Mapping[str, Any]]] = ()
     files: Files = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, rounds: Sequence[Sequence[Mapping[str, Any]]], inputs: Mapping[str, Any], files: Iterable[str]
+    ) -> Searched:
+        """`inputs`: of a job, by their names, among them `searched_` and the name of one of an audit's `files`."""
+        return cls(rounds, {name: inputs.get(f"searched_{name}", []) for name in files})
 
     @property
     def runs(self) -> list[Mapping[str, Any]]:
@@ -232,12 +239,10 @@ def write(
     classes = [_of_classes(runs, files, "choosing", grouped=False)] if panel["of_classes"] else []
     classes = [audit.only(of, *found.scores.settings) for of in classes if of.classes != found.scores.classes]
     table = audit.tidy(found, by_itself, [*told_beside, *classes], panel["design"], panel["start"], panel["entry"])
-    with atomic(outputs["csv"]) as partial:
-        table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+    _csv(outputs["csv"], table)
     lengths = _lengths(panel, values, on_the_way, found.scores.settings)
     if lengths:
-        with atomic(outputs["lengths"]) as partial:
-            audit.lengths_table(lengths, panel).to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+        _csv(outputs["lengths"], audit.lengths_table(lengths, panel))
     unit = found.scores.unit
     # What a search recommends is said first; that it recommends nothing, after what the parts do.
     beyond = [f"`{name}` could not be told again: its trainings with new seeds failed." for name in lost]
@@ -245,18 +250,17 @@ def write(
     lead, beyond = (lead, beyond) if of_search and of_search.winner else ([], [*beyond, *lead])
     said = (found, recommendation, panel, by_itself, confirmed, nuisances, baselines, told_beside, lengths)
     pasted = _pasted(found, recommendation, panel, of_search)
-    _text(
+    write_text(
         outputs["md"],
         audit.report(*said, lead=lead, beyond=beyond) + (search.report(of_search, unit) if of_search else ""),
     )
-    _text(outputs["yaml"], pasted)
+    write_text(outputs["yaml"], pasted)
     of_panel = numbers.document({**panel, "metrics": [], "each": [*runs, *searched.runs, *again]})
     shown = audit.document(*said, lead=lead, beyond=beyond)
     its_page = {"search": search.document(of_search, unit) if of_search else None}
     write_json(outputs["json"], {**of_panel, "audit": {**shown, **its_page, "yaml": pasted}})
     if of_search:
-        with atomic(outputs["search"]) as partial:
-            search.table(of_search).to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+        _csv(outputs["search"], search.table(of_search))
     of_the_set = table[(table["against"] == panel["start"]) & (table["metric"] == "")]
     save(
         draw_audit(of_the_set, panel["start"], unit, found.margin, panel["scale"]["note"]),
@@ -326,6 +330,6 @@ def _pasted(
     return pasted + (search.found_yaml(of_search, panel["entry"], f"{paper}_found", found.scores) if of_search else "")
 
 
-def _text(path: str, text: str) -> None:
+def _csv(path: str, table: pd.DataFrame) -> None:
     with atomic(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")

@@ -52,7 +52,7 @@ def searched(search: Mapping[str, Any]) -> dict[str, Any]:
     changes = [change for one in search["rounds"] for change in one["changes"] if change is not None]
     most = max([*map(abs, changes), search["one"] or 0.0], default=0.0) or 1.0
     rounds = [
-        {**one, "at": [WIDTH / 2 + change / most * _half() for change in one["changes"] if change is not None]}
+        {**one, "at": [_drawn(change, most) for change in one["changes"] if change is not None]}
         for one in search["rounds"]
     ]
     band = None if search["one"] is None else search["one"] / most * _half()
@@ -64,7 +64,7 @@ def effect(line: Mapping[str, Any], most: float) -> dict[str, float] | None:
     if line["change"] is None or line["reach"] is None:
         return None
     at = {"low": line["change"] - line["reach"], "change": line["change"], "high": line["change"] + line["reach"]}
-    return {key: WIDTH / 2 + value / most * _half() for key, value in at.items()}
+    return {key: _drawn(value, most) for key, value in at.items()}
 
 
 def shades(cells: Sequence[Mapping[str, Any]], audit: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -74,6 +74,11 @@ def shades(cells: Sequence[Mapping[str, Any]], audit: Mapping[str, Any]) -> list
     ]
     most = max(shown, default=1.0) or 1.0
     return [{**cell, "shade": max(1, round(4 * abs(cell["change"]) / most)) if cell["shown"] else 0} for cell in cells]
+
+
+def _drawn(value: float, most: float) -> float:
+    """Where a change is drawn, `most` being the largest."""
+    return WIDTH / 2 + value / most * _half()
 
 
 def _half() -> float:

@@ -73,7 +73,7 @@ def check(study: Resolver, runs: Collection[Run]) -> None:
 
 def _asked(backbone: Backbone, channels: int, weights: str | None) -> dict[str, Any]:
     entry = {key: value for key, value in backbone.to_dict().items() if key != "name"}
-    return {"backbone": entry if weights else {**entry, "init": "random"}, "channels": channels, "weights": weights}
+    return {"backbone": entry, "channels": channels, "weights": weights}
 
 
 def _answer(backbone: Backbone, found: dict[str, Any]) -> dict[str, Any]:

@@ -128,26 +128,30 @@ def to_come(study: Resolver, panel: Panel) -> tuple[list[Run], int]:
     found = design(study, panel)
     told = 2 + (found.search.candidates if found.search else 0)  # the set itself, and what is recommended
     named = _named_by(study, panel, "choice.json")
-    runs = [] if named is None else confirming(study, panel, named) if named else []
+    runs = confirming(study, panel, named) if named else []
     left = told * len(found.new_seeds) if named is None else 0
     for number in range(1, rounds_of_search(study, panel) + 1):
         assert found.search is not None
         proposed = _named_by(study, panel, f"search{number}.json")
-        runs += [] if proposed is None else searched(study, panel, proposed)
-        left += found.search.settings * len(found.search.seeds) if proposed is None else 0
+        if proposed is None:
+            left += found.search.settings * len(found.search.seeds)
+        else:
+            runs += searched(study, panel, proposed)
     return [run for run in runs if study.is_trained(run)], left
 
 
 def _named_by(study: Resolver, panel: Panel, file: str) -> list[str] | None:
     """The settings that a file of an audit's names; None where there is none, or it is of another set."""
     path = Path(paths.panel_file(study, panel, file))
-    named: list[str] = json.loads(path.read_text()) if path.exists() else []
+    if not path.exists():
+        return None
+    named: list[str] = json.loads(path.read_text())
     found = design(study, panel)
     try:
         audits.again(study, found.declared, [found.settings[0], *named], found.seeds[:1])
     except UserError:
         return None
-    return named if path.exists() else None
+    return named
 
 
 def strengths(study: Resolver, panel: Panel) -> list[Run]:

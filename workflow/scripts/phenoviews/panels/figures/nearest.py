@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from phenoviews.data.images import BRIGHTEST
 from phenoviews.errors import UserError
 from phenoviews.panels.records import class_names, of_run, titles, why_none
 from phenoviews.panels.style import SMALL, WIDTH, label_scale, style, wrapped
@@ -180,7 +181,7 @@ def strips(
         for cluster in order
     ]
     shown = np.concatenate([images[rows] for rows in chosen]).astype(float)
-    bright = 255 if images.dtype == np.uint8 else np.percentile(shown, 99.5, axis=(0, 1, 2)).clip(1)
+    bright = 255 if images.dtype == np.uint8 else np.percentile(shown, BRIGHTEST, axis=(0, 1, 2)).clip(1)
     each = iter(paint((shown / bright).clip(0, 1), channels))
     found = []
     for rows in chosen:
