@@ -54,16 +54,18 @@ def ended(of: Study, run, images_per_s=1000.0, device=CPU, **changes) -> Finishe
 def write_run(of: Study, run, **changes) -> None:
     """A run.yaml as `training.pretrain` writes it."""
     folder = Path(paths.run_file(of, paths.RUN, run))
-    (folder / "logs").mkdir(parents=True)
+    folder.mkdir(parents=True)
     said = {
         "outcome": "finished",
         **of.pretraining(run).to_dict(),
-        "result": {"loss": 1.0, "spread": 0.9, "epoch_kept": 3, "seconds": 40.0, "images_per_s": 500.0},
+        "result": {
+            **{"loss": 1.0, "spread": 0.9, "epoch_kept": 3},
+            **{"seconds": 40.0, "job_seconds": 52.5, "images_per_s": 500.0},
+        },
         "device": CPU,
         "precision": "float32",
     }
     (folder / "run.yaml").write_text(yaml.safe_dump({**said, **changes}, sort_keys=False))
-    (folder / "logs" / "pretrain.tsv").write_text("s\th:m:s\tmax_rss\n52.5\t0:00:52\t700\n")
 
 
 # ---------------------------------------------------------------------------------------------------------------- sums

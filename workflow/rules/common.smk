@@ -7,6 +7,7 @@ import gc
 import hashlib
 import inspect
 import json
+import os
 import re
 import shlex
 import sys
@@ -24,6 +25,7 @@ if set("{}") & set(str(ROOT)):
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from phenoviews.errors import UserError
+from phenoviews.prepared import SNAKEMAKE
 from phenoviews.study import Run, Study, at_hand, chosen, composites, listing, looks, paths, resources
 from phenoviews.study.asked import write as write_asked
 from phenoviews.study.audits import ladder
@@ -47,6 +49,9 @@ if sys.executable != shlex.quote(sys.executable) and not sys.executable.startswi
 
 # A plan is a million objects that stay; to look among them for rubbish as often as Python does is a sixth of the planning.
 gc.set_threshold(100_000, 50, 100)
+
+# Its jobs are begun by a process that lives as long as this one.
+os.environ[SNAKEMAKE] = str(os.getpid())
 
 # Killed at any moment, the workflow goes on at the next call.
 if workflow.is_main_process and not workflow.dryrun:

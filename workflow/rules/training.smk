@@ -15,8 +15,6 @@ rule pretrain:
         summary=f"{RUN}/run.yaml",
     log:
         f"{RUN}/logs/pretrain.log",
-    benchmark:
-        f"{RUN}/logs/pretrain.tsv"
     wildcard_constraints:
         method=TRAINED,
     conda:

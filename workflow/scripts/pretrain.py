@@ -7,7 +7,7 @@ from phenoviews.models.imagenet import required
 from phenoviews.study.resolved import Pretraining, tended
 from phenoviews.training.pretrain import pretrain
 
-with reported(snakemake.log[0]):
+with reported(snakemake.log[0]) as began:
     pretrain(
         Pretraining.from_dict(tended(snakemake.params.run, snakemake.params.tending)),
         data=Path(snakemake.input.images).parent,
@@ -16,4 +16,5 @@ with reported(snakemake.log[0]):
         weights=required(snakemake.input.weights),
         threads=snakemake.threads,
         measures=snakemake.params.watched,
+        began=began,
     )

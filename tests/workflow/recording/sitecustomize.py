@@ -76,3 +76,6 @@ if "RECORDED" in os.environ and any("/.snakemake/scripts/" in argument for argum
     sys.settrace(record)
     threading.settrace(record)
     atexit.register(write)
+    # A copy of this process runs a script of its own.
+    os.register_at_fork(after_in_child=ran.clear)
+    os.register_at_fork(after_in_child=met.clear)

@@ -1,9 +1,10 @@
 """What every job is: one line for what a person can put right, a traceback for all else, last words for what a signal
 ends; and a quick start.
 
-Scripts import this before anything else, and nothing else does: from then on until `reported` begins, Python does not
-look for garbage. What they import makes a million objects that all stay, and looking through them again and again took
-a fifth of a job's start.
+Scripts import this before anything else, and nothing else does. Where a process has been prepared for such jobs, that
+runs the script (`prepared`), and this import does not return. Elsewhere Python does not look for garbage from here on
+until `reported` begins: what scripts import makes a million objects that all stay, and looking through them again and
+again took a fifth of a job's start.
 """
 
 from __future__ import annotations
@@ -18,23 +19,29 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from phenoviews import prepared
 from phenoviews.errors import BEGAN, ERROR, FAILED, UserError
 
+_BEGAN = time.monotonic()
+_ADDRESS = prepared.address()
+prepared.begin(_ADDRESS)
 gc.disable()
 
 
 @contextlib.contextmanager
-def reported(log: str | Path | None = None) -> Iterator[None]:
-    """Run a script's body; a `UserError` ends it with one line on stderr and in `log`, and exit status 1.
+def reported(log: str | Path | None = None) -> Iterator[float]:
+    """Run a script's body, which is told when the job began (`time.monotonic`); a `UserError` ends it with one line on
+    stderr and in `log`, and exit status 1.
 
     A process that a signal ends can say nothing any more: until the body has ended, `log` holds what there is to say
     then, and Python's fault handler adds where it was. Snakemake shows it, like the log of every job that failed.
     """
     gc.freeze()  # what is imported by now stays
+    prepared.leave(_ADDRESS)
     gc.enable()
     try:
         with _last_words(Path(log)) if log else contextlib.nullcontext():
-            yield
+            yield _BEGAN
     except UserError as error:
         line = f"{ERROR}{error}"
         print(line, file=sys.stderr, flush=True)

@@ -24,8 +24,8 @@ SETTINGS = tuple(Pretraining.__dataclass_fields__)
 @dataclass(frozen=True)
 class Finished:
     """A training that has ended. `outcome`: finished, or how it failed; `seconds`: of all its epochs; `job_seconds`: of
-    its job, which has a start and an end besides; `images_per_s`: each image twice viewed; `memory_gb`: the peak on a
-    GPU. None where nothing tells."""
+    its last job, which has a start and an end besides; `images_per_s`: each image twice viewed; `memory_gb`: the peak
+    on a GPU. None where nothing tells."""
 
     folder: Path
     outcome: str
@@ -75,8 +75,8 @@ def _finished(folder: Path) -> Finished | None:
             seconds=float(result["seconds"]),
             images_per_s=float(result["images_per_s"]),
             device=str(_parsed(found["device"])["device"]),
-            job_seconds=_number(folder / "logs" / "pretrain.tsv", "s", "\t"),
-            memory_gb=_number(folder / "history.csv", "memory_gb", ","),
+            job_seconds=float(result["job_seconds"]) if "job_seconds" in result else None,
+            memory_gb=_peak(folder / "history.csv"),
         )
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, UserError):
         return None
@@ -103,11 +103,10 @@ def _parsed(text: str) -> dict[str, Any]:
     return found
 
 
-def _number(file: Path, column: str, delimiter: str) -> float | None:
-    """The number in a column of a table's last row; None where there is none."""
+def _peak(history: Path) -> float | None:
+    """The peak of a GPU's memory by the end of a training, GB; None where there is none."""
     try:
-        with file.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines, delimiter=delimiter))
-        return float(rows[-1][column])
+        with history.open(newline="", encoding="utf-8") as lines:
+            return float(list(csv.DictReader(lines))[-1]["memory_gb"])
     except (OSError, KeyError, IndexError, ValueError, TypeError):
         return None

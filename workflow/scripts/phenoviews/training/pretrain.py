@@ -6,6 +6,7 @@ import contextlib
 import csv
 import platform
 import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,7 @@ def pretrain(
     weights: Path | None = None,
     threads: int | None = None,
     measures: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    began: float | None = None,
 ) -> None:
     """Train the run's encoder on the data set's `train` split.
 
@@ -58,6 +60,7 @@ def pretrain(
         weights: the file to start from where `backbone.init` is not random.
         threads: of the CPU; default: torch's.
         measures: settings of those that are taken every `training.watch_epochs`, by their names.
+        began: when the job did, by `time.monotonic`, for the summary's `job_seconds`; default: now.
 
     A training that fails (`outcome.judged`) ends with the epoch in which it does. All outputs are there: the weights as
     they are then, the history so far, and in place of embeddings the reason why there are none.
@@ -66,6 +69,7 @@ def pretrain(
 
     Raises UserError for settings that cannot be, images that cannot be read, a full disk: the checkpoint stays.
     """
+    began = time.monotonic() if began is None else began
     images, device = Images.open(data), claim()
     _check(run, len(images.rows("train")))
     identity = checkpoints.data_identity(images)
@@ -76,7 +80,7 @@ def pretrain(
             looks = partial(look, trainer.method, trainer.run.dataset, images, device, measures)
             outcome = _train(trainer, history, snapshots, looks, checkpoint, run_hash, termination)
             termination.at_once()
-            _write(trainer, history.rows, snapshots, outcome, outputs, identity, images)
+            _write(trainer, history.rows, snapshots, outcome, outputs, identity, images, began)
     checkpoints.discard(checkpoint)
 
 
@@ -164,6 +168,7 @@ def _write(
     outputs: dict[str, Path],
     identity: dict[str, Any],
     images: Images,
+    began: float,
 ) -> None:
     """All outputs, which appear together, the encoder last."""
     trainer.release()
@@ -188,12 +193,12 @@ def _write(
             writer = csv.DictWriter(stream, rows[0].keys(), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        summary = _summary(trainer, rows, outcome, best["epoch"] if best else len(rows) - 1, identity)
+        summary = _summary(trainer, rows, outcome, best["epoch"] if best else len(rows) - 1, identity, began)
         files["summary"].write_text(yaml.safe_dump(summary, sort_keys=False))
 
 
 def _summary(
-    trainer: Trainer, rows: list[Row], outcome: Outcome, epoch_kept: int, identity: dict[str, Any]
+    trainer: Trainer, rows: list[Row], outcome: Outcome, epoch_kept: int, identity: dict[str, Any], began: float
 ) -> dict[str, Any]:
     seconds = sum(row["seconds"] for row in rows)
     return {
@@ -205,6 +210,7 @@ def _summary(
             "spread": rows[-1]["spread"],
             "epoch_kept": epoch_kept,
             "seconds": round(seconds, 3),
+            "job_seconds": round(time.monotonic() - began, 3),
             "images_per_s": round(trainer.step * trainer.batch / seconds, 1),
         },
         "device": describe(trainer.device),

@@ -1,0 +1,206 @@
+"""A job's quick start: as a copy of a process that has imported its libraries already.
+
+To import torch takes three seconds, and a study has thousands of jobs of a few seconds' work. So the first job of a
+call of Snakemake that has imported it leaves a copy of itself as it is before its work: the prepared process. It waits
+for as long as that Snakemake lives, and forks for each later job. The fork runs the job's script, with the job's own
+input and output; the process that Snakemake began only passes signals on, and ends as the fork ends.
+
+Nothing is computed in another way by that. A prepared process is asked only by jobs whose surroundings are its own to
+the letter (variables, limits, processors, folder, namespaces), since libraries read them while they are imported; and
+our own modules are imported anew by each job. Where there is none (the first job, another system than Linux, a machine
+with a GPU, on which this has never been tried), a job imports everything itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import hashlib
+import importlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+SNAKEMAKE = "PHENOVIEWS_SNAKEMAKE"  # the variable that holds the process number of the Snakemake that runs a job
+LIBRARY = "torch"
+GPUS = ("nvidiactl", "kfd", "dxg")  # in /dev
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+LARGEST = 1 << 16  # bytes of a message
+PR_SET_PDEATHSIG = 1  # of prctl(2)
+
+
+def address() -> str | None:
+    """Of the prepared process for jobs like this one, in Linux's abstract namespace, where a name is free again when
+    its process ends; None where there is to be none."""
+    if sys.platform != "linux" or SNAKEMAKE not in os.environ or not hasattr(sys.modules["__main__"], "snakemake"):
+        return None
+    if any(Path("/dev", name).exists() for name in GPUS):
+        return None
+    os.umask(mask := os.umask(0))
+    surroundings = [
+        *(sorted(os.environ.items()), sys.executable, os.getcwd(), mask, os.getuid(), os.getgroups()),
+        *(sorted(os.sched_getaffinity(0)), os.getpriority(os.PRIO_PROCESS, 0)),
+        *(resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")),
+        *(os.readlink(link) for link in sorted(Path("/proc/self/ns").iterdir())),
+        Path("/proc/self/cgroup").read_text(),
+    ]
+    return f"\0phenoviews-{hashlib.sha256(repr(surroundings).encode()).hexdigest()}"
+
+
+def begin(at: str | None) -> None:
+    """Have the prepared process at this address run the script of this job, and end as that ends; return where there is
+    no such process."""
+    if at is None:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        try:
+            connection.connect(at)
+            if not _is_mine(connection):
+                return
+            above = os.pidfd_open(os.getppid())
+            socket.send_fds(connection, [json.dumps(sys.argv).encode()], [0, 1, 2])
+        except OSError:
+            return
+        _end(_passed_on(connection, above))
+
+
+def leave(at: str | None) -> None:
+    """Leave a prepared process at this address, unless there is one or nothing would be won by it."""
+    if at is None or LIBRARY not in sys.modules:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        try:
+            snakemake = os.pidfd_open(int(os.environ[SNAKEMAKE]))
+            listening.bind(at)
+            listening.listen(128)
+        except OSError:
+            return
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if os.fork() == 0:
+            try:
+                _serve(listening, snakemake)
+            finally:
+                os._exit(0)
+        os.close(snakemake)
+
+
+def _is_mine(connection: socket.socket) -> bool:
+    """Whether the process at the other end is this user's."""
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, user, _ = struct.unpack("3i", found)
+    return bool(user == os.getuid())
+
+
+def _passed_on(connection: socket.socket, above: int) -> int:
+    """Pass signals on until the job has ended, and return how (`_end`). Where the process above this one ends
+    first, nobody waits for the job any more: it is told so by SIGTERM."""
+    for number in PASSED_ON:
+        signal.signal(number, lambda received, _: connection.send(bytes([received])))
+    while True:
+        ready, _, _ = select.select([connection.fileno(), above], [], [])
+        if connection.fileno() in ready:
+            said = connection.recv(LARGEST)
+            return int(said) if said else -signal.SIGKILL  # a prepared process that is killed takes its jobs with it
+        connection.send(bytes([signal.SIGTERM]))
+        above = connection.fileno()
+
+
+def _end(code: int) -> NoReturn:
+    """End this process with an exit status, or, where `code` is negative, by the signal of that number."""
+    if code < 0:
+        with contextlib.suppress(OSError, ValueError):  # SIGKILL has no handler
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
+def _serve(listening: socket.socket, snakemake: int) -> None:
+    """Begin a job for each that asks, for as long as Snakemake lives; a process of its own watches over each."""
+    os.setsid()
+    _replace_standard_streams([os.open(os.devnull, os.O_RDWR)] * 3)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who watch
+    while True:
+        if snakemake in select.select([listening.fileno(), snakemake], [], [])[0]:
+            return
+        asking, _ = listening.accept()
+        with asking:
+            if os.fork() == 0:
+                listening.close()
+                os.close(snakemake)
+                _watch_over(asking)
+                return
+
+
+def _watch_over(asking: socket.socket) -> None:
+    """Begin the job that is asked for, pass on what signals it is sent, and say how it ended. It is killed where the
+    process that asked is, and where this one is."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if not _is_mine(asking):
+        return
+    said, streams, _, _ = socket.recv_fds(asking, LARGEST, 3)
+    process = os.fork()
+    if process == 0:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        asking.close()
+        os.setpgid(0, 0)
+        _replace_standard_streams(streams)
+        _end(_run(json.loads(said)))
+    for stream in streams:
+        os.close(stream)
+    ended = os.pidfd_open(process)
+    while ended not in select.select([asking.fileno(), ended], [], [])[0]:
+        if received := asking.recv(1):
+            os.kill(process, received[0])
+        else:
+            os.killpg(process, signal.SIGKILL)
+            return
+    asking.send(str(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])).encode())
+
+
+def _replace_standard_streams(streams: Sequence[int]) -> None:
+    for standard, stream in enumerate(streams):
+        os.dup2(stream, standard)
+    for stream in set(streams):
+        os.close(stream)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a script as Python runs one that it is called with, and return how that would end (`_end`)."""
+    del os.environ[SNAKEMAKE]  # what this job begins, it begins itself
+    for name in [name for name in sys.modules if name.partition(".")[0] == "phenoviews"]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    sys.path[:] = dict.fromkeys(sys.path)  # the script adds what is in it already
+    sys.argv = arguments
+    sys.modules["__main__"] = script = ModuleType("__main__")
+    script.__file__ = arguments[0]
+    code = 0
+    try:
+        exec(compile(Path(arguments[0]).read_bytes(), arguments[0], "exec"), vars(script))
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            print(end.code, file=sys.stderr)
+        code = end.code & 0xFF if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException as error:
+        traceback.print_exc()
+        code = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
