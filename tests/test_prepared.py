@@ -155,7 +155,7 @@ def test_a_job_of_another_snakemake_begins_by_itself(later):
     assert later.imports() == 2
 
 
-@pytest.mark.parametrize("number", prepared.PASSED_ON)
+@pytest.mark.parametrize("number", prepared.ENDING)
 def test_signals_reach_it(later, number):
     job = later.start(f"""\
 signal.signal({int(number)}, lambda *_: sys.exit(7))
@@ -179,11 +179,66 @@ def process_of(job: subprocess.Popen) -> int:
     return int(job.stdout.readline())
 
 
+def stat_of(process: int) -> list[str]:
+    """Its state, its parent, and more that proc(5) names."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+
+
+def state_of(process: int) -> str:
+    return stat_of(process)[0]
+
+
+def parent_of(process: int) -> int:
+    return int(stat_of(process)[1])
+
+
 def has_ended(process: int) -> bool:
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return state_of(process) == "Z"
     except OSError:
         return True
+
+
+def test_a_signal_to_all_is_the_jobs_alone(later):
+    """As a scheduler sends it when a job's time is over."""
+    job = later.start("""\
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+print(os.getppid(), flush=True)
+while True: time.sleep(0.01)""")
+    watching = process_of(job)
+    for process in (parent_of(watching), watching):
+        os.kill(process, signal.SIGTERM)
+    job.terminate()
+    assert job.wait() == 7
+    later.run("pass")
+    assert later.imports() == 1
+
+
+def test_it_stops_and_goes_on_with_the_process_that_snakemake_began(later):
+    job = later.start(WAITS)
+    process = process_of(job)
+    job.send_signal(signal.SIGTSTP)
+    assert eventually(lambda: state_of(process) == state_of(job.pid) == "T")
+    job.send_signal(signal.SIGCONT)
+    assert eventually(lambda: state_of(process) != "T")
+    job.terminate()
+    assert job.wait() == -signal.SIGTERM
+
+
+def test_output_that_nobody_reads_is_a_failure(later):
+    job = later.start("sys.stdin.read(); print('lost')")
+    assert job.stdout is not None
+    job.stdout.close()
+    job.communicate()
+    assert job.returncode not in (0, None)
+
+
+def test_there_are_never_more_than_a_few(jobs):
+    for number in range(2 * prepared.MOST):
+        jobs.run("pass", OMP_NUM_THREADS=str(number))
+    for number in range(2 * prepared.MOST):
+        jobs.run("pass", OMP_NUM_THREADS=str(number))
+    assert jobs.imports() == 3 * prepared.MOST
 
 
 def test_it_dies_with_the_process_that_snakemake_began(later):
@@ -212,7 +267,7 @@ def test_one_that_is_killed_says_so(later):
 def test_the_prepared_process_ends_with_snakemake_and_jobs_that_run_go_on(later):
     job = later.start("print(os.getppid(), flush=True)\nsys.stdin.read()\nprint('end')")
     watching = process_of(job)
-    waiting = int(Path(f"/proc/{watching}/stat").read_text().rpartition(")")[2].split()[1])
+    waiting = parent_of(watching)
     later.snakemake.kill()
     later.snakemake.wait()
     assert eventually(lambda: has_ended(waiting))

@@ -50,8 +50,10 @@ if sys.executable != shlex.quote(sys.executable) and not sys.executable.startswi
 # A plan is a million objects that stay; to look among them for rubbish as often as Python does is a sixth of the planning.
 gc.set_threshold(100_000, 50, 100)
 
-# Its jobs are begun by a process that lives as long as this one.
-os.environ[SNAKEMAKE] = str(os.getpid())
+# What begins its jobs lives as long as this process. On a cluster every job is a Snakemake of its own.
+os.environ.pop(SNAKEMAKE, None)
+if workflow.is_main_process:
+    os.environ[SNAKEMAKE] = str(os.getpid())
 
 # Killed at any moment, the workflow goes on at the next call.
 if workflow.is_main_process and not workflow.dryrun:

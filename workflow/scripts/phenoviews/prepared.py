@@ -7,8 +7,9 @@ input and output; the process that Snakemake began only passes signals on, and e
 
 Nothing is computed in another way by that. A prepared process is asked only by jobs whose surroundings are its own to
 the letter (variables, limits, processors, folder, namespaces), since libraries read them while they are imported; and
-our own modules are imported anew by each job. Where there is none (the first job, another system than Linux, a machine
-with a GPU, on which this has never been tried), a job imports everything itself.
+our own modules are imported anew by each job. Where there is none, a job imports everything itself: the first job, one
+on a cluster's node, whose memory is planned for one job, another system than Linux, and a machine with a GPU, on which
+this has never been tried.
 """
 
 from __future__ import annotations
@@ -28,15 +29,16 @@ import struct
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 SNAKEMAKE = "PHENOVIEWS_SNAKEMAKE"  # the variable that holds the process number of the Snakemake that runs a job
 LIBRARY = "torch"
 GPUS = ("nvidiactl", "kfd", "dxg")  # in /dev
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+MOST = 4  # prepared processes of one Snakemake, each of which holds half a gigabyte; jobs differ in their threads alone
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 LARGEST = 1 << 16  # bytes of a message
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
@@ -56,7 +58,12 @@ def address() -> str | None:
         *(os.readlink(link) for link in sorted(Path("/proc/self/ns").iterdir())),
         Path("/proc/self/cgroup").read_text(),
     ]
-    return f"\0phenoviews-{hashlib.sha256(repr(surroundings).encode()).hexdigest()}"
+    return f"\0{_family()}{hashlib.sha256(repr(surroundings).encode()).hexdigest()}"
+
+
+def _family() -> str:
+    """How the addresses of this Snakemake's prepared processes begin, after the zero."""
+    return f"phenoviews-{os.environ[SNAKEMAKE]}-"
 
 
 def begin(at: str | None) -> None:
@@ -78,7 +85,7 @@ def begin(at: str | None) -> None:
 
 def leave(at: str | None) -> None:
     """Leave a prepared process at this address, unless there is one or nothing would be won by it."""
-    if at is None or LIBRARY not in sys.modules:
+    if at is None or LIBRARY not in sys.modules or Path("/proc/net/unix").read_text().count(f"@{_family()}") >= MOST:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
         try:
@@ -107,8 +114,14 @@ def _is_mine(connection: socket.socket) -> bool:
 def _passed_on(connection: socket.socket, above: int) -> int:
     """Pass signals on until the job has ended, and return how (`_end`). Where the process above this one ends
     first, nobody waits for the job any more: it is told so by SIGTERM."""
-    for number in PASSED_ON:
-        signal.signal(number, lambda received, _: connection.send(bytes([received])))
+
+    def pass_on(number: int, _: object) -> None:
+        connection.send(bytes([signal.SIGSTOP if number == signal.SIGTSTP else number]))
+        if number == signal.SIGTSTP:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    for number in (*ENDING, signal.SIGTSTP, signal.SIGCONT):
+        signal.signal(number, pass_on)
     while True:
         ready, _, _ = select.select([connection.fileno(), above], [], [])
         if connection.fileno() in ready:
@@ -128,10 +141,14 @@ def _end(code: int) -> NoReturn:
 
 
 def _serve(listening: socket.socket, snakemake: int) -> None:
-    """Begin a job for each that asks, for as long as Snakemake lives; a process of its own watches over each."""
+    """Begin a job for each that asks, for as long as Snakemake lives; a process of its own watches over each.
+
+    Signals are for jobs, also those that a scheduler sends to all processes that it finds.
+    """
     os.setsid()
     _replace_standard_streams([os.open(os.devnull, os.O_RDWR)] * 3)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who watch
+    handlers = {number: signal.signal(number, signal.SIG_IGN) or signal.SIG_DFL for number in ENDING}
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that watch
     while True:
         if snakemake in select.select([listening.fileno(), snakemake], [], [])[0]:
             return
@@ -140,24 +157,29 @@ def _serve(listening: socket.socket, snakemake: int) -> None:
             if os.fork() == 0:
                 listening.close()
                 os.close(snakemake)
-                _watch_over(asking)
+                _watch_over(asking, handlers)
                 return
 
 
-def _watch_over(asking: socket.socket) -> None:
-    """Begin the job that is asked for, pass on what signals it is sent, and say how it ended. It is killed where the
-    process that asked is, and where this one is."""
+def _watch_over(asking: socket.socket, handlers: Mapping[signal.Signals, Any]) -> None:
+    """Begin the job that is asked for, with these handlers of signals; pass on those that it is sent, and say how it
+    ended. It is killed where the process that asked is, and where this one is."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if not _is_mine(asking):
         return
     said, streams, _, _ = socket.recv_fds(asking, LARGEST, 3)
     process = os.fork()
     if process == 0:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        asking.close()
-        os.setpgid(0, 0)
-        _replace_standard_streams(streams)
-        _end(_run(json.loads(said)))
+        try:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            asking.close()
+            os.setpgid(0, 0)
+            _replace_standard_streams(streams)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            _end(_run(json.loads(said)))
+        finally:
+            os._exit(1)
     for stream in streams:
         os.close(stream)
     ended = os.pidfd_open(process)
