@@ -132,6 +132,16 @@ def test_its_modules_are_as_they_are_written_now(later):
     assert "None" in first[1]
 
 
+def test_what_a_job_imports_besides_the_next_one_finds(later):
+    (later.folder / "other.py").write_text("open('imports', 'a').write('y')\n")
+    asked = "print('other' in sys.modules, 'phenoviews.errors' in sys.modules); import other, phenoviews.files"
+    assert later.run(asked)[1] == "False True\n"
+    assert eventually(lambda: later.imports() == 3)  # the first's, the second's, and the prepared process's
+    assert later.run(asked + "; print('phenoviews.files' in sys.modules)")[1] == "True True\nTrue\n"
+    assert later.run("print('phenoviews.files' in sys.modules)")[1] == "False\n"
+    assert later.imports() == 3
+
+
 @pytest.mark.parametrize("other", [{"OMP_NUM_THREADS": "7"}, {"ONEDNN_MAX_CPU_ISA": "AVX2"}, {"ANY": "thing"}])
 def test_a_job_of_another_environment_begins_by_itself(later, other):
     later.run("pass", **other)

@@ -3,7 +3,8 @@
 To import torch takes three seconds, and a study has thousands of jobs of a few seconds' work. So the first job of a
 call of Snakemake that has imported it leaves a copy of itself as it is before its work: the prepared process. It waits
 for as long as that Snakemake lives, and forks for each later job. The fork runs the job's script, with the job's own
-input and output; the process that Snakemake began only passes signals on, and ends as the fork ends.
+input and output; the process that Snakemake began only passes signals on, and ends as the fork ends. What else of other
+libraries a job had to import, the prepared process then imports as well, for the jobs to come.
 
 Nothing is computed in another way by that. A prepared process is asked only by jobs whose surroundings are its own to
 the letter (variables, limits, processors, folder, namespaces), since libraries read them while they are imported; and
@@ -29,7 +30,7 @@ import struct
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -39,7 +40,7 @@ LIBRARY = "torch"
 GPUS = ("nvidiactl", "kfd", "dxg")  # in /dev
 MOST = 4  # prepared processes of one Snakemake, each of which holds half a gigabyte; jobs differ in their threads alone
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-LARGEST = 1 << 16  # bytes of a message
+LARGEST = 1 << 17  # bytes of a message
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
@@ -149,21 +150,34 @@ def _serve(listening: socket.socket, snakemake: int) -> None:
     _replace_standard_streams([os.open(os.devnull, os.O_RDWR)] * 3)
     handlers = {number: signal.signal(number, signal.SIG_IGN) or signal.SIG_DFL for number in ENDING}
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that watch
+    learning, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    telling.setblocking(False)
     while True:
-        if snakemake in select.select([listening.fileno(), snakemake], [], [])[0]:
+        ready, _, _ = select.select([listening.fileno(), snakemake, learning.fileno()], [], [])
+        if snakemake in ready:
             return
+        if learning.fileno() in ready:
+            _import(learning.recv(LARGEST).decode().split())
+            continue
         asking, _ = listening.accept()
         with asking:
             if os.fork() == 0:
                 listening.close()
+                learning.close()
                 os.close(snakemake)
-                _watch_over(asking, handlers)
+                _watch_over(asking, telling, handlers)
                 return
 
 
-def _watch_over(asking: socket.socket, handlers: Mapping[signal.Signals, Any]) -> None:
+def _import(names: Iterable[str]) -> None:
+    for name in names:
+        with contextlib.suppress(Exception):  # what cannot be imported by its name, or not here
+            importlib.import_module(name)
+
+
+def _watch_over(asking: socket.socket, telling: socket.socket, handlers: Mapping[signal.Signals, Any]) -> None:
     """Begin the job that is asked for, with these handlers of signals; pass on those that it is sent, and say how it
-    ended. It is killed where the process that asked is, and where this one is."""
+    ended, and to `telling` what it imported. It is killed where the process that asked is, and where this one is."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if not _is_mine(asking):
         return
@@ -177,7 +191,12 @@ def _watch_over(asking: socket.socket, handlers: Mapping[signal.Signals, Any]) -
             _replace_standard_streams(streams)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-            _end(_run(json.loads(said)))
+            known = {*sys.modules}
+            code = _run(json.loads(said))
+            more = [name for name in sys.modules if name not in known and not _is_ours(name)]
+            with contextlib.suppress(OSError):  # more than there is room for
+                telling.send("\n".join(more).encode())
+            _end(code)
         finally:
             os._exit(1)
     for stream in streams:
@@ -192,6 +211,10 @@ def _watch_over(asking: socket.socket, handlers: Mapping[signal.Signals, Any]) -
     asking.send(str(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])).encode())
 
 
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "phenoviews"
+
+
 def _replace_standard_streams(streams: Sequence[int]) -> None:
     for standard, stream in enumerate(streams):
         os.dup2(stream, standard)
@@ -202,7 +225,7 @@ def _replace_standard_streams(streams: Sequence[int]) -> None:
 def _run(arguments: list[str]) -> int:
     """Run a script as Python runs one that it is called with, and return how that would end (`_end`)."""
     del os.environ[SNAKEMAKE]  # what this job begins, it begins itself
-    for name in [name for name in sys.modules if name.partition(".")[0] == "phenoviews"]:
+    for name in filter(_is_ours, [*sys.modules]):
         del sys.modules[name]
     importlib.invalidate_caches()
     sys.path[:] = dict.fromkeys(sys.path)  # the script adds what is in it already
