@@ -259,6 +259,17 @@ def test_it_dies_with_the_process_that_snakemake_began(later):
     assert eventually(lambda: has_ended(process))
 
 
+def test_where_the_prepared_process_is_gone_a_job_begins_by_itself(later):
+    job = later.start("print(os.getppid(), flush=True)\nsys.stdin.read()")
+    waiting = parent_of(process_of(job))
+    os.kill(waiting, signal.SIGSTOP)
+    late = later.start("print('late')")
+    os.kill(waiting, signal.SIGKILL)
+    assert late.communicate()[0] == "late\n"
+    job.communicate()
+    assert (job.returncode, later.imports()) == (0, 2)
+
+
 def test_it_is_told_when_nobody_waits_for_it(later):
     job = later.start(WAITS, "bash", "-c", '"$@"; true', "-")
     process = process_of(job)

@@ -40,6 +40,7 @@ LIBRARY = "torch"
 GPUS = ("nvidiactl", "kfd", "dxg")  # in /dev
 MOST = 4  # prepared processes of one Snakemake, each of which holds half a gigabyte; jobs differ in their threads alone
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+BEGUN = b"begun"
 LARGEST = 1 << 17  # bytes of a message
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
@@ -79,6 +80,8 @@ def begin(at: str | None) -> None:
                 return
             above = os.pidfd_open(os.getppid())
             socket.send_fds(connection, [json.dumps(sys.argv).encode()], [0, 1, 2])
+            if connection.recv(LARGEST) != BEGUN:
+                return
         except OSError:
             return
         _end(_passed_on(connection, above))
@@ -199,6 +202,7 @@ def _watch_over(asking: socket.socket, telling: socket.socket, handlers: Mapping
             _end(code)
         finally:
             os._exit(1)
+    asking.send(BEGUN)
     for stream in streams:
         os.close(stream)
     ended = os.pidfd_open(process)
