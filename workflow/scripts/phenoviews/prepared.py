@@ -22,6 +22,7 @@ import hashlib
 import importlib
 import json
 import os
+import pkgutil
 import resource
 import select
 import signal
@@ -173,9 +174,10 @@ def _serve(listening: socket.socket, snakemake: int) -> None:
 
 
 def _import(names: Iterable[str]) -> None:
+    """Import modules of other libraries: of ours the code is stated by who imports it by its name."""
     for name in names:
         with contextlib.suppress(Exception):  # what cannot be imported by its name, or not here
-            importlib.import_module(name)
+            pkgutil.resolve_name(f"{name}:")
 
 
 def _watch_over(asking: socket.socket, telling: socket.socket, handlers: Mapping[signal.Signals, Any]) -> None:
