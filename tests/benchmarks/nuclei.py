@@ -1,5 +1,5 @@
-"""How well nuclei are found: against people's masks and drawn truth, beside ten lines of scikit-image; `--fit` fits the
-weights of `cells/joining.py` again and scores every field with those of the others.
+"""How well nuclei are found: against people's masks and drawn truth, beside ten lines of scikit-image, and in crops of
+treated cells; `--fit` fits the weights of `cells/joining.py` again and scores every field with those of the others.
 
     PYTHONPATH=workflow/scripts:. python tests/benchmarks/nuclei.py ../shared/data [--fit]
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 from scipy import ndimage
 from skimage.feature import peak_local_max
@@ -26,6 +27,7 @@ from phenoviews.measures.detection import pairs
 PARAMS = {"least_area": 0.08, "contrast": 1.3}
 FACTORS = (1.0, 0.75, 1.33)  # times the true median diameter
 SHAPE = 500, 600
+TREATED = 40.0  # the diameter of BBBC021's nuclei, pixels
 Field = tuple[str, np.ndarray, np.ndarray, float]  # name, image, true labels, true median diameter
 
 
@@ -71,6 +73,46 @@ def field(name: str, image: np.ndarray, labels: np.ndarray) -> Field:
     kept = areas >= PARAMS["least_area"] * middle
     kept[0] = False
     return name, image, np.where(kept, np.cumsum(kept), 0)[labels], float(np.sqrt(4 / np.pi * middle))
+
+
+def treated(folder: Path) -> dict[str, list[np.ndarray]]:
+    """{mechanism of action: DNA channels of published crops of BBBC021 (68, 68)}, each around a nucleus that
+    CellProfiler found; without untreated cells, and without crops of noise alone, which hold no nucleus."""
+    rows = pd.read_csv(folder / "bbbc021" / "cells.csv")
+    rows = rows[rows["also_in"].isna() & (rows["moa"] != "DMSO")]
+    images = {name: np.load(folder / "bbbc021" / f"cells-{name}.npz")["images"] for name in rows["source"].unique()}
+    found: dict[str, list[np.ndarray]] = {}
+    for row in rows.itertuples():
+        crop = images[row.source][row.row][..., 0].astype(np.float32)
+        dark, bright = np.percentile(ndimage.gaussian_filter(crop, 2), (5, 95))
+        if bright > 1.2 * dark:
+            found.setdefault(row.moa, []).append(crop)
+    return found
+
+
+def mounted(crops: list[np.ndarray], gap: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    """One field of crops of the same size, side by side with nothing between, and their middles (n, 2) as x, y."""
+    wide, side = int(np.ceil(np.sqrt(len(crops)))), len(crops[0]) + gap
+    image, middles = np.zeros((wide * side, wide * side), np.float32), []
+    for number, crop in enumerate(crops):
+        y, x = (side * place + gap // 2 for place in divmod(number, wide))
+        image[y : y + len(crop), x : x + len(crop)] = (
+            crop / np.percentile(crop, 5) * 1000
+        )  # of plates of any brightness
+        middles.append((x + (len(crop) - 1) / 2, y + (len(crop) - 1) / 2))
+    return image, np.array(middles)
+
+
+def recalls(crops: dict[str, list[np.ndarray]], factor: float) -> None:
+    print(f"| treated crops, × {factor:g} | crops | found within 20 px of the middle |\n|---|---|---|")
+    hits = {}
+    for moa, of_moa in crops.items():
+        image, middles = mounted(of_moa)
+        centres = measured(ours(image, factor * TREATED))[["x", "y"]].to_numpy()
+        hits[moa] = len(pairs(centres, middles, 20))
+        print(f"| {moa} | {len(of_moa)} | {hits[moa] / len(of_moa):.3f} |", flush=True)
+    total = sum(map(len, crops.values()))
+    print(f"| all | {total} | {sum(hits.values()) / total:.3f} |")
 
 
 def counts(found: np.ndarray, true: np.ndarray, diameter: float) -> np.ndarray:
@@ -152,7 +194,7 @@ def table(fields: list[Field], find: Callable[[Field, float], np.ndarray]) -> No
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="the folder that holds nuclei/dsb2018")
+    parser.add_argument("data", type=Path, help="the folder that holds nuclei/dsb2018 and bbbc021")
     parser.add_argument("--fit", action="store_true", help="fit the weights, leaving one field out in turn")
     options = parser.parse_args()
     fields = [*annotated(options.data), *(drawn(seed, long) for long in (False, True) for seed in range(4))]
@@ -160,6 +202,9 @@ def main() -> None:
     table(fields, lambda one, factor: baseline(one[1], factor * one[3]))
     print("phenoviews")
     table(fields, lambda one, factor: ours(one[1], factor * one[3]))
+    crops = treated(options.data)
+    for factor in (1.0, 0.75):
+        recalls(crops, factor)
     if options.fit:
         examples = {one[0]: [each for factor in FACTORS for each in cuts(one, factor)] for one in fields}
         weights, bias = fitted([each for some in examples.values() for each in some])
