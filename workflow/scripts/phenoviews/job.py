@@ -28,6 +28,11 @@ prepared.begin(_ADDRESS)
 gc.disable()
 
 
+def leaves_copies() -> bool:
+    """Whether later jobs like this one begin as copies of a process that has imported their libraries."""
+    return _ADDRESS is not None
+
+
 @contextlib.contextmanager
 def reported(log: str | Path | None = None) -> Iterator[float]:
     """Run a script's body, which is told when the job began (`time.monotonic`); a `UserError` ends it with one line on
