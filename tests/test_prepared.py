@@ -142,7 +142,7 @@ def test_what_a_job_imports_besides_the_next_one_finds(later):
     assert later.imports() == 3
 
 
-@pytest.mark.parametrize("other", [{"OMP_NUM_THREADS": "7"}, {"ONEDNN_MAX_CPU_ISA": "AVX2"}, {"ANY": "thing"}])
+@pytest.mark.parametrize("other", [{"OMP_NUM_THREADS": "7"}, {"ONEDNN_MAX_CPU_ISA": "SSE41"}, {"ANY": "thing"}])
 def test_a_job_of_another_environment_begins_by_itself(later, other):
     later.run("pass", **other)
     assert later.imports() == 2
