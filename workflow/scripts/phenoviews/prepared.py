@@ -31,7 +31,7 @@ import struct
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -42,6 +42,7 @@ GPUS = ("nvidiactl", "kfd", "dxg")  # in /dev
 MOST = 4  # prepared processes of one Snakemake, each of which holds half a gigabyte; jobs differ in their threads alone
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 BEGUN = b"begun"
+LOOK = 1.0  # seconds between looks at whether another process still lives
 LARGEST = 1 << 17  # bytes of a message
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
@@ -54,13 +55,16 @@ def address() -> str | None:
     if any(Path("/dev", name).exists() for name in GPUS):
         return None
     os.umask(mask := os.umask(0))
-    surroundings = [
-        *(sorted(os.environ.items()), sys.executable, os.getcwd(), mask, os.getuid(), os.getgroups()),
-        *(sorted(os.sched_getaffinity(0)), os.getpriority(os.PRIO_PROCESS, 0)),
-        *(resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")),
-        *(os.readlink(link) for link in sorted(Path("/proc/self/ns").iterdir())),
-        Path("/proc/self/cgroup").read_text(),
-    ]
+    try:
+        surroundings = [
+            *(sorted(os.environ.items()), sys.executable, os.getcwd(), mask, os.getuid(), os.getgroups()),
+            *(sorted(os.sched_getaffinity(0)), os.getpriority(os.PRIO_PROCESS, 0)),
+            *(resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")),
+            *(os.readlink(link) for link in sorted(Path("/proc/self/ns").iterdir())),
+            Path("/proc/self/cgroup").read_text(),
+        ]
+    except OSError:  # a system that does not tell
+        return None
     return f"\0{_family()}{hashlib.sha256(repr(surroundings).encode()).hexdigest()}"
 
 
@@ -79,22 +83,24 @@ def begin(at: str | None) -> None:
             connection.connect(at)
             if not _is_mine(connection):
                 return
-            above = os.pidfd_open(os.getppid())
             socket.send_fds(connection, [json.dumps(sys.argv).encode()], [0, 1, 2])
             if connection.recv(LARGEST) != BEGUN:
                 return
         except OSError:
             return
-        _end(_passed_on(connection, above))
+        _end(_passed_on(connection))
 
 
 def leave(at: str | None) -> None:
     """Leave a prepared process at this address, unless there is one or nothing would be won by it."""
-    if at is None or LIBRARY not in sys.modules or Path("/proc/net/unix").read_text().count(f"@{_family()}") >= MOST:
+    if at is None or LIBRARY not in sys.modules:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
         try:
-            snakemake = os.pidfd_open(int(os.environ[SNAKEMAKE]))
+            if Path("/proc/net/unix").read_text().count(f"@{_family()}") >= MOST:
+                return
+            snakemake = int(os.environ[SNAKEMAKE])
+            began = _began(snakemake)
             listening.bind(at)
             listening.listen(128)
         except OSError:
@@ -103,10 +109,17 @@ def leave(at: str | None) -> None:
         sys.stderr.flush()
         if os.fork() == 0:
             try:
-                _serve(listening, snakemake)
+                _serve(listening, lambda: _began(snakemake) == began)
             finally:
                 os._exit(0)
-        os.close(snakemake)
+
+
+def _began(process: int) -> str:
+    """When a process began, as Linux counts; no other has ever the same number and beginning. Empty of none."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
 
 
 def _is_mine(connection: socket.socket) -> bool:
@@ -116,24 +129,27 @@ def _is_mine(connection: socket.socket) -> bool:
     return bool(user == os.getuid())
 
 
-def _passed_on(connection: socket.socket, above: int) -> int:
-    """Pass signals on until the job has ended, and return how (`_end`). Where the process above this one ends
-    first, nobody waits for the job any more: it is told so by SIGTERM."""
+def _passed_on(connection: socket.socket) -> int:
+    """Pass signals on until the job has ended, and return how (`_end`). Where the process above this one ends first,
+    nobody waits for the job any more: it is told so by SIGTERM."""
 
-    def pass_on(number: int, _: object) -> None:
-        connection.send(bytes([signal.SIGSTOP if number == signal.SIGTSTP else number]))
+    def pass_on(number: int, _: object = None) -> None:
+        with contextlib.suppress(OSError):  # it has ended
+            connection.send(bytes([signal.SIGSTOP if number == signal.SIGTSTP else number]))
         if number == signal.SIGTSTP:
             os.kill(os.getpid(), signal.SIGSTOP)
 
     for number in (*ENDING, signal.SIGTSTP, signal.SIGCONT):
         signal.signal(number, pass_on)
-    while True:
-        ready, _, _ = select.select([connection.fileno(), above], [], [])
-        if connection.fileno() in ready:
-            said = connection.recv(LARGEST)
-            return int(said) if said else -signal.SIGKILL  # a prepared process that is killed takes its jobs with it
-        connection.send(bytes([signal.SIGTERM]))
-        above = connection.fileno()
+    above = os.getppid()
+    while not select.select([connection], [], [], LOOK)[0]:
+        if above != os.getppid():
+            above = os.getppid()
+            pass_on(signal.SIGTERM)
+    with contextlib.suppress(OSError):
+        if said := connection.recv(LARGEST):
+            return int(said)
+    return -signal.SIGKILL  # who watches over the job has been killed, and so the job
 
 
 def _end(code: int) -> NoReturn:
@@ -145,7 +161,7 @@ def _end(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _serve(listening: socket.socket, snakemake: int) -> None:
+def _serve(listening: socket.socket, is_wanted: Callable[[], bool]) -> None:
     """Begin a job for each that asks, for as long as Snakemake lives; a process of its own watches over each.
 
     Signals are for jobs, also those that a scheduler sends to all processes that it finds.
@@ -156,21 +172,18 @@ def _serve(listening: socket.socket, snakemake: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that watch
     learning, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     telling.setblocking(False)
-    while True:
-        ready, _, _ = select.select([listening.fileno(), snakemake, learning.fileno()], [], [])
-        if snakemake in ready:
-            return
-        if learning.fileno() in ready:
+    while is_wanted():
+        ready, _, _ = select.select([listening, learning], [], [], LOOK)
+        if learning in ready:
             _import(learning.recv(LARGEST).decode().split())
-            continue
-        asking, _ = listening.accept()
-        with asking:
-            if os.fork() == 0:
-                listening.close()
-                learning.close()
-                os.close(snakemake)
-                _watch_over(asking, telling, handlers)
-                return
+        elif listening in ready:
+            asking, _ = listening.accept()
+            with asking:
+                if os.fork() == 0:
+                    listening.close()
+                    learning.close()
+                    _watch_over(asking, telling, handlers)
+                    return
 
 
 def _import(names: Iterable[str]) -> None:
@@ -207,14 +220,17 @@ def _watch_over(asking: socket.socket, telling: socket.socket, handlers: Mapping
     asking.send(BEGUN)
     for stream in streams:
         os.close(stream)
-    ended = os.pidfd_open(process)
-    while ended not in select.select([asking.fileno(), ended], [], [])[0]:
-        if received := asking.recv(1):
+    threading.Thread(target=_pass_on, args=(asking, process), daemon=True).start()
+    _, status = os.waitpid(process, 0)
+    asking.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _pass_on(asking: socket.socket, process: int) -> None:
+    """Send a process the signals that are asked for, until nobody asks any more; then kill it, and what it began."""
+    with contextlib.suppress(OSError):  # it has ended
+        while received := asking.recv(1):
             os.kill(process, received[0])
-        else:
-            os.killpg(process, signal.SIGKILL)
-            return
-    asking.send(str(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])).encode())
+        os.killpg(process, signal.SIGKILL)
 
 
 def _is_ours(module: str) -> bool:
