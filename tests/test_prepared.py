@@ -251,6 +251,18 @@ def test_there_are_never_more_than_a_few(jobs):
     assert jobs.imports() == 3 * prepared.MOST
 
 
+def test_jobs_that_run_are_not_taken_for_prepared_processes(later):
+    running = [later.start("print('runs', flush=True); sys.stdin.read()") for _ in range(prepared.MOST)]
+    for job in running:
+        assert job.stdout is not None
+        assert job.stdout.readline() == "runs\n"
+    for _ in range(2):
+        later.run("pass", OMP_NUM_THREADS="7")
+    assert later.imports() == 2
+    for job in running:
+        job.communicate()
+
+
 def test_it_dies_with_the_process_that_snakemake_began(later):
     job = later.start(WAITS)
     process = process_of(job)

@@ -96,9 +96,8 @@ def mounted(crops: list[np.ndarray], gap: int = 20) -> tuple[np.ndarray, np.ndar
     image, middles = np.zeros((wide * side, wide * side), np.float32), []
     for number, crop in enumerate(crops):
         y, x = (side * place + gap // 2 for place in divmod(number, wide))
-        image[y : y + len(crop), x : x + len(crop)] = (
-            crop / np.percentile(crop, 5) * 1000
-        )  # of plates of any brightness
+        # As bright as the others, whatever its plate is.
+        image[y : y + len(crop), x : x + len(crop)] = crop / np.percentile(crop, 5) * 1000
         middles.append((x + (len(crop) - 1) / 2, y + (len(crop) - 1) / 2))
     return image, np.array(middles)
 

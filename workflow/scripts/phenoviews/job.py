@@ -22,7 +22,7 @@ from pathlib import Path
 from phenoviews import prepared
 from phenoviews.errors import BEGAN, ERROR, FAILED, UserError
 
-_BEGAN = time.monotonic()
+_STARTED = time.monotonic()
 _ADDRESS = prepared.address()
 prepared.begin(_ADDRESS)
 gc.disable()
@@ -46,7 +46,7 @@ def reported(log: str | Path | None = None) -> Iterator[float]:
     gc.enable()
     try:
         with _last_words(Path(log)) if log else contextlib.nullcontext():
-            yield _BEGAN
+            yield _STARTED
     except UserError as error:
         line = f"{ERROR}{error}"
         print(line, file=sys.stderr, flush=True)

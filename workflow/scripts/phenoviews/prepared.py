@@ -97,10 +97,12 @@ def leave(at: str | None) -> None:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
         try:
-            if Path("/proc/net/unix").read_text().count(f"@{_family()}") >= MOST:
+            # A prepared process's connections stand there under its name too.
+            names = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()}
+            if sum(name.startswith(f"@{_family()}") for name in names) >= MOST:
                 return
             snakemake = int(os.environ[SNAKEMAKE])
-            began = _began(snakemake)
+            start = _start(snakemake)
             listening.bind(at)
             listening.listen(128)
         except OSError:
@@ -109,13 +111,13 @@ def leave(at: str | None) -> None:
         sys.stderr.flush()
         if os.fork() == 0:
             try:
-                _serve(listening, lambda: _began(snakemake) == began)
+                _serve(listening, lambda: _start(snakemake) == start)
             finally:
                 os._exit(0)
 
 
-def _began(process: int) -> str:
-    """When a process began, as Linux counts; no other has ever the same number and beginning. Empty of none."""
+def _start(process: int) -> str:
+    """When a process was started, as Linux counts: no other ever has the same number and start. Empty of none."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
