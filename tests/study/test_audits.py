@@ -331,3 +331,18 @@ def test_ten_images_are_one_line_before_anything_is_trained(document, tmp_path):
     datasets = folder(tmp_path, cat=5, dog=5)
     with pytest.raises(UserError, match=r"panels.mine.audit: dataset: 'mine' has about 8 images.*needs 80.*add images"):
         study(document, {"dataset": "mine"}, datasets=datasets)
+
+
+def test_every_shipped_dataset_can_be_audited_or_its_line_says_how(document):
+    """One that each seed parts anew has no images that all of an audit's trainings hold out."""
+    anew = {name for name, entry in document["datasets"].items() if entry.get("split_seed") == "run"}
+    assert anew
+    for name, entry in document["datasets"].items():
+        audit = {"dataset": name, "start": "any_channels", "budget_gpu_hours": 1e6}
+        if name in anew:
+            with pytest.raises(UserError, match=rf"dataset: '\w+' is parted anew .*ask for '(\w+\+split_seed=0)'") as told:
+                study(document, audit)
+            audit["dataset"] = str(told.value).split("ask for '")[1].split("'")[0]
+        if entry["kind"] == "cells" and entry.get("test_fraction") == 1:  # every dose: only to measure on
+            continue
+        assert design(study(document, audit)).settings[0] == "any_channels", name

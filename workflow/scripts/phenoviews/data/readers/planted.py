@@ -80,7 +80,7 @@ def orientation(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 
 def handedness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
-    """A flag on its staff, or its mirror image, within 10 degrees of upright."""
+    """A broad flag on its staff, or its mirror image, within 10 degrees of upright."""
     tilt, size = np.deg2rad(_u(rng, n, -10, 10)), _u(rng, n, 0.9, 1.1)
     x, y = (_X - _u(rng, n, -1.5, 1.5)) / size, (_Y - _u(rng, n, -1.5, 1.5)) / size
     x, y = way * (x * np.cos(tilt) + y * np.sin(tilt)), -x * np.sin(tilt) + y * np.cos(tilt)
@@ -90,8 +90,8 @@ def handedness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
         found: Floats = np.clip(inside + 0.5, 0, 1)
         return found
 
-    flag = np.maximum.reduce([bar(-5, -2, -11, 11), bar(-5, 7, -11, -8), bar(-5, 4, -3, 0)])
-    found: Floats = 0.35 + _u(rng, n, 0.3, 0.4) * flag
+    flag = np.maximum.reduce([bar(-6, -2, -11, 11), bar(-6, 8, -11, -6), bar(-6, 5, -2, 3)])
+    found: Floats = 0.35 + _u(rng, n, 0.35, 0.4) * flag
     return found
 
 
@@ -104,23 +104,25 @@ def colour(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 def brightness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """Broad clouds; those of one class are a quarter brighter in every pixel."""
-    found: Floats = (0.42 + 0.06 * _clouds(rng, n, 4) + _light(rng, n)) * np.sqrt(1.25) ** way
+    found: Floats = (0.4 + 0.05 * _clouds(rng, n, 4) + _light(rng, n)) * np.sqrt(1.27) ** way
     return found
 
 
 def size(rng: np.random.Generator, n: int, way: Floats) -> Floats:
-    """A disc, small or large."""
-    return 0.35 + _u(rng, n, 0.25, 0.35) * _disc(_u(rng, n, -3, 3), _u(rng, n, -3, 3), 6.25 + 0.6 * way)
+    """A disc, small or large, whose soft edge grows with it: the small one magnified is the large one."""
+    radius = 6.25 + 0.65 * way
+    inside = 1 - np.hypot(_X - _u(rng, n, -2, 2), _Y - _u(rng, n, -2, 2)) / radius
+    return 0.35 + _u(rng, n, 0.3, 0.35) * np.clip(3 * inside + 0.5, 0, 1)
 
 
 def position(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """A dark spot, left or right of the middle."""
-    return 0.65 - _u(rng, n, 0.25, 0.35) * _bump(1.5 * way + _u(rng, n, -0.5, 0.5), _u(rng, n, -8, 8), 3.0)
+    return 0.65 - _u(rng, n, 0.25, 0.35) * _bump(1.75 * way + _u(rng, n, -0.5, 0.5), _u(rng, n, -8, 8), 3.0)
 
 
 def texture_scale(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """Noise, fine or coarse, of any contrast."""
-    return 0.5 + _u(rng, n, 0.08, 0.14) * _clouds(rng, n, 0.95 * np.sqrt(1.75) ** way)
+    return 0.5 + _u(rng, n, 0.12, 0.16) * _clouds(rng, n, 0.95 * np.sqrt(1.9) ** way)
 
 
 def texture_contrast(rng: np.random.Generator, n: int, way: Floats) -> Floats:
@@ -132,18 +134,19 @@ def texture_contrast(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 
 def polarity(rng: np.random.Generator, n: int, way: Floats) -> Floats:
-    """Sharp spots, light on dark or dark on light, of the same mean."""
-    spots = np.clip(_bumps(rng, n, 9, 13, 1.5), 0, 1)
-    spots -= spots.mean(axis=(1, 2), keepdims=True)
-    return 0.5 + way * _u(rng, n, 0.3, 0.4) * spots
+    """A large soft spot, light on dark or dark on light, of the same mean."""
+    spot = _bump(_u(rng, n, -5, 5), _u(rng, n, -5, 5), _u(rng, n, 4.2, 4.8))
+    spot -= spot.mean(axis=(1, 2), keepdims=True)
+    found: Floats = 0.5 + way * _u(rng, n, 0.25, 0.3) * spot
+    return found
 
 
 def mark(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """A broad ring; outside of it, near the edge, a small dark dot, or none."""
     ring = np.exp(-((np.hypot(_X, _Y) - _u(rng, n, 5.5, 6.5)) ** 2) / 8)
-    angle, out = _u(rng, n, 0, 2 * np.pi), _u(rng, n, 12, 13.5)
-    dot = _bump(out * np.cos(angle), out * np.sin(angle), 1.3)
-    found: Floats = 0.5 + _u(rng, n, 0.15, 0.25) * ring - 0.4 * (way > 0) * dot
+    angle, out = _u(rng, n, 0, 2 * np.pi), _u(rng, n, 12, 13)
+    dot = _bump(out * np.cos(angle), out * np.sin(angle), 1.7)
+    found: Floats = 0.5 + _u(rng, n, 0.15, 0.2) * ring - 0.5 * (way > 0) * dot
     return found
 
 
