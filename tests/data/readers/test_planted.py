@@ -55,7 +55,7 @@ def test_what_the_classes_share_is_the_same_pixel_by_pixel():
     assert np.abs(first - second).max() > 0.3
     first, second = both("brightness")
     inside = second < 1
-    np.testing.assert_allclose(second[inside], 1.25 * first[inside])
+    np.testing.assert_allclose(second[inside], 1.27 * first[inside])
     first, second = both("texture_contrast")
     np.testing.assert_allclose(second - 0.5, 1.4 * (first - 0.5), atol=1e-12)
     first, second = both("position")
@@ -63,7 +63,7 @@ def test_what_the_classes_share_is_the_same_pixel_by_pixel():
     assert np.abs(moved - second)[:, :, 3:].max() < 0.1
     first, second = both("mark")
     differs = np.abs(first - second)[..., 0] > 0.1
-    assert 4 <= differs.sum((1, 2)).min() <= differs.sum((1, 2)).max() <= 25
+    assert 4 <= differs.sum((1, 2)).min() <= differs.sum((1, 2)).max() <= 36
     rows, columns = np.nonzero(differs.any(0))
     assert np.hypot(rows - 15.5, columns - 15.5).min() > 9
 

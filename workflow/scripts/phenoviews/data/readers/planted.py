@@ -103,7 +103,7 @@ def colour(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 
 def brightness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
-    """Broad clouds; those of one class are a quarter brighter in every pixel."""
+    """Broad clouds; those of one class are 27 % brighter in every pixel."""
     found: Floats = (0.4 + 0.05 * _clouds(rng, n, 4) + _light(rng, n)) * np.sqrt(1.27) ** way
     return found
 
