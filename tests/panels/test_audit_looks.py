@@ -151,6 +151,28 @@ def test_an_operation_alone_goes_on_with_what_it_is_compared_with():
     assert ("mine" in left) == (not found.decided[1:].all())
 
 
+def test_an_operation_alone_goes_on_until_its_classes_are_told():
+    """It is plainly worse after two seeds, and which class that is needs more; what does nothing has stopped."""
+    rng = np.random.default_rng(8)
+    names = ("mine", "mine+a=off", "mine+b=off", "mine+a=off+b=off")
+    y = 70 + rng.normal(0, 0.02, (2, 4, 3))
+    y[:, [0, 2]] -= np.array([20.0, 0.0, 0.0])  # where a is
+    y[:, [0, 2], 1] += np.array([[-60.0], [20.0]])
+    scores = Scores(y, names, (10, 11), ("cat", "dog"), "points", "accuracy")
+    of = {
+        **design([2, 4], "pocock"),
+        "alone": {"": "mine+a=off+b=off", "a": "mine+b=off", "b": "mine+a=off"},
+        "apart": ["mine+a=off+b=off"],
+    }
+    by_itself = audit.alone(scores, of, 2.0)
+    verdicts = dict(zip(by_itself.scores.settings, by_itself.verdicts, strict=True))
+    assert (verdicts["a"], verdicts["b"]) == (audit.WORSE, audit.SAME)
+    assert not by_itself.ways[1].any()
+    assert by_itself.scores.settings == ("none", "a", "b")
+    assert list(by_itself.decided) == [False, False, True]
+    assert "mine+b=off" in audit.going_on(audit.of_the_set(scores, of, 2.0), by_itself, of)
+
+
 def test_seeds_are_those_of_the_design_in_its_order():
     """Scores have seeds in order, and a study may have them in any."""
     rng = np.random.default_rng(6)

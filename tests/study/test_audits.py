@@ -340,9 +340,9 @@ def test_every_shipped_dataset_can_be_audited_or_its_line_says_how(document):
     for name, entry in document["datasets"].items():
         audit = {"dataset": name, "start": "any_channels", "budget_gpu_hours": 1e6}
         if name in anew:
-            with pytest.raises(UserError, match=rf"dataset: '\w+' is parted anew .*ask for '(\w+\+split_seed=0)'") as told:
+            with pytest.raises(UserError, match=r"dataset: '\w+' is parted anew .*ask for '\w+\+split_seed=0'") as told:
                 study(document, audit)
             audit["dataset"] = str(told.value).split("ask for '")[1].split("'")[0]
-        if entry["kind"] == "cells" and entry.get("test_fraction") == 1:  # every dose: only to measure on
+        if entry["kind"] == "cells" and entry.get("test_fraction") == 1:  # every dose, of which nothing is trained on
             continue
         assert design(study(document, audit)).settings[0] == "any_channels", name

@@ -69,12 +69,14 @@ class Judged:
 
     `before`: the same at the look before this one, where there is one, at `level`s that add up to that of all. What was
     decided then stays as it was, and counts among all settings, since those that are left were chosen by what was seen.
+    `alone`: whether settings are operations by themselves, which are asked what they cost, not whether to keep them.
     """
 
     scores: Scores
     margin: float
     level: float = LEVEL
     before: Judged | None = None
+    alone: bool = False
 
     @cached_property
     def found(self) -> Contrasts:
@@ -90,8 +92,9 @@ class Judged:
     @cached_property
     def decided(self) -> Flags:
         """Which settings need no more seeds, (settings,): what is shown to be worse, or to make no difference, and
-        helps nobody."""
-        settled = [verdict in (WORSE, SAME) and not self.helps(at) for at, verdict in enumerate(self.verdicts)]
+        helps nobody. An operation alone that is worse goes on: its classes may need all seeds to show it."""
+        enough = (SAME,) if self.alone else (WORSE, SAME)
+        settled = [verdict in enough and not self.helps(at) for at, verdict in enumerate(self.verdicts)]
         return np.array(settled) & (np.arange(len(settled)) > 0)
 
     @cached_property
@@ -416,7 +419,8 @@ def alone(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged | 
     named = {operation or NOTHING: setting for operation, setting in design["alone"].items()}
     if not named:
         return None
-    return at_looks(dataclasses.replace(only(scores, *named.values()), settings=tuple(named)), design, margin)
+    its = dataclasses.replace(only(scores, *named.values()), settings=tuple(named))
+    return at_looks(its, design, margin, alone=True)
 
 
 def of_the_set(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged:
@@ -424,16 +428,17 @@ def of_the_set(scores: Scores, design: Mapping[str, Any], margin: float) -> Judg
     return at_looks(without(scores, UNTRAINED, *design["apart"]), design, margin)
 
 
-def at_looks(scores: Scores, design: Mapping[str, Any], margin: float) -> Judged:
+def at_looks(scores: Scores, design: Mapping[str, Any], margin: float, alone: bool = False) -> Judged:
     """Scores as they are judged at the last look that they reach: of all their seeds, where the design has none."""
     declared = design["declared"]
     if not declared.get("looks"):
-        return Judged(scores, margin)
+        return Judged(scores, margin, alone=alone)
     judged = None
     for look, level in zip(declared["looks"], spent_at(declared), strict=True):
         there = [seed in design["seeds"][:look] for seed in scores.seeds]
         seeds = tuple(itertools.compress(scores.seeds, there))
-        judged = Judged(dataclasses.replace(scores, y=scores.y[there], seeds=seeds), margin, level, judged)
+        of_look = dataclasses.replace(scores, y=scores.y[there], seeds=seeds)
+        judged = Judged(of_look, margin, level, judged, alone)
         if len(seeds) == len(scores.seeds):
             break
     assert judged is not None

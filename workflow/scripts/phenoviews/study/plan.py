@@ -74,8 +74,8 @@ def _audited(study: Resolver, panel: Panel) -> None:
     study.base("datasets", names.parse(name)[0])
     if study.entry("datasets", name).get("split_seed") == BY_RUN:
         raise UserError(
-            f"dataset: '{name}' is parted anew by the seed of each run, so that an image that is held out of one training "
-            f"is learnt from in another; ask for '{name}+split_seed=0', one split for all of the audit's seeds"
+            f"dataset: '{name}' is parted anew by the seed of each run, so that an image that is held out of one "
+            f"training is learnt from in another; ask for '{name}+split_seed=0', one split for all of the audit's seeds"
         )
     path = study.entry("datasets", name).get("path")
     found = listing.classes(paths.users_path(path)) if path else None

@@ -36,12 +36,6 @@ def _u(rng: np.random.Generator, n: int, low: float, high: float) -> Floats:
     return rng.uniform(low, high, (n, 1, 1))
 
 
-def _disc(x: Floats, y: Floats, radius: Floats | float) -> Floats:
-    """1 within, 0 without, over an edge of two pixels."""
-    found: Floats = np.clip((radius - np.hypot(_X - x, _Y - y)) / 2 + 0.5, 0, 1)
-    return found
-
-
 def _bump(x: Floats, y: Floats, width: Floats | float) -> Floats:
     found: Floats = np.exp(-((_X - x) ** 2 + (_Y - y) ** 2) / (2 * width**2))
     return found
@@ -112,7 +106,8 @@ def size(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """A disc, small or large, whose soft edge grows with it: the small one magnified is the large one."""
     radius = 6.25 + 0.65 * way
     inside = 1 - np.hypot(_X - _u(rng, n, -2, 2), _Y - _u(rng, n, -2, 2)) / radius
-    return 0.35 + _u(rng, n, 0.3, 0.35) * np.clip(3 * inside + 0.5, 0, 1)
+    found: Floats = 0.35 + _u(rng, n, 0.3, 0.35) * np.clip(3 * inside + 0.5, 0, 1)
+    return found
 
 
 def position(rng: np.random.Generator, n: int, way: Floats) -> Floats:
