@@ -204,7 +204,19 @@ def required_keys() -> str:
 
 def test_every_study_in_the_documents_has_a_name():
     """The others are parts of an entry, and are tested where such entries are."""
-    assert sorted(examples()) == ["audit", "cells", "given", "hue", "lab", "mine", "mnist", "search", "sweep", "vit"]
+    assert sorted(examples()) == [
+        "audit",
+        "cells",
+        "given",
+        "hue",
+        "lab",
+        "mine",
+        "mnist",
+        "search",
+        "sweep",
+        "vit",
+        "weeks",
+    ]
     blocks = [block for page in PAGES for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)]
     assert [block for block in blocks if "panels:" in block and not re.match(r"# \w+\.yaml", block)] == []
 
