@@ -343,6 +343,6 @@ def test_every_shipped_dataset_can_be_audited_or_its_line_says_how(document):
             with pytest.raises(UserError, match=r"dataset: '\w+' is parted anew .*ask for '\w+\+split_seed=0'") as told:
                 study(document, audit)
             audit["dataset"] = str(told.value).split("ask for '")[1].split("'")[0]
-        if entry["kind"] == "cells" and entry.get("test_fraction") == 1:  # every dose, of which nothing is trained on
+        if entry["kind"] == "cells" and entry.get("test_fraction") == 1:  # every dose: nothing is trained on it
             continue
         assert design(study(document, audit)).settings[0] == "any_channels", name

@@ -10,7 +10,7 @@ seeds that the choice has not seen.
 
 Where an audit looks at its trainings before all are there, the error is spent over the looks (`curves.spending`), and a
 setting that is decided has no more seeds: what is said of it is what was said then. What helps goes on to the end, so
-that those whom it hurts have all seeds to show it by.
+that those whom it hurts have all seeds to show it by, and so does an operation alone that is worse.
 """
 
 from __future__ import annotations
@@ -788,8 +788,8 @@ def _looked(judged: Judged, panel: Mapping[str, Any]) -> list[str]:
     return [
         f"It was looked at after {words['seeds']} seeds, as fixed beforehand, and of the error of 5 % it spent "
         f"{words['spent']} % then ({SPENDERS[design['declared'].get('spending', SPENT_BY)]}). What is worse, or makes "
-        f"no difference, had no more seeds: {words['decided']} settings, so that {trained} of {most} trainings were "
-        "made."
+        f"no difference, had no more seeds: {words['decided']} settings (an operation alone that is worse had all), so "
+        f"that {trained} of {most} trainings were made."
     ]
 
 

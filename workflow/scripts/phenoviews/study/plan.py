@@ -13,7 +13,7 @@ from phenoviews.errors import UserError
 from phenoviews.study import at_hand, audits, listing, names, paths
 from phenoviews.study.metrics import TEST
 from phenoviews.study.panel import Panel
-from phenoviews.study.resolve import BY_RUN, TIMM, Resolver
+from phenoviews.study.resolve import TIMM, Resolver
 from phenoviews.study.resolved import Backbone, FineTuning, Pretraining, Training
 from phenoviews.study.run import AXES, Run
 from phenoviews.study.schema import nearest
@@ -72,7 +72,7 @@ def design(study: Resolver, panel: Panel) -> audits.Design:
 def _audited(study: Resolver, panel: Panel) -> None:
     name = names.stand_in(panel.declared["dataset"], study.config["stand_ins"])
     study.base("datasets", names.parse(name)[0])
-    if study.entry("datasets", name).get("split_seed") == BY_RUN:
+    if study.is_drawn_by_run(name):
         raise UserError(
             f"dataset: '{name}' is parted anew by the seed of each run, so that an image that is held out of one "
             f"training is learnt from in another; ask for '{name}+split_seed=0', one split for all of the audit's seeds"

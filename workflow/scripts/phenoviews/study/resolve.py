@@ -152,10 +152,14 @@ class Resolver:
         return [{"weight": 1.0, "views": views}]
 
     # ------------------------------------------------------------------------------------------------------ datasets
+    def is_drawn_by_run(self, dataset: str) -> bool:
+        """Whether each run has a split, or a part, of its own, drawn by its seed."""
+        return bool(self.entry("datasets", dataset).get("split_seed") == BY_RUN)
+
     def data(self, name: str) -> dict[str, Any]:
         """What the arrays of a dataset depend on: not its mirrors, not how it is shown to a network."""
         entry = self.entry("datasets", name)
-        if entry.get("split_seed") == BY_RUN:
+        if self.is_drawn_by_run(name):
             raise UserError(
                 f"dataset '{name}' is drawn by the seed of each run; ask for '{name}+split_seed=5', or another"
             )
@@ -249,7 +253,7 @@ class Resolver:
     @functools.cache  # noqa: B019
     def on_disk(self, run: Run) -> Run:
         """The run as its path names it: what of its dataset is drawn by the run's seed has that seed in its name."""
-        if self.entry("datasets", run.dataset).get("split_seed") != BY_RUN:
+        if not self.is_drawn_by_run(run.dataset):
             return run
         return replace(run, dataset=self.spelling("datasets", f"{run.dataset}+split_seed={run.seed}"))
 
