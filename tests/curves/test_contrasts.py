@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import polygamma
+from scipy.stats import t
 
 from phenoviews.curves.contrasts import contrasts, every, front, interaction, inverse_trigamma, needed, shown
 from phenoviews.errors import UserError
@@ -98,6 +99,30 @@ def test_what_is_there_is_shown():
     assert signs[3, 2] == 1
     assert signs[3, 7] == -1
     assert (signs[0] == 0).all()
+
+
+def test_a_change_is_shown_beyond_a_margin_only_where_it_is_larger():
+    """By hand of one comparison; and with changes of exactly the margin, the least that it is wrong to show."""
+    y = np.random.default_rng(4).normal(size=(6, 2, 1))
+    y[:, 1] += 5
+    found = contrasts(y)
+    change, error, df = (float(of[0, 1, 0]) for of in (found.change, found.error, found.df))
+    by_hand = t.sf((abs(change) - 2) / error, df) + t.sf((abs(change) + 2) / error, df)
+    assert found.beyond(2)[0, 1, 0] == pytest.approx(by_hand)
+    np.testing.assert_allclose(found.beyond(0), found.p)
+    assert found.beyond(2)[0, 0, 0] == 1
+    rng, wrong = np.random.default_rng(5), 0
+    for _ in range(300):
+        y = rng.normal(size=(6, 8, 3))
+        y[:, 1:] += 2 * rng.choice([-1, 1], (7, 3))
+        wrong += bool(shown(contrasts(y), 0, 0.05, margin=2).any())
+    assert wrong <= 24  # 15 are expected at the most
+
+
+def test_a_single_setting_has_nothing_to_compare():
+    found = contrasts(np.random.default_rng(6).normal(size=(4, 1, 2)))
+    assert found.change.shape == (1, 1, 2)
+    assert (found.p == 1).all()
 
 
 def test_the_front_has_what_none_beats():

@@ -38,7 +38,9 @@ PARTS = [
 ]  # fmt: skip
 SETTINGS = ["mine", *dict.fromkeys(f"mine+{override}" for part in PARTS for override in part["levels"].values())]
 CLASSES = ("cat", "dog", "retina")
-DESIGN = {"parts": PARTS, "settings": SETTINGS, "pairs": [], "alone": {}, "hours": 1.4, "declared": {"keep": []}}
+DESIGN = {
+    "parts": PARTS, "settings": SETTINGS, "pairs": [], "alone": {}, "told": 2, "hours": 1.4, "declared": {"keep": []},
+}  # fmt: skip
 PANEL = {
     "title": "Mine", "name": "lab_audit", "start": "mine", "entry": ENTRY, "design": DESIGN,
     "scale": {"note": ""}, "margin": 2.0,
@@ -222,6 +224,11 @@ def test_an_operation_alone_is_judged_against_none():
     assert judged.scores.settings == ("none", "random_rotation", "color_jitter")
     np.testing.assert_array_equal(judged.ways[2], [0, 0, -1])
     assert not judged.ways[1].any()
+    # Nearly every operation costs a little: alone it is told of what makes a difference, in place of the set of any.
+    y[:, 3, 1] -= 4
+    assert audit.alone(found, design, 2.0).ways[2].tolist() == [-1, 0, -1]
+    assert audit.alone(found, design, 5.0).ways[2].tolist() == [0, 0, -1]
+    assert audit.of_the_set(found, {**design, "apart": names[1:3]}, 5.0).ways[1].tolist() == [-1, 0, -1]
     assert audit.alone(found, {"alone": {}}, 2.0) is None
     whole = audit.of_the_set(found, {**design, "apart": names[1:3]}, 2.0)
     assert whole.scores.settings == ("mine", "mine+hue")

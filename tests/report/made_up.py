@@ -95,13 +95,14 @@ AUDITED = ["mine", "mine+random_rotation=off", "mine+hue=0.0", "mine+brightness=
 
 def audited(
     results: Path, seeds: tuple[int, ...] = (5, 6, 7, 8), superclasses: bool = False, early: bool = False,
-    searching: bool = False,
+    searching: bool = False, by_itself: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """As `study`, of an audit whose hue costs <retina> much, whose brightness trades, and whose rotation does nothing;
     by the functions that its rules call, from predictions and embeddings on the disk. Half of a rotation is not
     trained, and has pictures all the same. `early`: it is looked at after three seeds, where brightness is decided, and
     measured after two of six epochs. `searching`: from there two rounds try a setting each, of which the first helps
-    <retina> as leaving out the hue does, and the second has collapsed."""
+    <retina> as leaving out the hue does, and the second has collapsed. `by_itself`: the others are not changes of the
+    set, but two operations alone and none."""
     rng = np.random.default_rng(0)
     folder, transforms = results / "files", [*AUDITED, "mine+degrees=15.0"]
     folder.mkdir(parents=True)
@@ -160,10 +161,13 @@ def audited(
         "name": "p_audit", "title": "What <mine> should have", "start": "mine", "entry": ENTRY, "margin": 2.0,
         "budget_gpu_hours": 1, "judged": ["top1"], "of_classes": True, "told": ["top1", AGREEMENT], "each": each,
         "metrics": {key: asdict(counted(key)) for key in COUNTABLE}, "beside": [],
-        "design": {"parts": parts, "settings": AUDITED, "pairs": [], "alone": {}, "apart": [], "hours": 0.3,
+        "design": {"parts": parts, "settings": AUDITED, "pairs": [], "alone": {}, "apart": [], "told": 2, "hours": 0.3,
                    "declared": {"keep": ["random_rotate_90"]}},
         "scale": {"name": "demo", "note": NOTE},
     }  # fmt: skip
+    if by_itself:
+        names = dict(zip(("", "color_jitter", "random_erasing"), AUDITED[1:], strict=True))
+        panel["design"] |= {"alone": names, "apart": AUDITED[1:]}
     if early:
         panel["design"]["declared"] |= {"looks": [3, 4], "spending": "pocock"}
         panel["design"]["seeds"] = seeds

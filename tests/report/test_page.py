@@ -304,6 +304,26 @@ def test_an_audit_that_searched_tells_round_by_round_what_it_tried_and_what_new_
     assert "It took 27 trainings" in text
 
 
+def test_operations_alone_are_told_where_no_change_of_the_set_was_tried(tmp_path):
+    told = made_up.audited(tmp_path / "results" / "demo", by_itself=True)
+    folder = built(told)
+    text = (folder / "panels/p_audit.html").read_text()
+    assert "no change of the set was tried, as tries says, so nothing is recommended" in text
+    assert "Against the set itself" not in text
+    assert "Opposed pairs" not in text
+    ((effects, classes),) = [re.findall(r"Against none of them.*?</table>|Each operation alone.*?</table>", text, re.S)]
+    table = pd.read_csv(told["panels"][0]["files"]["csv"], keep_default_na=False)
+    alone = table[table["against"] == "none"].set_index(["setting", "outcome"])
+    jitter = alone.loc[("color_jitter", "all")]
+    assert f"{jitter['mean']:.1f}<" in effects
+    assert f">{jitter['verdict']}<" in effects
+    assert f">{alone.loc[('color_jitter', '<retina>'), 'change'].item():+.1f}<" in classes
+    assert alone.loc[("color_jitter", "<retina>"), "verdict"].item() == "gains"
+    assert "no change of 'mine' was tried" in Path(told["panels"][0]["files"]["yaml"]).read_text()
+    report = Path(told["panels"][0]["files"]["md"]).read_text()
+    assert "Of 2 changes it cannot tell 1" in report
+
+
 def test_every_strength_of_an_audit_has_its_picture_trained_or_not(audited):
     text = (audited / "panels/p_audit.html").read_text()
     levels = [json.loads(html.unescape(of)) for of in re.findall(r"data-levels='([^']+)'", text)]

@@ -88,6 +88,23 @@ def test_the_budget_buys_parts_first_then_strengths_and_pairs_then_seeds(documen
     assert more.seeds[:2] == (5, 6)
 
 
+def test_what_is_tried_first_is_bought_first(document):
+    found = design(study(document, {"tries": ["alone"], "budget_gpu_hours": 0.6}))
+    assert found.settings[1:] == tuple(found.alone.values())
+    assert set(found.apart) == set(found.alone.values())
+    assert found.pairs == ()
+    # What is not bought, and is not trained again since nothing can be recommended, pays for seeds.
+    assert len(found.seeds) > len(design(study(document, {"budget_gpu_hours": 0.6})).seeds)
+    both = design(study(document, {"tries": ["twice", "alone"], "budget_gpu_hours": 40}))
+    assert both.settings[1] == "cifar+scale.0=0.05"
+    assert len(both.settings) == 1 + 5 + 5
+    # A pair is compared with either of its parts left out.
+    pairs = design(study(document, {"tries": ["pairs"], "budget_gpu_hours": 40}))
+    assert pairs.settings == ("cifar", *pairs.pairs[0])
+    ordered = design(study(document, {"tries": ["pairs", "out"], "budget_gpu_hours": 40}))
+    assert len(ordered.settings) == len(set(ordered.settings)) == 1 + 8 + 1
+
+
 def test_looks_are_rounds_of_seeds_and_the_last_is_what_the_budget_must_pay(document):
     found = study(document, {"looks": [2, 3, 6], "budget_gpu_hours": 40})
     its = design(found)
@@ -267,6 +284,10 @@ def test_the_objective_decides_what_is_measured_and_its_first_is_judged(document
         ({"objective": ["top1", "nscb"]}, r"audit.objective: 'nscb' needs treatments"),
         ({"datasets": "x"}, r"panels.mine.audit: unknown key 'datasets'; did you mean dataset"),
         ({"keep": ["colour_jitter"]}, r"panels.mine.audit: keep: 'cifar' has no operation.*did you mean color_jitter"),
+        ({"tries": ["whole"]}, r"panels.mine.audit.tries\[0\]: unknown value 'whole'; there are: alone"),
+        ({"tries": []}, r"panels.mine.audit.tries: "),
+        ({"tries": ["pairs"], "start": "any_channels"}, r"tries: 'any_channels' has nothing of 'pairs'; put another"),
+        ({"tries": ["alone"], "budget_gpu_hours": 0.01}, r"'cifar' and 5 others that `tries` begins with, 3 times"),
         ({"dataset": "nothing"}, r"panels.mine.audit: unknown dataset 'nothing'"),
         ({"looks": [4]}, r"panels.mine.audit: looks: \[4\] is one look, which is the end; name those before it too"),
         ({"looks": [2, 4, 4]}, r"panels.mine.audit: looks: \[2, 4, 4\] must rise"),
@@ -334,13 +355,13 @@ def test_ten_images_are_one_line_before_anything_is_trained(document, tmp_path):
 
 
 def test_every_shipped_dataset_can_be_audited_or_its_line_says_how(document):
-    """One that each seed parts anew has no images that all of an audit's trainings hold out."""
+    """One that each seed draws anew has no images that all of an audit's trainings hold out."""
     anew = {name for name, entry in document["datasets"].items() if entry.get("split_seed") == "run"}
     assert anew
     for name, entry in document["datasets"].items():
         audit = {"dataset": name, "start": "any_channels", "budget_gpu_hours": 1e6}
         if name in anew:
-            with pytest.raises(UserError, match=r"dataset: '\w+' is parted anew .*ask for '\w+\+split_seed=0'") as told:
+            with pytest.raises(UserError, match=r"dataset: '\w+' is drawn by .*ask for '\w+\+split_seed=0'") as told:
                 study(document, audit)
             audit["dataset"] = str(told.value).split("ask for '")[1].split("'")[0]
         if entry["kind"] == "cells" and entry.get("test_fraction") == 1:  # every dose: nothing is trained on it

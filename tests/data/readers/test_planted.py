@@ -52,7 +52,7 @@ def test_what_the_classes_share_is_the_same_pixel_by_pixel():
     assert np.abs(luminance[0] - luminance[1]).max() < 0.01
     for extreme in (np.max, np.min):  # value and saturation
         assert np.abs(extreme(first, axis=3) - extreme(second, axis=3)).max() < 0.01
-    assert np.abs(first - second).max() > 0.3
+    assert np.abs(first - second).max() > 0.1  # pale, but far beyond the noise
     first, second = both("brightness")
     inside = second < 1
     np.testing.assert_allclose(second[inside], 1.27 * first[inside])

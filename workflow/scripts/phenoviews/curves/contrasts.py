@@ -40,9 +40,14 @@ class Contrasts:
     @property
     def p(self) -> Floats:
         """Two-sided, Student's; 1 for what never differs, a setting from itself too."""
+        return self.beyond(0)
+
+    def beyond(self, margin: float) -> Floats:
+        """p of changes by no more than `margin` either way (McCarthy & Smyth 2009, section 2.4)."""
         still = self.error < SAME
-        t = np.abs(self.change) / np.where(still, 1, self.error)
-        return np.where(still, (np.abs(self.change) < SAME).astype(np.float64), 2 * stdtr(self.df, -t))
+        of, size = np.where(still, 1, self.error), np.abs(self.change)
+        tails = stdtr(self.df, (margin - size) / of) + stdtr(self.df, -(margin + size) / of)
+        return np.where(still, (size < margin + SAME).astype(np.float64), np.minimum(tails, 1))
 
     def reach(self, level: float = LEVEL, family: int = 1) -> Floats:
         """Half the width of intervals that are all right at once with probability 1 - level, if there are `family` of
@@ -62,34 +67,35 @@ class Contrasts:
 
 
 def contrasts(y: Floats) -> Contrasts:
-    """All differences of settings.
+    """All differences of settings; of a single one from itself.
 
     Args:
         y: (seeds, settings, outcomes); NaN, of all outcomes, where a training is missing.
 
     Raises:
-        UserError: no two settings that two seeds have both.
+        UserError: several settings, no two of which two seeds have both.
     """
     seeds, settings, outcomes = y.shape
     rows, columns = np.triu_indices(settings, 1)
     by_seed = y[:, columns] - y[:, rows]  # (seeds, pairs, outcomes)
     count = np.isfinite(by_seed).all(axis=2).sum(axis=0)  # (pairs,)
     known = count > 1
-    if not np.any(known):
-        raise UserError(
-            f"{int(np.isfinite(y).all(axis=2).sum())} trainings of {settings} sets with {seeds} seed(s) leave nothing "
-            "to judge their differences by; give the audit a larger budget"
-        )
-    by_seed, count = by_seed[:, known], count[known]
-    mean, variance = np.nanmean(by_seed, axis=0), np.nanvar(by_seed, axis=0, ddof=1)
     trainings = np.isfinite(y).all(axis=2)
-    most = np.sum(trainings) - np.sum(np.any(trainings, axis=0)) - np.sum(np.any(trainings, axis=1)) + 1
-    variance, df = moderated(variance, np.broadcast_to((count - 1.0)[:, None], variance.shape), float(most))
+    if settings > 1 and not np.any(known):
+        raise UserError(
+            f"{int(trainings.sum())} trainings of {settings} sets with {seeds} seed(s) leave nothing to judge their "
+            "differences by; give the audit a larger budget"
+        )
     shape = (settings, settings, outcomes)
     change, error, degrees = (np.full(shape, np.nan) for _ in range(3))
-    change[rows[known], columns[known]], change[columns[known], rows[known]] = mean, -mean
-    for full, found in ((error, np.sqrt(variance / count[:, None])), (degrees, df)):
-        full[rows[known], columns[known]] = full[columns[known], rows[known]] = found
+    if np.any(known):
+        by_seed, count = by_seed[:, known], count[known]
+        mean, variance = np.nanmean(by_seed, axis=0), np.nanvar(by_seed, axis=0, ddof=1)
+        most = np.sum(trainings) - np.sum(np.any(trainings, axis=0)) - np.sum(np.any(trainings, axis=1)) + 1
+        variance, df = moderated(variance, np.broadcast_to((count - 1.0)[:, None], variance.shape), float(most))
+        change[rows[known], columns[known]], change[columns[known], rows[known]] = mean, -mean
+        for full, found in ((error, np.sqrt(variance / count[:, None])), (degrees, df)):
+            full[rows[known], columns[known]] = full[columns[known], rows[known]] = found
     own = np.flatnonzero(trainings.any(axis=0))
     change[own, own], error[own, own], degrees[own, own] = 0, 0, 1
     return Contrasts(change, error, degrees)
@@ -126,10 +132,10 @@ def inverse_trigamma(values: Floats) -> Floats:
     return np.asarray(found)
 
 
-def shown(found: Contrasts, base: int, q: float = LEVEL) -> Signs:
-    """Which outcomes each setting raises (1) and lowers (-1) against the setting `base`, (settings, outcomes): false
-    discoveries among all of them held to q (Benjamini and Hochberg)."""
-    p, change = found.p[base], found.change[base]
+def shown(found: Contrasts, base: int, q: float = LEVEL, margin: float = 0) -> Signs:
+    """Which outcomes each setting raises (1) and lowers (-1) by more than `margin` against the setting `base`,
+    (settings, outcomes): false discoveries among all of them held to q (Benjamini and Hochberg)."""
+    p, change = found.beyond(margin)[base], found.change[base]
     counted = np.isfinite(p)
     counted[base] = False
     signs = np.zeros(p.shape, dtype=np.int64)

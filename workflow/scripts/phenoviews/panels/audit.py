@@ -3,7 +3,8 @@
 All error is spent once: half of `LEVEL` on the objective, over all settings (Holm), half on its classes, over all
 settings and classes (Benjamini and Hochberg); so where nothing does anything, something is recommended with probability
 `LEVEL` at most. A change is recommended where the objective or a class gains, as far as is shown, and no class loses.
-Where some gain and others lose, that is a choice, not a winner: such sets make the front.
+Where some gain and others lose, that is a choice, not a winner: such sets make the front. Of an operation alone, from
+which nothing is recommended, a class is said to lose what it is shown to lose beyond the margin.
 
 Images that are held out are parted in two, class by class. One half chooses; what was chosen is told of the other, with
 seeds that the choice has not seen.
@@ -82,6 +83,11 @@ class Judged:
     def found(self) -> Contrasts:
         return contrasts(self.scores.y)
 
+    @property
+    def tried(self) -> bool:
+        """Whether there is anything but the first setting."""
+        return len(self.scores.settings) > 1
+
     @cached_property
     def stopped(self) -> Flags:
         """Which settings an earlier look decided, (settings,)."""
@@ -111,8 +117,14 @@ class Judged:
 
     @cached_property
     def p(self) -> Floats:
-        """Of each setting against the first, uncorrected, (settings, outcomes)."""
-        return self._or_then(self.found.p[0], lambda before: before.p)
+        """Of each setting against the first, uncorrected, (settings, outcomes); see `negligible`."""
+        return self._or_then(self.found.beyond(self.negligible)[0], lambda before: before.p)
+
+    @property
+    def negligible(self) -> float:
+        """What a class may gain or lose without being told of. Of changes of the set nothing, since none that costs a
+        class anything is recommended; of operations alone what makes no difference, since each costs most a little."""
+        return self.margin if self.alone else 0.0
 
     @cached_property
     def corrected(self) -> Floats:
@@ -140,7 +152,7 @@ class Judged:
     @cached_property
     def ways(self) -> npt.NDArray[np.int64]:
         """Which classes each setting raises (1) and lowers (-1), as far as is shown: (settings, classes)."""
-        now = shown(self.found.of(slice(1, None)).untested(self.stopped), 0, self.level / 2)
+        now = shown(self.found.of(slice(1, None)).untested(self.stopped), 0, self.level / 2, self.negligible)
         return self._or_then(now, lambda before: before.ways)
 
     @cached_property
@@ -669,7 +681,7 @@ def budget_that_tells(judged: Judged, design: Mapping[str, Any]) -> tuple[int, f
     widest = float(np.nanmax(open_)) if len(open_) else 0.0
     seeds = needed(widest, len(judged.scores.seeds), judged.margin)
     per_setting = design["hours"] / max(len(design["settings"]), 1)
-    return seeds, seeds * (design["hours"] + 2 * per_setting)
+    return seeds, seeds * (design["hours"] + design["told"] * per_setting)
 
 
 def report(
@@ -700,7 +712,7 @@ def report(
     scores, design = judged.scores, panel["design"]
     lines = [f"# {panel['title']}", ""]
     lines += [f"> {panel['scale']['note']}", ""] if panel["scale"]["note"] else []
-    first, *others = in_short(judged, recommendation, panel, again, lead, beyond)
+    first, *others = in_short(judged, recommendation, panel, by_itself, again, lead, beyond)
     lines += [f"**{first}**", ""] + [line for other in others for line in (other, "")]
     lines += [f"* {what}: {value:.1f}" for what, value in baselines.items()] + ["" * bool(baselines)]
     lines += ["| setting | mean | change | verdict | gain | lose |", "|---|---|---|---|---|---|"]
@@ -716,7 +728,10 @@ def report(
     lines += ["", "## Part by part", ""]
     lines += [f"* **{part}** {reason}" for part, reason in recommendation.reasons.items()]
     if by_itself:
-        lines += ["", "## Each operation alone, against none", "", *_each(by_itself)]
+        lines += ["", "## Each operation alone, against none", ""]
+        if by_itself.scores.classes:
+            lines += [f"Of classes what is shown to be more than {by_itself.margin:g} {scores.unit}.", ""]
+        lines += _each(by_itself)
     if told_beside:
         lines += ["", "## By other measures", "", *_table_beside(judged, told_beside)]
     if lengths:
@@ -731,7 +746,7 @@ def report(
             for name in recommendation.trades
             for at in [scores.settings.index(name)]
         ]
-    if scores.classes:
+    if scores.classes and judged.tried:
         observed, floor, p = judged.opposition(np.random.default_rng(0))
         lines += ["", f"Opposed pairs of classes: {observed}; noise alone has {floor:.1f} on average (p = {p:.3f})."]
     if nuisances:
@@ -740,22 +755,28 @@ def report(
 
 
 def in_short(
-    judged: Judged, recommendation: Recommendation, panel: Mapping[str, Any], again: Judged | None,
-    lead: Sequence[str] = (), beyond: Sequence[str] = (),
+    judged: Judged, recommendation: Recommendation, panel: Mapping[str, Any], by_itself: Judged | None,
+    again: Judged | None, lead: Sequence[str] = (), beyond: Sequence[str] = (),
 ) -> list[str]:  # fmt: skip
     """What is recommended, whether it won again, what cannot be told and what would tell it, and how it was counted: a
-    sentence or two each; with `lead` before all, and `beyond` after what is recommended."""
-    scores, start = judged.scores, panel["start"]
+    sentence or two each; with `lead` before all, and `beyond` after what is recommended. Where no change of the set was
+    tried, of each operation alone."""
+    start, name = panel["start"], recommendation.name(panel["start"])
+    by_parts = "Of its parts: " if panel["design"].get("search") else ""  # a search may say otherwise
+    if recommendation.overrides:
+        follows = f"Recommended: `{name}` in place of `{start}`."
+    elif judged.tried or by_itself is None:
+        follows = f"Nothing is recommended in place of `{start}`."
+    else:
+        follows = (
+            f"What each operation of `{start}` costs by itself; no change of the set was tried, as `tries` says, so "
+            "nothing is recommended in its place."
+        )
+        judged = by_itself
+    scores, changes = judged.scores, len(judged.scores.settings) - 1
     seeds, hours = budget_that_tells(judged, panel["design"])
     spread = float(np.nanmean(np.nanstd(scores.y[:, :, 0], axis=0, ddof=1))) if len(scores.seeds) > 1 else np.nan
-    name, changes = recommendation.name(start), len(scores.settings) - 1
-    by_parts = "Of its parts: " if panel["design"].get("search") else ""  # a search may say otherwise
-    lines = [
-        *lead,
-        f"{by_parts}Recommended: `{name}` in place of `{start}`."
-        if recommendation.overrides
-        else f"{by_parts}Nothing is recommended in place of `{start}`.",
-    ]
+    lines = [*lead, by_parts + follows]
     lines += [_confirmed(again, name, start)] if again else []
     lines += beyond
     undecided = judged.verdicts[1:].count(CANNOT)
@@ -849,10 +870,13 @@ def document(
         if level["times"] != 1
     }
     scores = judged.scores
-    observed, floor, p = judged.opposition(np.random.default_rng(0)) if scores.classes else (0, 0.0, 1.0)
+    opposition = None
+    if scores.classes and judged.tried:
+        observed, floor, p = judged.opposition(np.random.default_rng(0))
+        opposition = {"pairs": observed, "by_noise": floor, "p": p}
     return {
         "start": panel["start"],
-        "said": in_short(judged, recommendation, panel, again, lead, beyond),
+        "said": in_short(judged, recommendation, panel, by_itself, again, lead, beyond),
         "unit": scores.unit,
         "margin": judged.margin,
         "budget": panel["budget_gpu_hours"],
@@ -862,7 +886,7 @@ def document(
         "parts": parts,
         "reasons": dict(recommendation.reasons),
         "trades": [{"setting": name, "called": called.get(name, name)} for name in recommendation.trades],
-        "opposition": {"pairs": observed, "by_noise": floor, "p": p} if scores.classes else None,
+        "opposition": opposition,
         "baselines": [{"what": what, "value": _number(value)} for what, value in baselines.items()],
         "beside": [
             {

@@ -261,9 +261,10 @@ def write(
     write_json(outputs["json"], {**of_panel, "audit": {**shown, **its_page, "yaml": pasted}})
     if of_search:
         _csv(outputs["search"], search.table(of_search))
-    of_the_set = table[(table["against"] == panel["start"]) & (table["metric"] == "")]
+    against = panel["start"] if found.tried or by_itself is None else audit.NOTHING
+    drawn = table[(table["against"] == against) & (table["metric"] == "")]
     save(
-        draw_audit(of_the_set, panel["start"], unit, found.margin, panel["scale"]["note"]),
+        draw_audit(drawn, against, unit, found.margin, panel["scale"]["note"]),
         outputs["png"],
         outputs["pdf"],
     )
@@ -324,7 +325,8 @@ def _pasted(
 ) -> str:
     start = panel["start"]
     told = sum(verdict != CANNOT for verdict in found.verdicts[1:])
-    lines = [f"# {panel['title']}: {told} of {len(found.verdicts) - 1} changes of '{start}' could be told.\n"]
+    of = f"{told} of {len(found.verdicts) - 1} changes of '{start}' could be told"
+    lines = [f"# {panel['title']}: {of if found.tried else f'no change of {start!r} was tried'}.\n"]
     paper = panel["name"].rpartition("_")[0]
     pasted = "".join(lines) + audit.recommended_yaml(recommendation, start, panel["entry"], f"{paper}_recommended")
     return pasted + (search.found_yaml(of_search, panel["entry"], f"{paper}_found", found.scores) if of_search else "")

@@ -13,21 +13,13 @@ WIDTH, ROOM = 320.0, 8.0  # of the drawing of an effect, in its own units; at ei
 def data(found: Found, document: Mapping[str, Any]) -> dict[str, Any]:
     """What `audit.html` shows besides what every panel does: the document's `audit`, what it cost, its drawings."""
     audit = document["audit"]
-    settings = [line for line in audit["settings"] if line["change"] is not None]
-    most = max((abs(line["change"]) + line["reach"] for line in settings), default=0) or 1.0
     return {
         "audit": audit,
         "cost": cost(found, document),
-        "effects": {
-            "width": WIDTH,
-            "middle": WIDTH / 2,
-            "most": most,
-            "margin": min(audit["margin"] / most, 1) * _half(),
-        },
-        "lines": [
-            {**line, "effect": effect(line, most), "cells": shades(line["cells"], audit)} for line in audit["settings"]
-        ],
-        "alone": [{**line, "cells": shades(line["cells"], audit)} for line in audit["alone"]],
+        "width": WIDTH,
+        "middle": WIDTH / 2,
+        "of_set": effects(audit["settings"], audit),
+        "alone": effects(audit["alone"], audit),
         "parts": [part for of in audit["parts"] if (part := _viewed(found, document, of))["levels"]],
         "search": searched(audit["search"]) if audit.get("search") else None,
         "plain": _plain(found, document),
@@ -44,6 +36,18 @@ def cost(found: Found, document: Mapping[str, Any]) -> dict[str, Any]:
         "trainings": len(trained),
         "hours": sum(seconds) / 3600,
         "devices": list(dict.fromkeys(str(run.about["device"]) for run in trained if run.about)),
+    }
+
+
+def effects(lines: Sequence[Mapping[str, Any]], audit: Mapping[str, Any]) -> dict[str, Any]:
+    """Lines of settings, the first of which the others are compared with, as they are drawn; the largest change that
+    there is room for, and half the width of the band within which one makes no difference."""
+    there = [line for line in lines if line["change"] is not None]
+    most = max((abs(line["change"]) + (line["reach"] or 0) for line in there), default=0) or 1.0
+    return {
+        "most": most,
+        "margin": min(audit["margin"] / most, 1) * _half(),
+        "lines": [{**line, "effect": effect(line, most), "cells": shades(line["cells"], audit)} for line in lines],
     }
 
 

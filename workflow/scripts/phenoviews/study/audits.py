@@ -94,7 +94,8 @@ class Search:
 @dataclass(frozen=True)
 class Design:
     """What an audit trains: each of `settings` (the set itself first) with each of `seeds`, and what of it is again
-    trained with `new_seeds`, once the choice is made. `hours`: of one seed of all settings, on the plan's GPU.
+    trained with `new_seeds`, once the choice is made: `told` of them at most. `hours`: of one seed of all settings, on
+    the plan's GPU.
     `declared`: the panel's declaration, with the `epochs` that the budget pays for."""
 
     declared: Mapping[str, Any]
@@ -105,6 +106,7 @@ class Design:
     apart: tuple[str, ...]  # settings that are there for that alone
     seeds: tuple[int, ...]
     new_seeds: tuple[int, ...]
+    told: int
     hours: float
     search: Search | None = None
 
@@ -206,36 +208,32 @@ def entry(study: Resolver, declared: Mapping[str, Any]) -> Any:
 
 
 def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run], float]) -> Design:
-    """What the budget is spent on: at first each part left out; then each operation alone, half of each part, pairs,
-    twice of each, as long as `ENOUGH_SEEDS` can be paid; then seeds. `seconds`: of the training of a run. With `looks`
-    there are as many seeds as the last has, and what is bought is what can be paid if nothing stops before.
+    """What the budget is spent on: the first of what the declaration `tries` in any case, the others as long as
+    `ENOUGH_SEEDS` can be paid; then seeds. `seconds`: of the training of a run. With `looks` there are as many seeds as
+    the last has, and what is bought is what can be paid if nothing stops before.
 
     An operation alone is compared with none: where several destroy the same, leaving out one shows nothing. What a
     search may cost is set aside first.
 
     Raises:
-        UserError: a set without random operations, a budget that does not pay for the least, looks or a search that
-            cannot be.
+        UserError: a set without random operations, or without what is tried first; a budget that does not pay for the
+            least; looks or a search that cannot be.
     """
     looks, search = _looks(declared), _search(declared)
     found = _parts_of(study, declared, TIMES)
     whole = [declared["start"], *declared["beside"]]
-    # The set and what is recommended in its place are trained again, with new seeds, and so are a search's best.
-    told = 2 + search.get("candidates", 0)
+    tiers = _tiers(declared["start"], found)
+    first, *later = declared["tries"]
+    if not tiers[first]:
+        raise UserError(f"tries: '{declared['start']}' has nothing of '{first}'; put another first")
+    # What is recommended in place of the set is trained again beside it, with new seeds, and so are a search's best.
+    told = 2 * (bool(search) or declared["tries"] != ["alone"]) + search.get("candidates", 0)
     searching = search["rounds"] * search["settings"] * search["seeds"] if search else 0
-    fewest = len(whole) + sum(0.0 in part.levels for part in found) + told
+    settings = [*whole, *tiers[first]]
+    fewest = len(settings) + told
     enough = looks[-1] if looks else ENOUGH_SEEDS
     declared = kept(study, _shortened(study, declared, seconds, fewest * enough + searching))
     hours = (seconds(_run(study, declared, declared["start"])) + BESIDE_S) / 3600
-    pairs = list(_pairs(declared["start"], found))
-    tiers = [
-        [f"{declared['start']}+{part.levels[times]}" for part in found if times in part.levels] for times in (0.0, 0.5)
-    ]
-    alone = _alone(declared["start"], found)
-    tiers[1:1] = [[*alone.values()]]
-    tiers += [[both for *_, both in pairs]]
-    tiers += [[f"{declared['start']}+{part.levels[2.0]}" for part in found if 2.0 in part.levels]]
-    settings = [*whole, *tiers[0]]
     budget = declared["budget_gpu_hours"]
     times = looks[-1] if looks else FEWEST_SEEDS
     least = (fewest * times + searching) * hours
@@ -243,13 +241,14 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
         of_search = (searching + search.get("candidates", 0) * times) * hours
         its = f", {of_search:.2g} of it the search" if search else ""
         raise UserError(
-            f"budget_gpu_hours: {budget:g} is too little: '{declared['start']}' with and without each of its "
-            f"{len(tiers[0])} parts, {times} times{', as `looks` ends with,' * bool(looks)} takes {least:.2g}{its} "
+            f"budget_gpu_hours: {budget:g} is too little: '{declared['start']}' and {len(settings) - 1} others that "
+            f"`tries` begins with, {times} times{', as `looks` ends with,' * bool(looks)} takes {least:.2g}{its} "
             f"({hours:.2g} each); raise it, {'end `looks` earlier, ' * bool(looks)}"
             f"{'search fewer `rounds` or `settings`, ' * bool(search)}or train shorter with `epochs`"
         )
     left = budget - searching * hours
-    for tier in tiers[1:]:
+    for what in later:
+        tier = [name for name in tiers[what] if name not in settings]
         if (len(settings) + len(tier) + told) * enough * hours <= left:
             settings += tier
     count = looks[-1] if looks else min(MOST_SEEDS, int(left / ((len(settings) + told) * hours)))
@@ -266,18 +265,19 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
         return _run(study, declared, name).transform
 
     # Of two operations each is alone where the other is left out, but nothing to compare it with need be trained.
-    alone = alone if alone.get("") in settings else {}
+    alone = _alone(declared["start"], found) if set(tiers["alone"]) <= set(settings) else {}
     of_set = {spell(name) for name in settings if name not in alone.values()}
-    of_set |= {spell(name) for name in tiers[0]}
+    of_set |= {spell(name) for name in tiers["out"]}
     return Design(
         declared=declared,
         alone={operation: spell(name) for operation, name in alone.items()},
         apart=tuple(there for name in alone.values() if (there := spell(name)) not in of_set),
         parts=tuple(found),
         settings=tuple(dict.fromkeys(map(spell, settings))),
-        pairs=tuple((spell(one), spell(other), spell(both)) for one, other, both in pairs if both in settings),
+        pairs=tuple(tuple(map(spell, pair)) for pair in _pairs(declared["start"], found) if set(pair) <= set(settings)),
         seeds=seeds[:count],
         new_seeds=seeds[count:],
+        told=told,
         hours=len(settings) * hours,
         search=Search(
             **{key: search[key] for key in ("rounds", "settings", "candidates", "sampler", "seed")},
@@ -415,6 +415,16 @@ def _shortened(
     each = declared["budget_gpu_hours"] * 3600 / trainings - BESIDE_S
     epochs = max(FEWEST_EPOCHS, int(each / (seconds(start) / training.epochs)))
     return declared if epochs >= training.epochs else {**declared, "epochs": epochs}
+
+
+def _tiers(start: str, found: Sequence[Part]) -> dict[str, list[str]]:
+    """The settings of each thing that an audit may try, by what it is called under `tries`."""
+    at = {"out": 0.0, "half": 0.5, "twice": 2.0}
+    tiers = {
+        what: [f"{start}+{part.levels[times]}" for part in found if times in part.levels] for what, times in at.items()
+    }
+    pairs = itertools.chain.from_iterable(_pairs(start, found))
+    return {**tiers, "alone": [*_alone(start, found).values()], "pairs": [*dict.fromkeys(pairs)]}
 
 
 def _pairs(start: str, found: Sequence[Part]) -> Iterator[tuple[str, str, str]]:

@@ -74,7 +74,7 @@ def _audited(study: Resolver, panel: Panel) -> None:
     study.base("datasets", names.parse(name)[0])
     if study.is_drawn_by_run(name):
         raise UserError(
-            f"dataset: '{name}' is parted anew by the seed of each run, so that an image that is held out of one "
+            f"dataset: '{name}' is drawn by the seed of each run, so that an image that is held out of one "
             f"training is learnt from in another; ask for '{name}+split_seed=0', one split for all of the audit's seeds"
         )
     path = study.entry("datasets", name).get("path")
@@ -131,10 +131,9 @@ def to_come(study: Resolver, panel: Panel) -> tuple[list[Run], int]:
     if not panel.is_audit:
         return [], 0
     found = design(study, panel)
-    told = 2 + (found.search.candidates if found.search else 0)  # the set itself, and what is recommended
     named = _named_by(study, panel, "choice.json")
     runs = confirming(study, panel, named) if named else []
-    left = told * len(found.new_seeds) if named is None else 0
+    left = found.told * len(found.new_seeds) if named is None else 0
     for number in range(1, rounds_of_search(study, panel) + 1):
         assert found.search is not None
         proposed = _named_by(study, panel, f"search{number}.json")

@@ -27,7 +27,7 @@ Scene = Callable[[np.random.Generator, int, Floats], Floats]
 
 SIDE = 32
 # Of the same luminance, value and saturation: neither in grey nor in anything but their hue do they differ.
-ORANGE, AZURE = np.array([1.0, 0.258, 0.0]), np.array([0.0, 0.574, 1.0])
+ORANGE, AZURE = np.array([0.6425, 0.3828, 0.2925]), np.array([0.2925, 0.4931, 0.6425])
 
 _Y, _X = np.indices((SIDE, SIDE)) - (SIDE - 1) / 2  # pixels from the centre, down and to the right
 
@@ -90,7 +90,7 @@ def handedness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 
 def colour(rng: np.random.Generator, n: int, way: Floats) -> Floats:
-    """Soft spots, orange or azure, that differ in hue alone."""
+    """Soft spots, pale orange or azure, that differ in hue alone."""
     spots = (np.clip(_bumps(rng, n, 4, 11, 3.5), 0, 1) * _u(rng, n, 0.5, 0.7))[..., None]
     hue = np.where(way[..., None] > 0, ORANGE, AZURE)
     return (1 - spots) * 0.4 + spots * (0.25 + 0.6 * hue)
@@ -104,7 +104,7 @@ def brightness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 def size(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """A disc, small or large, whose soft edge grows with it: the small one magnified is the large one."""
-    radius = 6.25 + 0.65 * way
+    radius = 6.25 + 0.5 * way
     inside = 1 - np.hypot(_X - _u(rng, n, -2, 2), _Y - _u(rng, n, -2, 2)) / radius
     found: Floats = 0.35 + _u(rng, n, 0.3, 0.35) * np.clip(3 * inside + 0.5, 0, 1)
     return found

@@ -17,7 +17,8 @@ def draw_audit(table: pd.DataFrame, start: str, unit: str, margin: float, note: 
     them the changes of the classes, grey where noise may do the same.
 
     Args:
-        start: the set that is audited; `unit` of all changes; `margin`: within it a change makes no difference.
+        start: what changes are counted from, the set or none of its operations; `unit` of all changes; `margin`: within
+            it a change makes no difference.
     """
     overall = table[(table["outcome"] == "all") & (table["setting"] != start)].sort_values("change", kind="stable")
     classes = list(dict.fromkeys(table.loc[table["outcome"] != "all", "outcome"]))
