@@ -285,6 +285,11 @@ def test_the_objective_decides_what_is_measured_and_its_first_is_judged(document
         ({"datasets": "x"}, r"panels.mine.audit: unknown key 'datasets'; did you mean dataset"),
         ({"keep": ["colour_jitter"]}, r"panels.mine.audit: keep: 'cifar' has no operation.*did you mean color_jitter"),
         ({"tries": ["whole"]}, r"panels.mine.audit.tries\[0\]: unknown value 'whole'; there are: alone"),
+        ({"tries": ["alone"], "search": SEARCH}, r"search: is of changes of the set, and `tries` has none; add 'out'"),
+        (
+            {"tries": ["alone"], "shortest": 0.25},
+            r"shortest: is of changes of the set, and `tries` has none; add 'out'",
+        ),
         ({"tries": []}, r"panels.mine.audit.tries: "),
         ({"tries": ["pairs"], "start": "any_channels"}, r"tries: 'any_channels' has nothing of 'pairs'; put another"),
         ({"tries": ["alone"], "budget_gpu_hours": 0.01}, r"'cifar' and 5 others that `tries` begins with, 3 times"),

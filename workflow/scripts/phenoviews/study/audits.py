@@ -224,10 +224,16 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     whole = [declared["start"], *declared["beside"]]
     tiers = _tiers(declared["start"], found)
     first, *later = declared["tries"]
+    of_set = declared["tries"] != ["alone"]
+    for key in ("search", "shortest"):
+        if key in declared and not of_set:
+            raise UserError(
+                f"{key}: is of changes of the set, and `tries` has none; add 'out' to it, or leave {key} out"
+            )
     if not tiers[first]:
         raise UserError(f"tries: '{declared['start']}' has nothing of '{first}'; put another first")
     # What is recommended in place of the set is trained again beside it, with new seeds, and so are a search's best.
-    told = 2 * (bool(search) or declared["tries"] != ["alone"]) + search.get("candidates", 0)
+    told = 2 * of_set + search.get("candidates", 0)
     searching = search["rounds"] * search["settings"] * search["seeds"] if search else 0
     settings = [*whole, *tiers[first]]
     fewest = len(settings) + told
@@ -266,12 +272,12 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
 
     # Of two operations each is alone where the other is left out, but nothing to compare it with need be trained.
     alone = _alone(declared["start"], found) if set(tiers["alone"]) <= set(settings) else {}
-    of_set = {spell(name) for name in settings if name not in alone.values()}
-    of_set |= {spell(name) for name in tiers["out"]}
+    others = {spell(name) for name in settings if name not in alone.values()}
+    others |= {spell(name) for name in tiers["out"]}
     return Design(
         declared=declared,
         alone={operation: spell(name) for operation, name in alone.items()},
-        apart=tuple(there for name in alone.values() if (there := spell(name)) not in of_set),
+        apart=tuple(there for name in alone.values() if (there := spell(name)) not in others),
         parts=tuple(found),
         settings=tuple(dict.fromkeys(map(spell, settings))),
         pairs=tuple(tuple(map(spell, pair)) for pair in _pairs(declared["start"], found) if set(pair) <= set(settings)),
