@@ -74,9 +74,9 @@ def orientation(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 
 def handedness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
-    """A broad flag on its staff, or its mirror image, within 10 degrees of upright."""
-    tilt, size = np.deg2rad(_u(rng, n, -10, 10)), _u(rng, n, 0.9, 1.1)
-    x, y = (_X - _u(rng, n, -1.5, 1.5)) / size, (_Y - _u(rng, n, -1.5, 1.5)) / size
+    """A broad flag on its staff, or its mirror image, within 7 degrees of upright."""
+    tilt, size = np.deg2rad(_u(rng, n, -7, 7)), _u(rng, n, 0.93, 1.07)
+    x, y = (_X - _u(rng, n, -1.25, 1.25)) / size, (_Y - _u(rng, n, -1.25, 1.25)) / size
     x, y = way * (x * np.cos(tilt) + y * np.sin(tilt)), -x * np.sin(tilt) + y * np.cos(tilt)
 
     def bar(left: float, right: float, top: float, bottom: float) -> Floats:
@@ -117,7 +117,7 @@ def position(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 def texture_scale(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """Noise, fine or coarse, of any contrast."""
-    return 0.5 + _u(rng, n, 0.12, 0.16) * _clouds(rng, n, 0.95 * np.sqrt(1.9) ** way)
+    return 0.5 + _u(rng, n, 0.09, 0.12) * _clouds(rng, n, 0.95 * np.sqrt(1.9) ** way)
 
 
 def texture_contrast(rng: np.random.Generator, n: int, way: Floats) -> Floats:
