@@ -54,7 +54,7 @@ def draw_audit(table: pd.DataFrame, start: str, unit: str, margin: float, note: 
             )
             right.set_xticks(range(len(classes)), classes, rotation=90)
             right.set_ylim(-0.5, len(settings) - 0.5)
-            fig.colorbar(image, ax=right, label=f"Change ({unit}); grey: within noise")
+            fig.colorbar(image, ax=right, label=f"Change ({unit}); grey: not shown")
         else:
             right.set_axis_off()
         label_scale(fig, note)
