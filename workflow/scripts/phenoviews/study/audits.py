@@ -280,7 +280,11 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
         apart=tuple(there for name in alone.values() if (there := spell(name)) not in others),
         parts=tuple(found),
         settings=tuple(dict.fromkeys(map(spell, settings))),
-        pairs=tuple(tuple(map(spell, pair)) for pair in _pairs(declared["start"], found) if set(pair) <= set(settings)),
+        pairs=tuple(
+            (spell(one), spell(other), spell(both))
+            for one, other, both in _pairs(declared["start"], found)
+            if {one, other, both} <= set(settings)
+        ),
         seeds=seeds[:count],
         new_seeds=seeds[count:],
         told=told,
