@@ -318,7 +318,7 @@ def test_operations_alone_are_told_where_no_change_of_the_set_was_tried(tmp_path
     assert f"{jitter['mean']:.1f}<" in effects
     assert f">{jitter['verdict']}<" in effects
     assert f">{alone.loc[('color_jitter', '<retina>'), 'change'].item():+.1f}<" in classes
-    assert alone.loc[("color_jitter", "<retina>"), "verdict"].item() == "gains"
+    assert alone.loc[("color_jitter", "<retina>"), "verdict"] == "gains"
     assert "no change of 'mine' was tried" in Path(told["panels"][0]["files"]["yaml"]).read_text()
     report = Path(told["panels"][0]["files"]["md"]).read_text()
     assert "Of 2 changes it cannot tell 1" in report
