@@ -212,6 +212,7 @@ def test_every_study_in_the_documents_has_a_name():
         "lab",
         "mine",
         "mnist",
+        "photos",
         "planted",
         "search",
         "sweep",
