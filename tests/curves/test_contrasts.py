@@ -110,6 +110,7 @@ def test_a_change_is_shown_beyond_a_margin_only_where_it_is_larger():
     by_hand = t.sf((abs(change) - 2) / error, df) + t.sf((abs(change) + 2) / error, df)
     assert found.beyond(2)[0, 1, 0] == pytest.approx(by_hand)
     np.testing.assert_allclose(found.beyond(0), found.p)
+    assert found.p[0, 1, 0] == pytest.approx(2 * t.sf(abs(change) / error, df))
     assert found.beyond(2)[0, 0, 0] == 1
     rng, wrong = np.random.default_rng(5), 0
     for _ in range(300):

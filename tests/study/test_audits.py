@@ -285,10 +285,14 @@ def test_the_objective_decides_what_is_measured_and_its_first_is_judged(document
         ({"datasets": "x"}, r"panels.mine.audit: unknown key 'datasets'; did you mean dataset"),
         ({"keep": ["colour_jitter"]}, r"panels.mine.audit: keep: 'cifar' has no operation.*did you mean color_jitter"),
         ({"tries": ["whole"]}, r"panels.mine.audit.tries\[0\]: unknown value 'whole'; there are: alone"),
-        ({"tries": ["alone"], "search": SEARCH}, r"search: is of changes of the set, and `tries` has none; add 'out'"),
         (
-            {"tries": ["alone"], "shortest": 0.25},
-            r"shortest: is of changes of the set, and `tries` has none; add 'out'",
+            {"tries": ["alone"], "search": SEARCH},
+            r"search: is of changes of the set, and of `tries` only the first, 'alone', is sure.*put 'out' before it",
+        ),
+        # The budget may not pay for the others, and that would be known once all is trained.
+        (
+            {"tries": ["alone", "half"], "shortest": 0.25},
+            r"shortest: is of changes of the set, and of `tries` only the first, 'alone', is sure.*put 'out' before it",
         ),
         ({"tries": []}, r"panels.mine.audit.tries: "),
         ({"tries": ["pairs"], "start": "any_channels"}, r"tries: 'any_channels' has nothing of 'pairs'; put another"),

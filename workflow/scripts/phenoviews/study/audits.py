@@ -224,16 +224,16 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     whole = [declared["start"], *declared["beside"]]
     tiers = _tiers(declared["start"], found)
     first, *later = declared["tries"]
-    of_set = declared["tries"] != ["alone"]
     for key in ("search", "shortest"):
-        if key in declared and not of_set:
+        if key in declared and first == "alone":
             raise UserError(
-                f"{key}: is of changes of the set, and `tries` has none; add 'out' to it, or leave {key} out"
+                f"{key}: is of changes of the set, and of `tries` only the first, 'alone', is sure to be bought; put "
+                f"'out' before it, or leave {key} out"
             )
     if not tiers[first]:
         raise UserError(f"tries: '{declared['start']}' has nothing of '{first}'; put another first")
     # What is recommended in place of the set is trained again beside it, with new seeds, and so are a search's best.
-    told = 2 * of_set + search.get("candidates", 0)
+    told = 2 * (declared["tries"] != ["alone"]) + search.get("candidates", 0)
     searching = search["rounds"] * search["settings"] * search["seeds"] if search else 0
     settings = [*whole, *tiers[first]]
     fewest = len(settings) + told
