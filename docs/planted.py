@@ -37,7 +37,7 @@ OPERATIONS = {
     "contrast": {"color_jitter": {"brightness": 0, "contrast": 0.6, "saturation": 0, "hue": 0, "p": 1}},
     "hue": {"color_jitter": {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0.5, "p": 1}},
     "grey": {"random_grayscale": {"p": 1.0}},
-    "blur": {"gaussian_blur": {"kernel_size": 9, "sigma": [0.1, 2.0], "p": 1.0}},
+    "blur": {"gaussian_blur": {"kernel_size": 9, "sigma": [0.1, 2.5], "p": 1.0}},
     "invert": {"random_invert": {"p": 0.5}},
     "erasing": {"random_erasing": {"p": 1.0, "scale": [0.02, 0.3], "value": 0.5}},
     "centre crop": {"center_crop": {"fraction": 0.5}},

@@ -117,7 +117,7 @@ def position(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 def texture_scale(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """Noise, fine or coarse, of any contrast."""
-    return 0.5 + _u(rng, n, 0.09, 0.12) * _clouds(rng, n, 0.95 * np.sqrt(1.9) ** way)
+    return 0.5 + _u(rng, n, 0.06, 0.15) * _clouds(rng, n, 0.9 * np.sqrt(1.9) ** way)
 
 
 def texture_contrast(rng: np.random.Generator, n: int, way: Floats) -> Floats:
