@@ -68,7 +68,7 @@ def _bumps(rng: np.random.Generator, n: int, count: int, reach: float, width: fl
 def orientation(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """Stripes, upright or lying, within 12 degrees."""
     angle = np.deg2rad(45 + 45 * way + _u(rng, n, -12, 12))
-    wave = 2 * np.pi * _u(rng, n, 0.12, 0.17) * (_X * np.cos(angle) + _Y * np.sin(angle)) + _u(rng, n, 0, 2 * np.pi)
+    wave = 2 * np.pi * _u(rng, n, 0.09, 0.13) * (_X * np.cos(angle) + _Y * np.sin(angle)) + _u(rng, n, 0, 2 * np.pi)
     found: Floats = 0.5 + _u(rng, n, 0.15, 0.25) * np.sin(wave)
     return found
 
