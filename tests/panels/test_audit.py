@@ -162,6 +162,7 @@ def test_the_halves_share_no_image_and_have_as_many_of_each_class():
     one = [{"predictions": predictions, "labels": labels, "classes": list("abc"), "superclasses": None}]
     assert audit.scores_of_labels(runs, one, "choosing").y[0, 0, 0] == 100
     assert audit.scores_of_labels(runs, one, "telling").y[0, 0, 0] == 0
+    assert audit.scores_of_labels(runs, one, "all").y[0, 0, 0] == pytest.approx(100 * half.mean())
 
 
 def test_superclasses_count_their_classes_alike_and_a_training_that_failed_is_missing():

@@ -167,7 +167,7 @@ def audited(
     }  # fmt: skip
     if by_itself:
         names = dict(zip(("", "color_jitter", "random_erasing"), AUDITED[1:], strict=True))
-        panel["design"] |= {"alone": names, "apart": AUDITED[1:]}
+        panel["design"] |= {"alone": names, "apart": AUDITED[1:], "told": 0}
     if early:
         panel["design"]["declared"] |= {"looks": [3, 4], "spending": "pocock"}
         panel["design"]["seeds"] = seeds

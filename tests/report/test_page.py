@@ -322,6 +322,7 @@ def test_operations_alone_are_told_where_no_change_of_the_set_was_tried(tmp_path
     assert "no change of 'mine' was tried" in Path(told["panels"][0]["files"]["yaml"]).read_text()
     report = Path(told["panels"][0]["files"]["md"]).read_text()
     assert "Of 2 changes it cannot tell 1" in report
+    assert "on all held-out images;" in report
 
 
 def test_every_strength_of_an_audit_has_its_picture_trained_or_not(audited):

@@ -7,7 +7,7 @@ Where some gain and others lose, that is a choice, not a winner: such sets make 
 which nothing is recommended, a class is said to lose what it is shown to lose beyond the margin.
 
 Images that are held out are parted in two, class by class. One half chooses; what was chosen is told of the other, with
-seeds that the choice has not seen.
+seeds that the choice has not seen. Where nothing is chosen, since no change of the set is tried, all are told of.
 
 Where an audit looks at its trainings before all are there, the error is spent over the looks (`curves.spending`), and a
 setting that is decided has no more seeds: what is said of it is what was said then. What helps goes on to the end, so
@@ -290,14 +290,14 @@ def _reason(judged: Judged, levels: Mapping[float, int], taken: float | None) ->
     return f"kept, as this budget cannot tell: without it {overall}; about {enough} seeds of each would tell"
 
 
-def scores_of_labels(runs: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], half: str) -> Scores:
-    """Accuracy in percent, of all images and of each class (superclass, where there are some), on one half.
+def scores_of_labels(runs: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], images: str) -> Scores:
+    """Accuracy in percent, of all classes together and of each (superclass, where there are some).
 
     Args:
         runs: each with transform, method and seed.
         found: of each run `predictions` (n,), empty where there are none; `labels` (n,); `classes`, by label;
             `superclasses`, of each class, or None.
-        half: `choosing` or `telling`.
+        images: of those that are held out the half that is `choosing` or `telling`, or `all`.
     """
     first = found[0]
     groups = first["superclasses"] or first["classes"]
@@ -308,7 +308,7 @@ def scores_of_labels(runs: Sequence[Mapping[str, Any]], found: Sequence[Mapping[
         predictions, labels = one["predictions"], one["labels"]
         if not len(predictions):
             return np.full(1 + len(outcomes), np.nan)
-        of = halves(labels) == (half == "choosing")
+        of = (images == "all") | (halves(labels) == (images == "choosing"))
         right, at = (predictions == labels)[of], labels[of]
         shares = [right[at == label].mean() if (at == label).any() else np.nan for label in range(len(groups))]
         by_class = np.array(shares)
@@ -316,7 +316,7 @@ def scores_of_labels(runs: Sequence[Mapping[str, Any]], found: Sequence[Mapping[
         return 100 * np.array([right.mean(), *by_group])
 
     scores = _arranged(runs, [row(one) for one in found], outcomes, "points", "accuracy of the linear probe (%)")
-    return dataclasses.replace(scores, metric="top1", halved=True)
+    return dataclasses.replace(scores, metric="top1", halved=images != "all")
 
 
 def halves(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -965,11 +965,9 @@ def _confirmed(again: Judged, name: str, start: str) -> str:
 def _where(scores: Scores, what: str) -> str:
     """The images that scores are of."""
     half = f"the half of the held-out images that {what}"
-    if scores.metric == "top1":
+    if scores.halved and scores.metric == "top1":
         return half
-    return (
-        f"all held-out images (its classes by the linear probe, on {half})" if scores.halved else "all held-out images"
-    )
+    return "all held-out images" + (f" (its classes by the linear probe, on {half})" if scores.halved else "")
 
 
 def _table_beside(judged: Judged, told_beside: Sequence[Scores]) -> list[str]:

@@ -24,19 +24,19 @@ Files = Mapping[str, Sequence[str]]
 SAMPLE = 3000  # images of which the agreement between seeds is told
 
 
-def scores(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files, half: str) -> Scores:
+def scores(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files, images: str) -> Scores:
     """The scores of runs.
 
     Args:
         panel: as `study.notes.audited` has it.
         runs: dicts with the keys of `metrics.RUN`.
         files: of every run, in their order, those of each measure, `embeddings` and `index`; of classes `predictions`.
-        half: of the held-out images; see `audit.scores_of_labels`.
+        images: which of those that are held out; see `audit.scores_of_labels`.
     """
     found = measured(panel, runs, files)
     if not panel["of_classes"]:
         return audit.scores_of_values(runs, found, panel["judged"], panel["metrics"])
-    of_classes = _of_classes(runs, files, half)
+    of_classes = _of_classes(runs, files, images)
     if list(panel["judged"]) == ["top1"]:
         return of_classes
     return audit.by_value(of_classes, audit.scores_of_values(runs, found, panel["judged"], panel["metrics"]))
@@ -78,7 +78,7 @@ def _sample(file: str) -> np.ndarray | None:
     return np.asarray(found[rows])
 
 
-def _of_classes(runs: Sequence[Mapping[str, Any]], files: Files, half: str, grouped: bool = True) -> Scores:
+def _of_classes(runs: Sequence[Mapping[str, Any]], files: Files, images: str, grouped: bool = True) -> Scores:
     """By the probe's predictions, of superclasses where there are some and they are `grouped`, else of classes."""
     known: dict[str, dict[str, Any]] = {}
     for path in dict.fromkeys(files["index"]):
@@ -99,13 +99,18 @@ def _of_classes(runs: Sequence[Mapping[str, Any]], files: Files, half: str, grou
         {**known[index], "predictions": np.load(file)}
         for index, file in zip(files["index"], files["predictions"], strict=True)
     ]
-    return audit.scores_of_labels(runs, found_of, half)
+    return audit.scores_of_labels(runs, found_of, images)
 
 
 def judged(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files) -> tuple[Judged, Scores]:
-    """What was found on the half that chooses, and all scores, the untrained network's among them."""
-    whole = scores(panel, runs, files, "choosing")
+    """What was found on the images that choose, and all scores, the untrained network's among them."""
+    whole = scores(panel, runs, files, _choosing(panel))
     return audit.of_the_set(whole, panel["design"], float(panel["margin"])), whole
+
+
+def _choosing(panel: Mapping[str, Any]) -> str:
+    """The images that choose: a half, so that the other can tell of what is chosen; all, where nothing is."""
+    return "choosing" if panel["design"]["told"] else "all"
 
 
 def left(panel: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], files: Files) -> list[str]:
@@ -155,7 +160,7 @@ def tried(
     every = [*runs, *searched.runs]
     joined = {name: [*of, *searched.files.get(name, ())] for name, of in files.items()}
     # By the same metric, where the audit's is the first that could be measured.
-    both = scores({**panel, "judged": [found.scores.metric]}, every, joined, "choosing")
+    both = scores({**panel, "judged": [found.scores.metric]}, every, joined, _choosing(panel))
     reasons = _reasons(searched)
     done = [
         one
@@ -236,7 +241,7 @@ def write(
     told_beside = audit.beside(runs, values, others, panel["metrics"], found.scores.settings)
     by_itself = audit.alone(whole, panel["design"], found.margin)
     # Where superclasses are judged, their classes are told, in the table alone: there may be a hundred.
-    classes = [_of_classes(runs, files, "choosing", grouped=False)] if panel["of_classes"] else []
+    classes = [_of_classes(runs, files, _choosing(panel), grouped=False)] if panel["of_classes"] else []
     classes = [audit.only(of, *found.scores.settings) for of in classes if of.classes != found.scores.classes]
     table = audit.tidy(found, by_itself, [*told_beside, *classes], panel["design"], panel["start"], panel["entry"])
     _csv(outputs["csv"], table)
