@@ -104,7 +104,7 @@ def brightness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 def size(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """A disc, small or large, whose soft edge grows with it: the small one magnified is the large one."""
-    radius = 6.25 + 0.5 * way
+    radius = 6.25 + 0.65 * way
     inside = 1 - np.hypot(_X - _u(rng, n, -2, 2), _Y - _u(rng, n, -2, 2)) / radius
     found: Floats = 0.35 + _u(rng, n, 0.3, 0.35) * np.clip(3 * inside + 0.5, 0, 1)
     return found
@@ -132,7 +132,7 @@ def polarity(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """A large soft spot, light on dark or dark on light, of the same mean."""
     spot = _bump(_u(rng, n, -5, 5), _u(rng, n, -5, 5), _u(rng, n, 4.2, 4.8))
     spot -= spot.mean(axis=(1, 2), keepdims=True)
-    found: Floats = 0.5 + way * _u(rng, n, 0.25, 0.3) * spot
+    found: Floats = 0.5 + way * _u(rng, n, 0.35, 0.4) * spot
     return found
 
 
