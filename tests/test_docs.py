@@ -216,6 +216,7 @@ def test_every_study_in_the_documents_has_a_name():
         "planted",
         "search",
         "sweep",
+        "taxol",
         "vit",
         "weeks",
     ]
