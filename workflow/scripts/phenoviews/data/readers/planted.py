@@ -76,7 +76,7 @@ def orientation(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 def handedness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
     """A broad flag on its staff, or its mirror image, within 7 degrees of upright."""
     tilt, size = np.deg2rad(_u(rng, n, -7, 7)), _u(rng, n, 0.93, 1.07)
-    x, y = (_X - _u(rng, n, -1.25, 1.25)) / size, (_Y - _u(rng, n, -1.25, 1.25)) / size
+    x, y = (_X - _u(rng, n, -1.6, 1.6)) / size, (_Y - _u(rng, n, -1.6, 1.6)) / size
     x, y = way * (x * np.cos(tilt) + y * np.sin(tilt)), -x * np.sin(tilt) + y * np.cos(tilt)
 
     def bar(left: float, right: float, top: float, bottom: float) -> Floats:
@@ -85,7 +85,7 @@ def handedness(rng: np.random.Generator, n: int, way: Floats) -> Floats:
         return found
 
     flag = np.maximum.reduce([bar(-6, -2, -11, 11), bar(-6, 8, -11, -6), bar(-6, 5, -2, 3)])
-    found: Floats = 0.35 + _u(rng, n, 0.35, 0.4) * flag
+    found: Floats = 0.35 + _u(rng, n, 0.25, 0.3) * flag
     return found
 
 
@@ -116,8 +116,8 @@ def position(rng: np.random.Generator, n: int, way: Floats) -> Floats:
 
 
 def texture_scale(rng: np.random.Generator, n: int, way: Floats) -> Floats:
-    """Noise, fine or coarse, of any contrast."""
-    return 0.5 + _u(rng, n, 0.06, 0.15) * _clouds(rng, n, 0.9 * np.sqrt(1.9) ** way)
+    """Noise, fine or coarse."""
+    return 0.5 + _u(rng, n, 0.14, 0.18) * _clouds(rng, n, 0.9 * np.sqrt(1.9) ** way)
 
 
 def texture_contrast(rng: np.random.Generator, n: int, way: Floats) -> Floats:
