@@ -105,6 +105,16 @@ def test_what_is_tried_first_is_bought_first(document):
     assert len(ordered.settings) == len(set(ordered.settings)) == 1 + 8 + 1
 
 
+def test_new_seeds_are_paid_for_where_what_is_bought_may_be_recommended(document):
+    asked = {"tries": ["alone", "half"]}
+    alone, half = (design(study(document, {**asked, "budget_gpu_hours": hours})) for hours in (0.4, 40))
+    assert (alone.told, half.told) == (0, 2)
+    assert set(alone.settings) == {"cifar", *alone.alone.values()} < set(half.settings)
+    # Of two operations each is alone where the other is left out.
+    start = "cifar+color_jitter=off+random_grayscale=off"
+    assert design(study(document, {"tries": ["alone"], "start": start, "budget_gpu_hours": 40})).told == 2
+
+
 def test_looks_are_rounds_of_seeds_and_the_last_is_what_the_budget_must_pay(document):
     found = study(document, {"looks": [2, 3, 6], "budget_gpu_hours": 40})
     its = design(found)

@@ -232,11 +232,16 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
             )
     if not tiers[first]:
         raise UserError(f"tries: '{declared['start']}' has nothing of '{first}'; put another first")
-    # What is recommended in place of the set is trained again beside it, with new seeds, and so are a search's best.
-    told = 2 * (declared["tries"] != ["alone"]) + search.get("candidates", 0)
+    changes = {name for what in ("out", "half", "twice") for name in tiers[what]}
+
+    def told(settings: Sequence[str]) -> int:
+        """What is recommended in place of the set is trained again beside it, with new seeds, and so are a search's
+        best. Of operations alone nothing is recommended."""
+        return 2 * (not changes.isdisjoint(settings)) + search.get("candidates", 0)
+
     searching = search["rounds"] * search["settings"] * search["seeds"] if search else 0
     settings = [*whole, *tiers[first]]
-    fewest = len(settings) + told
+    fewest = len(settings) + told(settings)
     enough = looks[-1] if looks else ENOUGH_SEEDS
     declared = kept(study, _shortened(study, declared, seconds, fewest * enough + searching))
     hours = (seconds(_run(study, declared, declared["start"])) + BESIDE_S) / 3600
@@ -254,10 +259,10 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
         )
     left = budget - searching * hours
     for what in later:
-        tier = [name for name in tiers[what] if name not in settings]
-        if (len(settings) + len(tier) + told) * enough * hours <= left:
-            settings += tier
-    count = looks[-1] if looks else min(MOST_SEEDS, int(left / ((len(settings) + told) * hours)))
+        more = [*dict.fromkeys([*settings, *tiers[what]])]
+        if (len(more) + told(more)) * enough * hours <= left:
+            settings = more
+    count = looks[-1] if looks else min(MOST_SEEDS, int(left / ((len(settings) + told(settings)) * hours)))
     seeds = _seeds(study.config["seeds"], 2 * count)
     first = looks[0] if looks else count
     if search and search["seeds"] > first:
@@ -287,7 +292,7 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
         ),
         seeds=seeds[:count],
         new_seeds=seeds[count:],
-        told=told,
+        told=told(settings),
         hours=len(settings) * hours,
         search=Search(
             **{key: search[key] for key in ("rounds", "settings", "candidates", "sampler", "seed")},
