@@ -237,7 +237,7 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     def told(settings: Sequence[str]) -> int:
         """What is recommended in place of the set is trained again beside it, with new seeds, and so are a search's
         best. Of operations alone nothing is recommended."""
-        return 2 * (not changes.isdisjoint(settings)) + search.get("candidates", 0)
+        return 2 * (not changes.isdisjoint(settings)) + int(search.get("candidates", 0))
 
     searching = search["rounds"] * search["settings"] * search["seeds"] if search else 0
     settings = [*whole, *tiers[first]]
