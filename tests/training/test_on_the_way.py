@@ -17,8 +17,9 @@ from phenoviews.study.chosen import MEASURED_BY_EPOCH
 from phenoviews.study.metrics import measured as metrics_of
 from phenoviews.study.resolved import Embedding, Pretraining
 from phenoviews.training.embed import embed
-from phenoviews.training.on_the_way import encoders, measured
+from phenoviews.training.on_the_way import measured
 from phenoviews.training.pretrain import pretrain
+from phenoviews.training.snapshots import encoders
 
 VIEWS = [{"weight": 1.0, "views": [[{"random_rotation": {"degrees": 10}}, {"normalize": {}}]] * 2}]
 SETTINGS = {"knn": {"k": 5, "temperature": 0.07}, "alignment": {"sets": VIEWS}}
@@ -74,7 +75,7 @@ def test_the_encoders_are_those_of_the_epochs(trained, few: Path, tmp_path: Path
     work = tmp_path / "work"
     work.mkdir()
     made = {}
-    for epochs, files in encoders(folder / "snapshots.pt", [1, 5, 9], work):
+    for epochs, files in encoders(folder / "snapshots.pt", work, [1, 5, 9]):
         out = tmp_path / f"{epochs}.npy"
         embed(Embedding.of(run), few, files["encoder"], files["projector"], out, 1)
         made[epochs] = embeddings.load(out)
@@ -87,4 +88,4 @@ def test_the_encoders_are_those_of_the_epochs(trained, few: Path, tmp_path: Path
 
 def test_a_training_without_weights_on_the_way_says_so(trained, tmp_path: Path):
     with pytest.raises(NotMeasured, match="none after"):
-        next(encoders(trained[1] / "snapshots.pt", [7], tmp_path))
+        next(encoders(trained[1] / "snapshots.pt", tmp_path, [7]))

@@ -24,9 +24,10 @@ from phenoviews.errors import NotMeasured, UserError
 from phenoviews.study.resolved import Embedding, Pretraining, Resolved
 from phenoviews.training import embed as embedding
 from phenoviews.training.devices import autocast_dtype
-from phenoviews.training.embed import embed, snapshots
+from phenoviews.training.embed import embed
 from phenoviews.training.loop import Trainer
 from phenoviews.training.pretrain import pretrain
+from phenoviews.training.snapshots import embedded
 
 
 @pytest.fixture
@@ -136,7 +137,8 @@ def test_snapshots_are_the_weights_on_the_way(
 
     def embeddings(evaluate: str) -> dict[int, np.ndarray]:
         of = Embedding.of(replace(run, evaluate=evaluate))
-        return {epochs: np.load(file) for epochs, file in snapshots(of, digits, outputs["snapshots"], tmp_path, 1)}
+        found = embedded(of, digits, outputs["snapshots"], tmp_path, threads=1)
+        return {epochs: np.load(files["embeddings"]) for epochs, files in found}
 
     for evaluate in ("encoder", "projector"):
         by_epoch = embeddings(evaluate)
@@ -152,7 +154,7 @@ def test_without_snapshots_there_is_a_reason(train: Callable, make_run: Callable
     run = make_run(training={"epochs": 1, "snapshot_epochs": 2})
     train(run)
     with pytest.raises(NotMeasured, match=r"no epoch that was trained is a multiple of .*training\.snapshot_epochs"):
-        next(snapshots(Embedding.of(run), digits, outputs["snapshots"], outputs["snapshots"].parent))
+        next(embedded(Embedding.of(run), digits, outputs["snapshots"], outputs["snapshots"].parent))
 
 
 @pytest.mark.parametrize(("head", "weights"), [("identity", set()), ("linear", {"0.weight", "0.bias"})])

@@ -11,7 +11,7 @@ from phenoviews.data import embeddings
 from phenoviews.errors import NotMeasured
 from phenoviews.profiles import run
 from phenoviews.study.resolved import Embedding
-from phenoviews.training.embed import snapshots
+from phenoviews.training.snapshots import embedded
 
 with reported(snakemake.log[0]):
     settings, out = dict(snakemake.params.settings), Path(snakemake.output[0])
@@ -20,7 +20,7 @@ with reported(snakemake.log[0]):
     # Beside the output, where there is space for embeddings.
     with TemporaryDirectory(dir=out.parent) as folder:
         try:
-            found = snapshots(
+            found = embedded(
                 Embedding.from_dict(snakemake.params.run),
                 data=Path(snakemake.input.images).parent,
                 file=Path(snakemake.input.snapshots),
@@ -28,8 +28,8 @@ with reported(snakemake.log[0]):
                 threads=snakemake.threads,
             )
             measured = values.joined(
-                run.after(epochs, *run.profiles(index, embeddings.load(file), across_cells), settings)
-                for epochs, file in found
+                run.after(epochs, *run.profiles(index, embeddings.load(files["embeddings"]), across_cells), settings)
+                for epochs, files in found
             )
         except NotMeasured as reason:
             measured = values.missing(snakemake.params.metrics, str(reason))

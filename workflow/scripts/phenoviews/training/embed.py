@@ -19,7 +19,7 @@ from phenoviews.data import embeddings
 from phenoviews.data import pool as pools
 from phenoviews.data.images import Images
 from phenoviews.data.pool import Pool, pool
-from phenoviews.errors import NotMeasured, UserError
+from phenoviews.errors import UserError
 from phenoviews.models.imagenet import required
 from phenoviews.study.resolved import Dataset, Embedding, FrozenEmbedding
 from phenoviews.training.devices import claim, memory_format, torch_switches
@@ -28,8 +28,6 @@ from phenoviews.views import Transform
 BATCH = 256
 Network = TypeVar("Network", bound=nn.Module)
 State = dict[str, Tensor]
-# {epochs done: the state dicts of encoder and projector}
-Snapshots = dict[int, dict[str, State]]
 CHUNK = 16  # batches written at a time: a GPU is waited for once for all of them
 
 
@@ -92,52 +90,16 @@ def load(run: Embedding, encoder: Path, projector: Path, device: torch.device) -
 
     Raises UserError for files that are not of this run's networks.
     """
-    head = models.load_state(projector) if run.evaluate == "projector" else {}
-    return _assembled(run, models.load_state(encoder), str(encoder), head, str(projector), device)
-
-
-def snapshots(
-    run: Embedding, data: Path, file: Path, folder: Path, threads: int | None = None
-) -> Iterator[tuple[int, Path]]:
-    """As `embed`, with the weights that a training had on its way, one after the other.
-
-    Args:
-        file: the training's `snapshots`.
-        folder: for the embeddings, of which only the latest are there.
-
-    Yields:
-        Epochs done, and the file of the embeddings.
-
-    Raises:
-        NotMeasured: the training has no snapshots.
-    """
-    # On the disk until they are used: those of a long training are a gigabyte.
-    found: Snapshots = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    if not found:
-        raise NotMeasured(f"no weights on the way were kept: no epoch that was trained is a multiple of the recipe's "
-                          f"training.snapshot_epochs ({file})")  # fmt: skip
-    images, device, out = Images.open(data), claim(), folder / "embeddings.npy"
-    for epochs, weights in found.items():
-        with torch_switches(device, threads):
-            network = _assembled(run, weights["encoder"], str(file), weights["projector"], str(file), device)
-            if not write_embeddings(network, images, run.dataset, out, device):
-                embeddings.save(out, f"the {run.evaluate}'s output is not a number")
-        yield epochs, out
-
-
-def _assembled(
-    run: Embedding, encoder: State, encoder_file: str, projector: State, projector_file: str, device: torch.device
-) -> nn.Module:
     # Not the weights it started from: the encoder's has them all.
     backbone = models.build(run.backbone.to_dict() | {"init": "random"}, channels=run.dataset.channels)
-    models.load_into(backbone, encoder, encoder_file)
+    models.load_into(backbone, models.load_state(encoder), str(encoder))
     head: nn.Module = nn.Identity()
     if run.evaluate == "projector":
         head = methods.build(run.method.to_dict(), backbone, sets=len(run.transform.sets), images=1).projector
         try:
-            head.load_state_dict(projector)
+            head.load_state_dict(models.load_state(projector))
         except RuntimeError as error:
-            raise UserError(f"{projector_file}: these weights do not fit the projector of method {run.method.name}; "
+            raise UserError(f"{projector}: these weights do not fit the projector of method {run.method.name}; "
                             "train the run again") from error  # fmt: skip
     return placed(embedder(backbone, head, run.evaluate), device).requires_grad_(False).eval()
 

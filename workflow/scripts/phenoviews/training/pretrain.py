@@ -25,12 +25,13 @@ from phenoviews.study.resolved import Pretraining
 from phenoviews.training import checkpoint as checkpoints
 from phenoviews.training.commit import commit
 from phenoviews.training.devices import claim, describe, name_of, torch_switches
-from phenoviews.training.embed import Snapshots, write_embeddings
+from phenoviews.training.embed import write_embeddings
 from phenoviews.training.history import History, Row
 from phenoviews.training.live import Live
 from phenoviews.training.loop import Trainer, weights_of
 from phenoviews.training.outcome import FINISHED, Outcome, not_a_number
 from phenoviews.training.progress import all_steps
+from phenoviews.training.snapshots import Snapshots
 from phenoviews.training.watch import look
 
 
