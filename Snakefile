@@ -47,3 +47,8 @@ if not study.config["partial"]:
 include: "workflow/rules/panels.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/costs.smk"
+
+
+onstart:
+    note_what_is_asked()
+    look_only_when_a_job_ends()

@@ -651,3 +651,12 @@ def name_pages():
 
 if workflow.is_main_process and not workflow.dryrun:
     atexit.register(name_pages)
+
+
+def look_only_when_a_job_ends():
+    """Under a limit of jobs per second Snakemake (9.27) looks a second later again for what may begin, if something
+    waits; and as each job that ends has it look once more, after a hundred jobs it does so a hundred times a second,
+    which takes a core. Its default, 100/1s, limits nothing here: no job begins within ten milliseconds."""
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None

@@ -30,7 +30,3 @@ rule calibrate:
         said=said,
     script:
         "../scripts/calibrate.py"
-
-
-onstart:
-    note_what_is_asked()
