@@ -215,6 +215,7 @@ def test_every_study_in_the_documents_has_a_name():
         "photos",
         "planted",
         "search",
+        "sets",
         "sweep",
         "taxol",
         "vit",
