@@ -220,6 +220,7 @@ def test_every_study_in_the_documents_has_a_name():
         "taxol",
         "vit",
         "weeks",
+        "wells",
     ]
     blocks = [block for page in PAGES for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)]
     assert [block for block in blocks if "panels:" in block and not re.match(r"# \w+\.yaml", block)] == []

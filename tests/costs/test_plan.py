@@ -319,6 +319,31 @@ def test_all_forms_have_the_same_numbers(tmp_path, monkeypatch):
     assert "http" not in html
 
 
+def test_images_that_are_not_there_are_a_guess_and_the_plan_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mine = {"kind": "folder", "path": "photos", "size": 32, "recipe": "cifar"}
+    runs = {"dataset": "mine", "transform": "cifar", "method": "simclr", "backbone": "resnet18"}
+    table = {"title": "Mine", "runs": runs, "metrics": ["top1"], "rows": ["method"], "columns": ["metric"]}
+
+    def lines(**more) -> list[str]:
+        of = study(scale="paper", datasets={"mine": {**mine, **more}}, panels={"mine": {"table": table}})
+        files = {form: tmp_path / f"plan.{form}" for form in ("md", "html", "csv")}
+        _, *guesses = page.write(planned(of, "mine_table"), files).splitlines()
+        assert all(guess in files["md"].read_text() for guess in guesses)
+        return guesses
+
+    (guess,) = lines()
+    assert guess.startswith(
+        "Nothing says how many images dataset 'mine' has, for photos is not there: 10,000 are assumed"
+    )
+    assert lines(images=600) == []
+    for name in "ab":
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(400):
+            (tmp_path / "photos" / name / f"{number}.png").touch()
+    assert lines() == []
+
+
 def test_only_names_panels_or_papers():
     of = study(scale="demo", only=["no_free_lunch_table1, single_cell"])
     assert {panel.name for panel in of.asked} == {"no_free_lunch_table1"} | {

@@ -349,6 +349,16 @@ def test_what_cannot_be_is_one_line(document, changed, message):
         study(document, changed)
 
 
+def test_an_audit_is_told_by_its_budget_where_its_start_is_misspelt(document):
+    audit = {"strat" if key == "start" else key: value for key, value in AUDIT.items()}
+    said = {"scale": "demo", "panels": {"mine": {"audit": audit}}}
+    with pytest.raises(UserError, match=r"panels.mine.audit: unknown key 'strat'; did you mean start"):
+        Study(merge(document, said), copy.deepcopy(document), said)
+    del said["panels"]["mine"]["audit"]["strat"]
+    with pytest.raises(UserError, match=r"panels.mine.audit: `start` is missing; add it"):
+        Study(merge(document, said), copy.deepcopy(document), said)
+
+
 def folder(tmp_path, **classes: int) -> dict:
     """Where images of these classes are said to lie; nobody looks into them to plan."""
     for name, count in classes.items():

@@ -40,7 +40,11 @@ def test_a_command_that_is_run_elsewhere_is_there():
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
-    return Project(tmp_path_factory.mktemp("project"))
+    """With an `audit.yaml` of images that are there."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    audit = "{dataset: photographs, start: cifar, method: simclr, backbone: resnet18, budget_gpu_hours: 6}"
+    (project.folder / "audit.yaml").write_text(f"panels: {{mine: {{audit: {audit}}}}}\n")
+    return project
 
 
 @pytest.mark.parametrize("command", HERE)
@@ -53,6 +57,7 @@ def test_a_command_of_snakemake_has_a_plan(project, conda, command):
     table = ["--", "no_free_lunch_table1"] if "--profile" in arguments and "--" not in arguments else []
     done = project.snakemake(*dry, *arguments, *table, environment={"PATH": conda})
     assert done.returncode == 0, done.stdout[-3000:]
+    assert "is on one page" not in done.stdout  # nothing has been made
 
 
 def test_the_watcher_calls_again_when_a_file_is_saved(tmp_path):

@@ -56,7 +56,7 @@ if workflow.is_main_process:
     os.environ[SNAKEMAKE] = str(os.getpid())
 
 # Killed at any moment, the workflow goes on at the next call.
-if workflow.is_main_process and not workflow.dryrun:
+if workflow.is_main_process:
     alive = clear_stale(Path(".snakemake"))
 
 
@@ -108,6 +108,7 @@ def stopping(function, *arguments):
         return function(*arguments)
     except UserError as error:
         logger.error(f"phenoviews: error: {error}")
+        PLANNED.clear()
         raise SystemExit(1) from None
 
 
@@ -644,12 +645,13 @@ def page_templates(wildcards) -> str:
 
 def name_pages():
     """The last line of a call that made pages, or found them made."""
-    if workflow.dag is not None and not any(workflow.dag.needrun_jobs()):
-        for page in dict.fromkeys(PAGES):
+    # Whether it was a dry run is not known before now where a profile names the executor.
+    if not workflow.dryrun and workflow.dag is not None and not any(workflow.dag.needrun_jobs()):
+        for page in filter(os.path.exists, dict.fromkeys(PAGES)):
             print(f"phenoviews: every panel, run and verdict is on one page: {page}", file=sys.stderr)
 
 
-if workflow.is_main_process and not workflow.dryrun:
+if workflow.is_main_process:
     atexit.register(name_pages)
 
 

@@ -19,4 +19,5 @@ with reported(snakemake.log[0]):
         {form: folder / f"plan.{form}" for form in ("md", "html", "csv")},
         study.config.get("budget_gpu_hours"),
     )
-    print(f"phenoviews: {gist}")
+    for line in gist.splitlines():
+        print(f"phenoviews: {line}")

@@ -49,13 +49,16 @@ class Section:
 
 
 def write(plan: Plan, files: Mapping[str, Path], budget: float | None = None) -> str:
-    """Write the plan to `files` (md, html, csv), and return its gist in one line. `budget`: GPU-hours, if any."""
+    """Write the plan to `files` (md, html, csv), and return its gist in one line, and a line for each guess.
+
+    `budget`: GPU-hours, if any.
+    """
     title = f"What this study costs at {' and '.join(plan.study.at_work)} scale"
     found = sections(plan, budget)
     write_text(files["md"], markdown(title, found))
     write_text(files["html"], html(title, found))
     write_text(files["csv"], table(plan))
-    return f"{gist(plan)}; {files['md']}"
+    return "\n".join([f"{gist(plan)}; {files['md']}", *plan.guesses()])
 
 
 def gist(plan: Plan) -> str:
@@ -79,6 +82,7 @@ def sections(plan: Plan, budget: float | None = None) -> list[Section]:
             "In short",
             [
                 f"{gist(plan)}. As of {when}.",
+                *plan.guesses(),
                 plan.paces.origin() + (f" Of the trainings' time: {shares}." if shares else ""),
                 "A GPU-hour is of one GPU, or of one job of as many CPU threads as `resources.threads` says where "
                 "there is none. Counted are trainings and what is measured of encoders on a GPU: embeddings, probes, "

@@ -19,7 +19,7 @@ from phenoviews.study import Study, paths
 from phenoviews.study.audits import ladder
 from phenoviews.study.metrics import BY_EPOCH
 from phenoviews.study.panel import Panel
-from phenoviews.study.plan import forward_flop, gmacs_of, images, sweep_sources
+from phenoviews.study.plan import UNKNOWN, forward_flop, gmacs_of, images, is_guessed, sweep_sources
 from phenoviews.study.run import Run
 
 TRAINING = "training"
@@ -124,6 +124,16 @@ class Plan:
         """Of the arrays of all datasets."""
         names = dict.fromkeys(name for one in self.panels for name in one.datasets)
         return sum(sizes.array_mb(self.study, name) for name in names) / 1e3
+
+    def guesses(self) -> list[str]:
+        """What is planned for without being known, a sentence each."""
+        names = dict.fromkeys(name for one in self.panels for name in one.datasets)
+        return [
+            f"Nothing says how many images dataset '{name}' has, for {self.study.entry('datasets', name)['path']} is "
+            f"not there: {UNKNOWN:,} are assumed. Correct the path, or say how many with `images`."
+            for name in names
+            if is_guessed(self.study, name)
+        ]
 
     def downloads(self) -> list[tuple[str, str, float | None]]:
         """See `sizes.downloads`."""

@@ -104,7 +104,7 @@ def _shape(stream: IO[bytes]) -> tuple[int, ...]:
 def there(path: str) -> None:
     """Raise a `UserError` that names a path of the user's which is not there."""
     if not Path(path).exists():
-        above = next((str(folder) for folder in Path(path).absolute().parents if folder.exists()), "/")
+        above = next((str(folder) for folder in Path(os.path.abspath(path)).parents if folder.exists()), "/")
         raise UserError(f"{path}: is not there (of its folders there is {above}); correct the path, or mount the disk")
 
 

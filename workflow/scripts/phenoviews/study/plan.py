@@ -378,3 +378,12 @@ def images(study: Resolver, dataset: str) -> int:
         return int(made * shares)
     found = listing.training_images(paths.users_path(entry["path"]), shares) if "path" in entry else None
     return int(UNKNOWN * shares) if found is None else found
+
+
+def is_guessed(study: Resolver, dataset: str) -> bool:
+    """Whether `images` is a guess about images of the user's: they are not there, and how many they are is not said."""
+    entry = study.entry("datasets", dataset)
+    if "path" not in entry or "images" in entry:
+        return False
+    made = listing.rows(Path(paths.IMAGES.format(dataset=dataset)))
+    return made is None and listing.training_images(paths.users_path(entry["path"]), 1) is None
