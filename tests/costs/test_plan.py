@@ -81,6 +81,10 @@ def test_what_an_audit_names_later_is_counted_at_the_most_and_once_it_is_named_b
     its = [run for run in of.runs(panel) if of.is_trained(run)]
     seeds = len({run.seed for run in its})
     most = planned(of, "mine_audit")
+    (section,) = (one for one in page.sections(most) if one.heading == "Audits")
+    (line,) = (dict(zip(section.columns, row, strict=True)) for row in section.rows)
+    assert int(line["Settings"]) * int(line["Seeds"]) == len(its)
+    assert int(line["Epochs"]) == of.load(its[0]).epochs
     # With new seeds the set itself, what is recommended, and a search's candidates.
     again = seeds * (2 + search.get("candidates", 0))
     assert most.total.trainings == len(its) + more + again
@@ -317,6 +321,17 @@ def test_all_forms_have_the_same_numbers(tmp_path, monkeypatch):
         assert said in html
     assert "<script" not in html
     assert "http" not in html
+
+
+@pytest.mark.parametrize("size", [32, 64, 96])
+@pytest.mark.parametrize("more", [{}, {"shortest": 0.25}, {"objective": "knn"}])
+def test_an_audit_costs_no_more_than_its_budget(size, more):
+    """Its probes too: on random views one sees every image anew a hundred times, which may be more than the training.
+    But for the starts of its jobs, which the plan counts one by one, and at more."""
+    mine = {"kind": "folder", "path": "photos", "size": size, "recipe": "cifar", "images": 8000}
+    audit = {"dataset": "mine", "start": "cifar", "method": "simclr", "backbone": "resnet18", "budget_gpu_hours": 20}
+    found = planned(study(datasets={"mine": mine}, panels={"mine": {"audit": {**audit, **more}}}), "mine_audit")
+    assert 0.5 * 20 < found.total.hours <= 1.05 * 20
 
 
 def test_images_that_are_not_there_are_a_guess_and_the_plan_says_so(tmp_path, monkeypatch):

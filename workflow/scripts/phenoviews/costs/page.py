@@ -15,6 +15,7 @@ import jinja2
 from phenoviews.costs.paces import SCALED, SHIPPED
 from phenoviews.costs.plan import GPUS, PanelCost, Plan, Sum
 from phenoviews.files import write_text
+from phenoviews.study.audits import MOST_SEEDS
 from phenoviews.study.document import ROOT
 
 TEMPLATES = ROOT / "workflow" / "templates"
@@ -104,6 +105,7 @@ def sections(plan: Plan, budget: float | None = None) -> list[Section]:
                 _panel_row("all together", total, ""),
             ],
         ),
+        *([_audits(plan)] if plan.audits() else []),
         Section(
             "How long it takes",
             ["What is left, if nothing else is waited for, the longest jobs first."],
@@ -171,6 +173,22 @@ def _panel_row(name: str, of: Sum, shared: str) -> list[str]:
         _number(of.memory_gb) if of.trainings else "",
         "" if of.gpu_gb is None else _number(of.gpu_gb),
     ]
+
+
+def _audits(plan: Plan) -> Section:
+    """What the budgets of its audits buy."""
+    rows = [
+        [panel.name, str(len(of.settings)), str(len(of.seeds)), f"{epochs:,}", str(of.told), str(len(of.new_seeds)),
+         _number(of.declared["budget_gpu_hours"])]
+        for panel, of, epochs in plan.audits()
+    ]  # fmt: skip
+    words = (
+        f"A budget buys settings as `tries` names them, then seeds, {MOST_SEEDS} at most, of trainings as long as "
+        "their recipe's at most. Where all of that costs less than the budget, more of `tries` or a longer recipe "
+        "would use the rest. No difference smaller than one image can be told: with 25 of a class held out, 4 points."
+    )
+    columns = ["Audit", "Settings", "Seeds", "Epochs", "told again, at most", "with new seeds", "Budget (GPU-hours)"]
+    return Section("Audits", [words], columns, rows)
 
 
 def _kinds(plan: Plan) -> Section:

@@ -16,10 +16,10 @@ from phenoviews.costs import sizes
 from phenoviews.costs.finished import Finished, finished
 from phenoviews.costs.paces import Kind, Pace, Paces
 from phenoviews.study import Study, paths
-from phenoviews.study.audits import ladder
+from phenoviews.study.audits import Design, ladder
 from phenoviews.study.metrics import BY_EPOCH
 from phenoviews.study.panel import Panel
-from phenoviews.study.plan import UNKNOWN, forward_flop, gmacs_of, images, is_guessed, sweep_sources
+from phenoviews.study.plan import UNKNOWN, design, forward_flop, gmacs_of, images, is_guessed, sweep_sources
 from phenoviews.study.run import Run
 
 TRAINING = "training"
@@ -124,6 +124,15 @@ class Plan:
         """Of the arrays of all datasets."""
         names = dict.fromkeys(name for one in self.panels for name in one.datasets)
         return sum(sizes.array_mb(self.study, name) for name in names) / 1e3
+
+    def audits(self) -> list[tuple[Panel, Design, int]]:
+        """Its audits: what each trains, and for how many epochs."""
+        found = []
+        for panel in (one.panel for one in self.panels if one.panel.is_audit):
+            there = self.study.of(panel)
+            trained = next(run for run in there.runs(panel) if there.is_trained(run))
+            found.append((panel, design(there, panel), there.load(trained).epochs))
+        return found
 
     def guesses(self) -> list[str]:
         """What is planned for without being known, a sentence each."""
@@ -280,9 +289,9 @@ class _Planner:
                 memory_mb=load.mem_mb,
             )
         # A probe on random views sees every image anew in each epoch; on plain ones it embeds them once.
-        plain = list(map(list, resolved.probe.transform)) == [["normalize"]]
+        each = resolved.probe.epochs if resolved.probe.is_on_random_views else 1
         views = {
-            "probe": (training if plain else training * resolved.probe.epochs) + evaluated,
+            "probe": training * each + evaluated,
             "knn": training + evaluated,
             "alignment": 2 * min(evaluated, ALIGNED),
             "lpips": 0,

@@ -20,7 +20,6 @@ from phenoviews.study.resolved import Pretraining, Training
 from phenoviews.study.run import AXES, Run
 from phenoviews.study.schema import nearest
 
-BESIDE_S = 30  # seconds that a training takes besides its steps: its start, embeddings and probe
 FEWEST_SEEDS, ENOUGH_SEEDS, MOST_SEEDS = 3, 5, 10
 FEWEST_EPOCHS = 20  # twice the recipes' warm-up: a training is cut to no fewer for a budget's sake
 FEWEST_IMAGES = 80  # to train with: where a fifth is held out, each of the ten that choose is ten points
@@ -207,10 +206,16 @@ def entry(study: Resolver, declared: Mapping[str, Any]) -> Any:
     return study.transform(declared["start"], names.parse(method)[0], recipe)
 
 
-def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run], float]) -> Design:
+def design(
+    study: Resolver,
+    declared: Mapping[str, Any],
+    seconds: Callable[[Run], float],
+    beside: Callable[[Run], float],
+) -> Design:
     """What the budget is spent on: the first of what the declaration `tries` in any case, the others as long as
-    `ENOUGH_SEEDS` can be paid; then seeds. `seconds`: of the training of a run. With `looks` there are as many seeds as
-    the last has, and what is bought is what can be paid if nothing stops before.
+    `ENOUGH_SEEDS` can be paid; then seeds. `seconds`: of the steps of a run's training; `beside`: what that takes
+    besides. With `looks` there are as many seeds as the last has, and what is bought is what can be paid if nothing
+    stops before.
 
     An operation alone is compared with none: where several destroy the same, leaving out one shows nothing. What a
     search may cost is set aside first.
@@ -243,8 +248,9 @@ def design(study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run]
     settings = [*whole, *tiers[first]]
     fewest = len(settings) + told(settings)
     enough = looks[-1] if looks else ENOUGH_SEEDS
-    declared = kept(study, _shortened(study, declared, seconds, fewest * enough + searching))
-    hours = (seconds(_run(study, declared, declared["start"])) + BESIDE_S) / 3600
+    declared = kept(study, _shortened(study, declared, seconds, beside, fewest * enough + searching))
+    itself = _run(study, declared, declared["start"])
+    hours = (seconds(itself) + beside(itself)) / 3600
     budget = declared["budget_gpu_hours"]
     times = looks[-1] if looks else FEWEST_SEEDS
     least = (fewest * times + searching) * hours
@@ -418,7 +424,11 @@ def is_shorter_training(run: Pretraining) -> bool:
 
 
 def _shortened(
-    study: Resolver, declared: Mapping[str, Any], seconds: Callable[[Run], float], trainings: int
+    study: Resolver,
+    declared: Mapping[str, Any],
+    seconds: Callable[[Run], float],
+    beside: Callable[[Run], float],
+    trainings: int,
 ) -> Mapping[str, Any]:
     """The declaration, with the most `epochs` of which so many trainings can be paid, where it says no number itself
     and the recipe's is more."""
@@ -427,7 +437,7 @@ def _shortened(
     start = _run(study, declared, declared["start"])
     training = study.resolve(start).training
     assert training is not None
-    each = declared["budget_gpu_hours"] * 3600 / trainings - BESIDE_S
+    each = declared["budget_gpu_hours"] * 3600 / trainings - beside(start)
     epochs = max(FEWEST_EPOCHS, int(each / (seconds(start) / training.epochs)))
     return declared if epochs >= training.epochs else {**declared, "epochs": epochs}
 

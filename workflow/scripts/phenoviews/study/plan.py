@@ -18,6 +18,7 @@ from phenoviews.study.resolved import Backbone, FineTuning, Pretraining, Trainin
 from phenoviews.study.run import AXES, Run
 from phenoviews.study.schema import nearest
 
+BESIDE_S = 30.0  # seconds that a training takes besides its steps: its start, and its embeddings
 UNKNOWN = 10000  # images, where nothing says how many there are
 
 HELD_MB = 4 * 2**30 / 1e6  # of a split in host memory, at most: `phenoviews.data.pool.HOST`, whose module needs torch
@@ -66,7 +67,22 @@ def design(study: Resolver, panel: Panel) -> audits.Design:
     _audited(study, panel)
     for measure in panel.measures:
         study.measure_settings(measure)  # a transform that there is not is refused here
-    return audits.design(study, panel.declared, lambda run: load(study, run).seconds)
+    return audits.design(
+        study, panel.declared, lambda run: load(study, run).seconds, lambda run: _beside(study, panel, run)
+    )
+
+
+def _beside(study: Resolver, panel: Panel, run: Run) -> float:
+    """Seconds that an audit's training takes besides its steps, by the shipped figures: its start and embeddings and,
+    where it is trained on random views, the probe, which sees every image anew in each of its epochs."""
+    resolved, asked = study.resolve(run), load(study, run)
+    if "probe" not in panel.measures or not resolved.probe.is_on_random_views:
+        return BESIDE_S
+    training, gmacs = Pretraining.of(resolved), gmacs_of(study, run)
+    passes = training_flop(training, gmacs) / forward_flop(training.backbone, training.dataset.size, gmacs)
+    probes = 1 + len(audits.ladder(training.training)) * panel.on_the_way.startswith("probe")
+    seen = probes * resolved.probe.epochs * images(study, run.dataset)
+    return BESIDE_S + seen * asked.seconds / asked.images / passes
 
 
 def _audited(study: Resolver, panel: Panel) -> None:

@@ -167,6 +167,11 @@ class Probe(Part):
     milestones: Sequence[int]
     gamma: float
 
+    @property
+    def is_on_random_views(self) -> bool:
+        """Whether it sees every image anew in each epoch; plain images are embedded once."""
+        return [list(step) for step in self.transform] != [["normalize"]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuning(Part):
