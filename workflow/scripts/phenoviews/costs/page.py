@@ -105,7 +105,7 @@ def sections(plan: Plan, budget: float | None = None) -> list[Section]:
                 _panel_row("all together", total, ""),
             ],
         ),
-        *([_audits(plan)] if plan.audits() else []),
+        *_audits(plan),
         Section(
             "How long it takes",
             ["What is left, if nothing else is waited for, the longest jobs first."],
@@ -175,8 +175,8 @@ def _panel_row(name: str, of: Sum, shared: str) -> list[str]:
     ]
 
 
-def _audits(plan: Plan) -> Section:
-    """What the budgets of its audits buy."""
+def _audits(plan: Plan) -> list[Section]:
+    """What the budgets of its audits buy, where there are any."""
     rows = [
         [panel.name, str(len(of.settings)), str(len(of.seeds)), f"{epochs:,}", str(of.told), str(len(of.new_seeds)),
          _number(of.declared["budget_gpu_hours"])]
@@ -188,7 +188,7 @@ def _audits(plan: Plan) -> Section:
         "would use the rest. No difference smaller than one image can be told: with 25 of a class held out, 4 points."
     )
     columns = ["Audit", "Settings", "Seeds", "Epochs", "told again, at most", "with new seeds", "Budget (GPU-hours)"]
-    return Section("Audits", [words], columns, rows)
+    return [Section("Audits", [words], columns, rows)] if rows else []
 
 
 def _kinds(plan: Plan) -> Section:
