@@ -149,6 +149,14 @@ def test_what_is_done_costs_nothing_more_and_stays_in_the_price(tmp_path, monkey
     assert found.total.hours_left < found.total.hours
 
 
+def test_a_run_whose_images_its_seed_draws_is_done_where_its_files_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    of = study(scale="demo")
+    runs = [run for run in of.runs(of.panels["no_free_lunch_table2"]) if of.is_trained(run)]
+    write_run(of, of.on_disk(of.spelled(runs[0])))
+    assert planned(of, "no_free_lunch_table2").total.trained == 1
+
+
 def test_a_run_of_other_settings_is_not_done(tmp_path, monkeypatch):
     """Its path is the same; Snakemake would train it again."""
     monkeypatch.chdir(tmp_path)

@@ -215,7 +215,8 @@ class _Planner:
 
     def look(self, runs: Iterable[Run]) -> None:
         """See which of these trainings have ended."""
-        there = {Path(paths.run_file(self.study, paths.RUN, run)): run for run in runs if run not in self.found}
+        spelled = {self._spelled(run) for run in runs}
+        there = {Path(paths.run_file(self.study, paths.RUN, run)): run for run in spelled if run not in self.found}
         self.found |= {there[one.folder]: one for one in finished(there)}
 
     def cost(self, panel: Panel, study: Study) -> PanelCost:
@@ -248,8 +249,12 @@ class _Planner:
             weights.append("alexnet")
         return PanelCost(panel, jobs, list(datasets), list(dict.fromkeys(weights)))
 
+    def _spelled(self, run: Run) -> Run:
+        """As its files are called."""
+        return self.study.on_disk(self.study.spelled(run))
+
     def job(self, what: str, run: Run) -> Job:
-        run = self.study.on_disk(self.study.spelled(run))
+        run = self._spelled(run)
         pattern = {TRAINING: f"{paths.RUN}/encoder.pt", "lpips": paths.LPIPS}.get(what, paths.MEASURE)
         file = paths.run_file(self.study, pattern, run, measure=what)
         if file not in self.jobs:
