@@ -108,7 +108,8 @@ def stopping(function, *arguments):
         return function(*arguments)
     except UserError as error:
         logger.error(f"phenoviews: error: {error}")
-        PLANNED.clear()
+        for word in (told, name_pages):  # of calls that went through
+            atexit.unregister(word)
         raise SystemExit(1) from None
 
 

@@ -378,28 +378,35 @@ def _enough(study: Resolver, run: Run, key: str, batch_size: int, count: int) ->
 
 
 def images(study: Resolver, dataset: str) -> int:
-    """About how many images a dataset trains with: as it declares, or as its files say.
+    """About how many images a dataset trains with: as it declares, or as its files say; of cells that are not made, and
+    of images that are not there, a guess."""
+    found = _counted(study, dataset)
+    return int(UNKNOWN * _shares(study.entry("datasets", dataset))) if found is None else found
+
+
+def is_guessed(study: Resolver, dataset: str) -> bool:
+    """Whether `images` is a guess about images of the user's: they are not there, and how many they are is not said."""
+    return "path" in study.entry("datasets", dataset) and _counted(study, dataset) is None
+
+
+def _shares(entry: Mapping[str, Any]) -> float:
+    """The fraction of images that is not held out, where no split of theirs says what they are for."""
+    return float(1 - entry.get("test_fraction", 0) - entry["val_fraction"])
+
+
+def _counted(study: Resolver, dataset: str) -> int | None:
+    """As `images`; None where it would be a guess.
 
     Those that are made are counted where they lie, so that a job that needs them has no folder of the user's to walk
-    over; before that the folder is counted, and of cells there is only a guess.
+    over; before that the folder is counted.
     """
     entry = study.entry("datasets", dataset)
     if "images" in entry:
         return int(entry["images"])
-    shares = 1 - entry.get("test_fraction", 0) - entry["val_fraction"]
+    shares = _shares(entry)
     if entry.get("cells"):
         return int(entry["cells"] * shares)
     made = listing.rows(Path(paths.IMAGES.format(dataset=dataset)))
     if made is not None:
         return int(made * shares)
-    found = listing.training_images(paths.users_path(entry["path"]), shares) if "path" in entry else None
-    return int(UNKNOWN * shares) if found is None else found
-
-
-def is_guessed(study: Resolver, dataset: str) -> bool:
-    """Whether `images` is a guess about images of the user's: they are not there, and how many they are is not said."""
-    entry = study.entry("datasets", dataset)
-    if "path" not in entry or "images" in entry:
-        return False
-    made = listing.rows(Path(paths.IMAGES.format(dataset=dataset)))
-    return made is None and listing.training_images(paths.users_path(entry["path"]), 1) is None
+    return listing.training_images(paths.users_path(entry["path"]), shares) if "path" in entry else None
