@@ -12,7 +12,7 @@ import pytest
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 TRAIN = {"pretrain", "embed", "embed_frozen", "fine_tune", "calibrate"}
 OF_ENCODERS = {"probe", "measure_encoder"}
-BY_EPOCH = {"measure_on_the_way", "score_epochs"}  # whose measures need scikit-learn
+BY_EPOCH = {"measure_on_the_way"}  # whose measures need scikit-learn
 DRAW = {"figure", "qc", "properties", "audit"}
 ALL = {file.stem for file in SCRIPTS.glob("*.py")}
 WEIGHTS = {"weights"}  # are torchvision's

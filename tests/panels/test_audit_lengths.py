@@ -38,7 +38,7 @@ def found(early_effects: np.ndarray, shorter: bool = True) -> tuple[list[audit.L
     rng = np.random.default_rng(0)
     panel = {
         "metrics": {name: asdict(counted(name)) for name in COUNTABLE},
-        "lengths": {"metric": "top1", "epochs": 8, "at": [2, 4], "shorter_trainings": shorter, "schedule": "cosine"},
+        "lengths": {"epochs": 8, "at": [2, 4], "shorter_trainings": shorter, "schedule": "cosine"},
     }
     early = pd.concat(
         [
@@ -46,7 +46,7 @@ def found(early_effects: np.ndarray, shorter: bool = True) -> tuple[list[audit.L
             records("top1_by_epoch", EFFECTS / 2, rng, epoch=4.0),
         ]
     )
-    return audit.at_lengths(RUNS, early, records("top1", EFFECTS, rng), panel, SETTINGS), panel
+    return audit.at_lengths(RUNS, early, records("top1", EFFECTS, rng), panel, "top1", SETTINGS), panel
 
 
 def test_each_length_has_its_changes_and_how_they_rank_beside_those_in_the_end():
@@ -78,7 +78,8 @@ def test_where_all_trainings_failed_there_is_a_table_all_the_same():
     _, panel = found(EFFECTS)
     nothing = [{**run, "metric": "top1_by_epoch", "value": np.nan, "reason": "collapsed"} for run in RUNS]
     last = records("top1", EFFECTS, np.random.default_rng(0))
-    table = audit.lengths_table(audit.at_lengths(RUNS, pd.DataFrame(nothing), last, panel, SETTINGS), panel)
+    told = audit.at_lengths(RUNS, pd.DataFrame(nothing), last, panel, "top1", SETTINGS)
+    table = audit.lengths_table(told, panel)
     assert table["settings"].tolist() == [0, 0, 7]
     assert table["spearman"].isna().tolist() == [True, True, False]
 

@@ -6,7 +6,6 @@ import json
 from unittest.mock import ANY
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from phenoviews.errors import UserError
@@ -14,7 +13,6 @@ from phenoviews.files import write_json
 from phenoviews.profiles import run, structure, tables
 from phenoviews.profiles.__main__ import main
 from phenoviews.study.metrics import measured
-from phenoviews.values import table
 
 from .conftest import screen
 
@@ -98,18 +96,6 @@ def test_each_treatment_has_its_outcome_and_a_place_on_the_map(profiles):
             assert dict(zip(right["compound"], right["moa"], strict=True)) == moas
     assert len(treatments) == about["counts"]["treatments"]
     assert run.no_map().columns.isin(mapped.columns).all()
-
-
-def test_scores_on_the_way_are_the_scores_of_these_profiles(profiles):
-    values, _, _ = run.scores(*profiles, SETTINGS)
-    found = run.after(50, *profiles, SETTINGS)
-    assert set(found["metric"]) == set(measured("scores_by_epoch"))
-    assert (found["epoch"] == 50).all()
-    table([*found.to_dict("records"), *run.after(100, *profiles, SETTINGS).to_dict("records")])  # told apart by epoch
-    columns = ["metric", "postprocessing", "value", "low", "high", "correct", "of"]
-    expected = values[values["metric"].isin(["nsc", "nscb"])][columns]
-    found = found.assign(metric=found["metric"].str.removesuffix("_by_epoch"))[columns]
-    pd.testing.assert_frame_equal(found, expected)
 
 
 def structure_of(values, name) -> dict[str, float]:

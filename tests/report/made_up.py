@@ -171,7 +171,7 @@ def audited(
     if early:
         panel["design"]["declared"] |= {"looks": [3, 4], "spending": "pocock"}
         panel["design"]["seeds"] = seeds
-        panel["lengths"] = {"metric": "top1", "epochs": 6, "at": [2], "shorter_trainings": False, "schedule": "cosine"}
+        panel["lengths"] = {"epochs": 6, "at": [2], "shorter_trainings": False, "schedule": "cosine"}
     again: list[dict[str, Any]] = []
     searched = audit_files.NOT_SEARCHED
     if searching:

@@ -155,7 +155,7 @@ def test_weights_on_the_way_are_kept_under_names_of_their_own(document):
     assert all(file.endswith("/measures/probe_by_epoch.parquet") for file in files)
     told = found.audited(panel)["lengths"]
     assert told["at"] == [2, 4, 8, 16]
-    assert (told["epochs"], told["metric"], told["shorter_trainings"]) == (20, "top1", False)
+    assert (told["epochs"], told["shorter_trainings"]) == (20, False)
     without = study(document, {"epochs": 20})
     assert "lengths" not in without.audited(without.panels["mine_audit"])
     assert paths.audit_on_the_way(without.of(panel), without.panels["mine_audit"], trained) == {}
@@ -340,7 +340,7 @@ def test_the_objective_decides_what_is_measured_and_its_first_is_judged(document
         ({"search": SEARCH, "objective": "agreement"}, r"search: the agreement between seeds is one number of all"),
         (
             {"shortest": 0.25, "objective": "agreement"},
-            r"shortest: 'agreement' is not measured on the way.*: labels, none, top1, knn, nsc, nscb, rankme, align",
+            r"shortest: 'agreement' is not measured on the way.*: labels, treatments, none, top1, knn, map_replicates,",
         ),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.workflow.conftest import ROOT
 
-from phenoviews.study.chosen import EMBEDDED_BY_EPOCH, ENCODED_BY_EPOCH
+from phenoviews.study.chosen import BY_EPOCH_OF
 from phenoviews.study.code import code_hash, reached
 
 # They answer a question and leave nothing that could be out of date.
@@ -52,10 +52,7 @@ def chosen(record: dict) -> dict[str, set[str]]:
         "phenoviews.measures.embedded.EMBEDDED": {measure} if record["rule"] == "measure_embeddings" else None,
         "phenoviews.training.encoded.ENCODED": {measure} if record["rule"] == "measure_encoder" else None,
         **(
-            {
-                "phenoviews.measures.embedded.EMBEDDED": {measure} & {*EMBEDDED_BY_EPOCH},
-                "phenoviews.training.encoded.ENCODED": {measure} & {*ENCODED_BY_EPOCH},
-            }
+            {registry: {measure} & {*names} for registry, names in BY_EPOCH_OF.items()}
             if record["rule"] == "measure_on_the_way"
             else {}
         ),

@@ -60,7 +60,7 @@ def test_every_panel_is_there(done):
 
 # What the demo has not: a projector's output and kNN (see test_failed), an audit, ImageNet's weights (nothing of the
 # library is in them), and a simulated plate's true nuclei, which are looked at below.
-AUDIT = {"audit.py", "audit_choice.py", "audit_look.py", "audit_search.py", "measure_on_the_way.py"}
+AUDIT = {"audit.py", "audit_choice.py", "audit_look.py", "audit_search.py"}
 ELSEWHERE = {"embed.py", "measure_encoder.py", *AUDIT, "weights.py", "detection.py"}
 
 

@@ -65,7 +65,7 @@ def study(tmp_path_factory):
 # --------------------------------------------------------------------------------------------- what an edit runs again
 DIGITS = {"small_digits", "small_map", "small_nearest"}
 TREATMENTS = {"small_scores", "small_treatments"}
-ON_THE_WAY = {"score_epochs", "small_epochs"}
+ON_THE_WAY = {"measure_on_the_way", "small_epochs"}
 PANELS = {*DIGITS, "small_cells", "small_doses", "small_epochs", *TREATMENTS}
 PICTURES = {"small_map", "small_nearest", "small_doses", "small_treatments", "qc"}
 OF_DIGITS = {"clusters", "measure_clusters", "tsne", "probe", "fine_tune", *DIGITS}

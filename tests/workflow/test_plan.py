@@ -38,13 +38,13 @@ def test_table_2_needs_the_three_plates_of_week_1(project):
 
 def test_the_demo_downloads_nothing_and_uses_nearly_every_rule(project):
     """What it fetches, its own simulation made: two tables and an archive per plate. It has no use for ImageNet's
-    weights, for projectors, for how well nuclei are found, for kNN, for measures on the way, for the price of it all,
+    weights, for projectors, for how well nuclei are found, for kNN, for the price of it all,
     and for the targets of single papers."""
     plan = project.planned()
     assert plan["download"] == 2 + plan["simulate_plate"]
     rules = re.findall(r"^\w+$", project.snakemake("--list-rules").stdout, flags=re.MULTILINE)
     assert set(rules) - set(plan) == {
-        *("weights", "embed", "detection", "measure_encoder", "measure_on_the_way", "plan", "calibrate"),
+        *("weights", "embed", "detection", "measure_encoder", "plan", "calibrate"),
         *("no_free_lunch", "single_cell", "pilot", "pilot_cifar10"),
     }
 

@@ -273,20 +273,34 @@ control_of = ask(Study.control, "dataset")
 
 
 @asked
-def settings_on_the_way(wildcards) -> dict:
-    return (probe_settings if wildcards.measure == "probe" else measure_settings)(wildcards)
-
-
-@asked
-def lengths_of(wildcards) -> list[int]:
-    """After how many epochs a training is measured on its way."""
-    return ladder(user_errors(study_of(wildcards).resolve, run_of(wildcards)).training)
+def profile_settings(wildcards) -> dict:
+    return study_of(wildcards).config["measures"]["profiles"]
 
 
 @asked
 def structure_settings(wildcards) -> dict:
-    profiles = study_of(wildcards).config["measures"]["profiles"]
+    profiles = profile_settings(wildcards)
     return {key: profiles[key] for key in ("reg", "coral_reg", "coral_source_reg", "across_wells", "seed")}
+
+
+@asked
+def structure_settings_on_the_way(wildcards) -> dict:
+    return structure_settings(wildcards) | {"across_cells": profile_settings(wildcards)["across_cells"]}
+
+
+@asked
+def settings_on_the_way(wildcards) -> dict:
+    of = {"probe": probe_settings, "scores": profile_settings, "structure": structure_settings_on_the_way}
+    return of.get(wildcards.measure, measure_settings)(wildcards)
+
+
+@asked
+def lengths_of(wildcards) -> list[int] | None:
+    """After how many epochs a training is measured on its way; None: after all whose weights were kept, as the paper
+    scores treatments [B-18]."""
+    if wildcards.measure == "scores":
+        return None
+    return ladder(user_errors(study_of(wildcards).resolve, run_of(wildcards)).training)
 
 
 # ----------------------------------------------------------------------------------------------------------- training

@@ -227,35 +227,6 @@ rule score:
         "../scripts/score.py"
 
 
-# The same of the encoders that a training had on its way [B-18]. Nothing is chosen by them.
-rule score_epochs:
-    input:
-        index=INDEX,
-        images=IMAGES,
-        snapshots=SNAPSHOTS,
-    output:
-        MEASURE.replace("{measure}", "scores_by_epoch"),
-    log:
-        f"{RUN}/logs/score_epochs.log",
-    wildcard_constraints:
-        method=TRAINED,
-    conda:
-        ENVIRONMENT
-    threads: setting("resources", "threads")
-    resources:
-        gpu=1,
-        runtime=tries(240),
-        mem_mb=memory,
-    params:
-        run=encoder,
-        settings=setting("measures", "profiles"),
-        evaluated=evaluated_of,
-        metrics=measured("scores_by_epoch"),
-        code=code("score_epochs.py", embedded_with),
-    script:
-        "../scripts/score_epochs.py"
-
-
 # Measures of the encoders that a training had on its way. Nothing is chosen by them.
 rule measure_on_the_way:
     input:

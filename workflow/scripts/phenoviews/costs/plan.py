@@ -25,9 +25,10 @@ from phenoviews.study.run import Run
 TRAINING = "training"
 # The measures that are made on a GPU, and what a page calls them; LPIPS, of some thousand images, costs a start.
 ON_GPU = {"probe": "probe", "fine_tuning": "fine-tuning", "knn": "kNN", "alignment": "alignment",
-          "scores_by_epoch": "scores on the way", "lpips": "LPIPS", "probe_by_epoch": "probe on the way",
-          "knn_by_epoch": "kNN on the way", "alignment_by_epoch": "alignment on the way",
-          "rankme_by_epoch": "RankMe on the way", "uniformity_by_epoch": "uniformity on the way"}  # fmt: skip
+          "lpips": "LPIPS", "probe_by_epoch": "probe on the way", "knn_by_epoch": "kNN on the way",
+          "alignment_by_epoch": "alignment on the way", "rankme_by_epoch": "RankMe on the way",
+          "uniformity_by_epoch": "uniformity on the way", "scores_by_epoch": "scores on the way",
+          "structure_by_epoch": "mAP on the way"}  # fmt: skip
 EMBEDDING = "embedding"
 ALIGNED = 2000  # images at most, each in two views; `training.alignment.MOST`, whose module needs torch
 GPUS = (1, 2, 4, 8, 16, 32, 64)

@@ -551,16 +551,17 @@ def beside(
 
 @dataclass(frozen=True)
 class Length:
-    """What is seen of an audit's settings after so many `epochs`: their changes, (settings,) without the set itself,
-    and how these rank beside those in the end."""
+    """What is seen of an audit's settings after so many `epochs` by a metric: their changes, (settings,) without the
+    set itself, and how these rank beside those in the end."""
 
+    metric: str
     epochs: int
     changes: Floats
     ranks: Ranks
 
 
 def at_lengths(
-    runs: Sequence[Mapping[str, Any]], early: pd.DataFrame, last: pd.DataFrame, panel: Mapping[str, Any],
+    runs: Sequence[Mapping[str, Any]], early: pd.DataFrame, last: pd.DataFrame, panel: Mapping[str, Any], name: str,
     settings: Sequence[str],
 ) -> list[Length]:  # fmt: skip
     """What settings (the set itself first) do after each length of training, on all held-out images.
@@ -568,9 +569,9 @@ def at_lengths(
     Args:
         early: records of what was measured on the way, with epoch; `last`: of the trainings' ends.
         panel: of it `lengths` and `metrics`.
+        name: of the metric.
     """
-    lengths, name = panel["lengths"], panel["lengths"]["metric"]
-    metric = panel["metrics"][name]
+    lengths, metric = panel["lengths"], panel["metrics"][name]
 
     def changes(records: pd.DataFrame) -> Floats:
         values = values_of(runs, records, name, metric)
@@ -583,8 +584,8 @@ def at_lengths(
     found = []
     for epochs in lengths["at"]:
         there = changes(early[early["epoch"] == epochs])
-        found.append(Length(epochs, means(there), ranks(there, in_the_end)))
-    return [*found, Length(lengths["epochs"], means(in_the_end), ranks(in_the_end, in_the_end))]
+        found.append(Length(name, epochs, means(there), ranks(there, in_the_end)))
+    return [*found, Length(name, lengths["epochs"], means(in_the_end), ranks(in_the_end, in_the_end))]
 
 
 def lengths_table(found: Sequence[Length], panel: Mapping[str, Any]) -> pd.DataFrame:
@@ -593,7 +594,7 @@ def lengths_table(found: Sequence[Length], panel: Mapping[str, Any]) -> pd.DataF
     lengths = panel["lengths"]
     rows = [
         {
-            "metric": lengths["metric"], "epochs": one.epochs, "share": one.epochs / lengths["epochs"],
+            "metric": one.metric, "epochs": one.epochs, "share": one.epochs / lengths["epochs"],
             "shorter_training": lengths["shorter_trainings"] or one.epochs == lengths["epochs"],
             **dataclasses.asdict(one.ranks),
         }
@@ -605,7 +606,7 @@ def lengths_table(found: Sequence[Length], panel: Mapping[str, Any]) -> pd.DataF
 def said_of_lengths(found: Sequence[Length], panel: Mapping[str, Any]) -> list[str]:
     """Whether shorter trainings would rank the settings alike: a sentence for each length, and what the lengths are."""
     lengths, (*early, last) = panel["lengths"], found
-    label = panel["metrics"][lengths["metric"]]["label"]
+    label = panel["metrics"][last.metric]["label"]
     lines = []
     for one in early:
         of = one.ranks

@@ -245,7 +245,7 @@ def write(
     classes = [audit.only(of, *found.scores.settings) for of in classes if of.classes != found.scores.classes]
     table = audit.tidy(found, by_itself, [*told_beside, *classes], panel["design"], panel["start"], panel["entry"])
     _csv(outputs["csv"], table)
-    lengths = _lengths(panel, values, on_the_way, found.scores.settings)
+    lengths = _lengths(panel, values, on_the_way, found.scores)
     if lengths:
         _csv(outputs["lengths"], audit.lengths_table(lengths, panel))
     unit = found.scores.unit
@@ -314,15 +314,15 @@ def _found(
 
 
 def _lengths(
-    panel: Mapping[str, Any], values: pd.DataFrame, on_the_way: Sequence[str], settings: Sequence[str]
+    panel: Mapping[str, Any], values: pd.DataFrame, on_the_way: Sequence[str], scores: Scores
 ) -> list[audit.Length]:
-    """What the settings do after each length of training; nothing where nothing was measured on the way. `values`: of
-    the ends of all runs."""
+    """What the settings do after each length of training, by what they are judged by; nothing where nothing was
+    measured on the way. `values`: of the ends of all runs."""
     if not on_the_way:
         return []
     trained = [run for run in panel["each"] if run["method"].split("+")[0] != UNTRAINED]
     early = records.read(zip(trained, on_the_way, strict=True))
-    return audit.at_lengths(panel["each"], early, values, panel, settings)
+    return audit.at_lengths(panel["each"], early, values, panel, scores.metric, scores.settings)
 
 
 def _pasted(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -100,14 +100,6 @@ def scores(
     return values, predictions, about
 
 
-def after(epochs: int, meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """NSC and NSCB as from `scores`, of an encoder that has been trained for so many epochs: nsc_by_epoch and
-    nscb_by_epoch, with the dimension epoch besides."""
-    found, _, _ = scores(meta, x, settings)
-    found = found[found["metric"].isin(["nsc", "nscb"])].drop(columns=[*OF_TREATMENT.values()])
-    return found.assign(metric=found["metric"] + "_by_epoch", epoch=float(epochs))
-
-
 def structures(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -> pd.DataFrame:
     """What `structure` finds, as values with the dimension postprocessing.
 
@@ -137,6 +129,13 @@ def structures(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -
             metric = f"share_{factor}{ending}"
             rows.append({"metric": metric, "value": value, "reason": reason, "postprocessing": name})
     return table(rows)
+
+
+# The measures of profiles: (meta, x, the measure's settings) → values.
+PROFILED: dict[str, Callable[[pd.DataFrame, np.ndarray, Mapping[str, Any]], pd.DataFrame]] = {
+    "scores": lambda meta, x, settings: scores(meta, x, settings)[0],
+    "structure": structures,
+}
 
 
 def mapped(meta: pd.DataFrame, x: np.ndarray, settings: Mapping[str, Any]) -> pd.DataFrame:

@@ -23,10 +23,11 @@ FIGURES = "phenoviews.panels.figures.FIGURES"
 EMBEDDED = "phenoviews.measures.embedded.EMBEDDED"
 CLUSTERED = "phenoviews.measures.clustered.CLUSTERED"
 ENCODED = "phenoviews.training.encoded.ENCODED"
+PROFILED = "phenoviews.profiles.run.PROFILED"
 
 # Those of them that are also of encoders that a training had on its way, beside the probe.
-ENCODED_BY_EPOCH, EMBEDDED_BY_EPOCH = ("alignment", "knn"), ("rankme", "uniformity")
-MEASURED_BY_EPOCH = ("probe", *ENCODED_BY_EPOCH, *EMBEDDED_BY_EPOCH)
+BY_EPOCH_OF = {ENCODED: ("alignment", "knn"), EMBEDDED: ("rankme", "uniformity"), PROFILED: ("scores", "structure")}
+MEASURED_BY_EPOCH = ("probe", *(name for of in BY_EPOCH_OF.values() for name in of))
 
 # The operations of evaluated images, which are resized and normalised, nothing else.
 EVALUATION = frozenset({"normalize"})
@@ -65,9 +66,8 @@ def probed_with(study: Resolver, run: Run) -> dict[str, Collection[str]]:
 
 def measured_on_the_way_with(study: Resolver, run: Run, measure: str) -> dict[str, Collection[str]]:
     """Of a measure of the encoders that a training had on its way: of each registry what the measure itself needs."""
-    kinds = {ENCODED: ENCODED_BY_EPOCH, EMBEDDED: EMBEDDED_BY_EPOCH}
     chosen = probed_with(study, run) if measure == "probe" else measured_with(study, run, measure)
-    return {**chosen, **{registry: [name for name in of if name == measure] for registry, of in kinds.items()}}
+    return {**chosen, **{registry: [name for name in of if name == measure] for registry, of in BY_EPOCH_OF.items()}}
 
 
 def trained_with(study: Resolver, run: Run) -> dict[str, Collection[str]]:

@@ -192,6 +192,15 @@ METRICS: dict[str, Metric] = {
     "map_replicates": Metric("structure", "mAP of replicates", TREATMENTS, HIGHER, dimensions=PROFILED),
     "map_moas": Metric("structure", "mAP of MoAs", TREATMENTS, HIGHER, dimensions=PROFILED),
     "map_moas_other_batch": Metric("structure", "mAP of MoAs, other weeks", TREATMENTS, HIGHER, dimensions=PROFILED),
+    "map_replicates_by_epoch": Metric(
+        "structure_by_epoch", "mAP of replicates", TREATMENTS, HIGHER, dimensions=ON_THE_WAY, trained=True
+    ),
+    "map_moas_by_epoch": Metric(
+        "structure_by_epoch", "mAP of MoAs", TREATMENTS, HIGHER, dimensions=ON_THE_WAY, trained=True
+    ),
+    "map_moas_other_batch_by_epoch": Metric(
+        "structure_by_epoch", "mAP of MoAs, other weeks", TREATMENTS, HIGHER, dimensions=ON_THE_WAY, trained=True
+    ),
     "chance_replicates": Metric("structure", "mAP of replicates by chance", TREATMENTS, NEITHER, dimensions=PROFILED),
     "chance_moas": Metric("structure", "mAP of MoAs by chance", TREATMENTS, NEITHER, dimensions=PROFILED),
     "chance_moas_other_batch": Metric(

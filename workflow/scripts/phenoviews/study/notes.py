@@ -8,7 +8,7 @@ from typing import Any
 
 from phenoviews.errors import UserError
 from phenoviews.study import audits, composites, names
-from phenoviews.study.metrics import COUNTABLE, DIMENSIONS, TEST, counted, on_the_way
+from phenoviews.study.metrics import COUNTABLE, DIMENSIONS, TEST, counted
 from phenoviews.study.panel import Panel
 from phenoviews.study.plan import Place, design, grids, listed, places, runs, sweep_sources
 from phenoviews.study.resolve import Resolver
@@ -83,9 +83,7 @@ def _lengths(study: Resolver, panel: Panel) -> dict[str, Any]:
         return {}
     run = next(run for run in runs(study, panel) if study.is_trained(run))
     pretraining = Pretraining.of(study.resolve(study.on_disk(run)))
-    metric = next(name for name in panel.judged if on_the_way(name))
     return {"lengths": {
-        "metric": metric,
         "epochs": pretraining.training.epochs,
         "at": audits.ladder(pretraining.training),
         "shorter_trainings": audits.is_shorter_training(pretraining),

@@ -12,6 +12,7 @@ from phenoviews import values
 from phenoviews.data import embeddings
 from phenoviews.errors import NotMeasured
 from phenoviews.measures.embedded import EMBEDDED
+from phenoviews.profiles.run import PROFILED, profiles
 from phenoviews.study.metrics import BY_EPOCH
 from phenoviews.study.metrics import measured as metrics_of
 from phenoviews.study.resolved import Embedding, Probe
@@ -25,7 +26,7 @@ def measured(
     measure: str,
     run: Mapping[str, Any],
     snapshots: Path,
-    epochs: Sequence[int],
+    epochs: Sequence[int] | None,
     index: pd.DataFrame,
     given: Mapping[str, Any],
     settings: Mapping[str, Any],
@@ -35,12 +36,13 @@ def measured(
     there are none.
 
     Args:
-        measure: `probe`, or one of `ENCODED` or `EMBEDDED`.
+        measure: `probe`, or one of `ENCODED`, `EMBEDDED` or `PROFILED`.
         run: an `Embedding`, as plain data.
         snapshots, epochs, folder: as for `snapshots.encoders`.
         index: of the evaluated images.
         given: data (the folder of the images), seed (of the run), threads.
-        settings: of the measure; of the probe a `Probe`, as plain data.
+        settings: of the measure; of the probe a `Probe`, as plain data; of profiles how cells make one, across_cells,
+            besides.
     """
     data, seed, threads = (given[key] for key in ("data", "seed", "threads"))
     wanted = metrics_of(measure + BY_EPOCH)
@@ -49,6 +51,9 @@ def measured(
             test = embeddings.load(files["embeddings"])
             if measure in EMBEDDED:
                 found = EMBEDDED[measure](test, index, seed, settings)
+            elif measure in PROFILED:
+                its = {key: value for key, value in settings.items() if key != "across_cells"}
+                found = PROFILED[measure](*profiles(index, test, settings["across_cells"]), its)
             else:
                 with subject(*loader(run, files), seed=seed, data=data, test=test, threads=threads) as encoder:
                     found = (
