@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import functools
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import yaml
 
 from phenoviews.costs import page
 from phenoviews.costs.finished import Finished, finished, folders, sections
-from phenoviews.costs.paces import MEASURED, PROBED, SCALED, SHIPPED, Costs, Kind, Paces, measurement, plain
+from phenoviews.costs.paces import MEASURED, PROBED, SCALED, SHIPPED, Costs, Kind, Paces, measurement, plain, told_apart
 from phenoviews.costs.plan import TRAINING, Sum, plan
 from phenoviews.errors import UserError
 from phenoviews.study import Study, paths
@@ -226,6 +227,21 @@ def test_seeds_and_numbers_are_of_one_kind_and_batches_and_widths_are_not():
     wider = dataclasses.replace(run, backbone=dataclasses.replace(run.backbone, width=0.5))
     larger = dataclasses.replace(run, training=dataclasses.replace(run.training, batch_size=7))
     assert len({Kind.of(run), Kind.of(wider), Kind.of(larger)}) == 3
+
+
+def test_kinds_of_one_name_are_told_apart_by_what_they_lack():
+    heads = json.dumps({"projector": {"hidden": [512], "out": 128}})
+    whole = Kind("vgg11", 32, 3, "simclr", heads, "crop random_flip normalize crop random_flip normalize", 256, "fp32")
+    flipless = dataclasses.replace(whole, views="crop normalize crop normalize")
+    wider = dataclasses.replace(whole, heads=json.dumps({"projector": {"hidden": [1024], "out": 128}}))
+    other = dataclasses.replace(whole, method="byol")
+    names = told_apart([whole, flipless, wider, other])
+    assert names == [
+        whole.name,
+        f"{whole.name} · without random flip",
+        f"{whole.name} · projector.hidden [1024]",
+        other.name,
+    ]
 
 
 def test_without_measurements_the_page_says_that_it_is_the_shipped_figure():

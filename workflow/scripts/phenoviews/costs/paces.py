@@ -69,6 +69,28 @@ class Kind:
         return tuple(getattr(self, key) == getattr(other, key) for key in keys)
 
 
+def told_apart(kinds: Sequence[Kind]) -> list[str]:
+    """The name of each kind; where several have the same, with what it has not or has otherwise than the first: of an
+    audit's settings the operations that its views lack."""
+    names = []
+    for kind in kinds:
+        alike = [other for other in kinds if other.name == kind.name]
+        operations = dict.fromkeys(name for other in alike for name in other.views.split() if name != "+")
+        lacks = [name.replace("_", " ") for name in operations if name not in kind.views.split()]
+        first, its = _leaves(json.loads(alike[0].heads)), _leaves(json.loads(kind.heads))
+        other_heads = [f"{key} {value}" for key, value in its.items() if value != first.get(key, value)]
+        more = [*([f"without {', '.join(lacks)}"] if lacks else []), *other_heads]
+        names.append(" · ".join([kind.name, *more]))
+    return names
+
+
+def _leaves(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= _leaves(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return found
+
+
 @dataclass(frozen=True)
 class Measurement:
     """Seconds that an image of a kind of training took (`origin`: in a run, or in a probe), and what the model of its

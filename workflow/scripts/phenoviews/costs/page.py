@@ -12,7 +12,7 @@ from typing import Any
 
 import jinja2
 
-from phenoviews.costs.paces import SCALED, SHIPPED
+from phenoviews.costs.paces import SCALED, SHIPPED, told_apart
 from phenoviews.costs.plan import GPUS, PanelCost, Plan, Sum
 from phenoviews.files import write_text
 from phenoviews.study.audits import MOST_SEEDS
@@ -194,15 +194,16 @@ def _audits(plan: Plan) -> list[Section]:
 def _kinds(plan: Plan) -> Section:
     """The kinds of trainings, with where the pace of each is from."""
     kinds = plan.kinds()
+    names = told_apart([kind for kind, _, _ in kinds])
     rows = [
         [
-            kind.name,
+            name,
             f"{len(jobs):,}",
             f"{1 / pace.seconds:,.0f}",
             pace.origin,
             _hours(sum(job.seconds for job in jobs) / 3600),
         ]
-        for kind, pace, jobs in kinds[:MOST_KINDS]
+        for name, (_, pace, jobs) in list(zip(names, kinds, strict=True))[:MOST_KINDS]
     ]
     rest = [job for _, _, jobs in kinds[MOST_KINDS:] for job in jobs]
     if rest:
