@@ -1,20 +1,19 @@
 """A measure of the encoders that a training had on its way; or the reason why there is none."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from phenoviews.job import reported
 from phenoviews import values
 from phenoviews.errors import NotMeasured
+from phenoviews.files import folder_beside
 from phenoviews.training.on_the_way import measured
 
 with reported(snakemake.log[0]):
     params, out = snakemake.params, Path(snakemake.output[0])
     index = pd.read_parquet(snakemake.input.index)
-    # Beside the output, where there is space for weights.
-    with TemporaryDirectory(dir=out.parent) as folder:
+    with folder_beside(out) as folder:  # for weights and embeddings
         try:
             found = values.joined(
                 measured(
@@ -29,7 +28,7 @@ with reported(snakemake.log[0]):
                         "threads": snakemake.threads,
                     },
                     params.settings,
-                    Path(folder),
+                    folder,
                 )
             )
         except NotMeasured as reason:

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import secrets
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -40,6 +41,19 @@ def atomic(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_beside(path: str | Path) -> Iterator[Path]:
+    """A folder beside `path`, where there is space, for what is needed until that is written; empty, whatever a process
+    that was killed has left there."""
+    folder = Path(path).with_name(f".{Path(path).stem}.part")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
