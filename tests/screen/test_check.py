@@ -71,6 +71,21 @@ def test_nuclei_in_another_channel_than_the_first(lab, capsys):
     assert "nuclei: 9 in DNA at the declared diameter of 32 pixels" in capsys.readouterr().out
 
 
+def test_a_screen_is_checked_with_its_audit_which_needs_to_know_how_many_cells_to_expect(lab, capsys):
+    folder, config = lab
+    config["datasets"] = {"mine": {"kind": "treatments", "screen": "lab", "plates": ["A", "B"], "recipe": "treatments"}}
+    audit = {"dataset": "mine", "start": "any_channels", "method": "simclr", "backbone": "resnet18"}
+    config["panels"] = {"mine": {"audit": {**audit, "budget_gpu_hours": 6, "shortest": 0.125}}}
+    check(folder, config)
+    # 10 fields of 9 nuclei, of which a fifth is held out.
+    assert "datasets.mine: about 72 cells to train with, were all fields like this; say `images: 72`" in (
+        capsys.readouterr().out
+    )
+    config["datasets"]["mine"]["images"] = 2000
+    check(folder, config)
+    assert "say `images" not in capsys.readouterr().out
+
+
 def test_what_data_sets_ask_for_and_is_not_there(lab, capsys):
     folder, config = lab
     wrong = {"b": {"plates": ["a"]}, "c": {"compound": "Taxol"}}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 
 from phenoviews.errors import UserError
-from phenoviews.study import Study, merge, paths
+from phenoviews.study import Study, asked, listing, merge, paths
 from phenoviews.study.audits import parts
 from phenoviews.study.document import shipped
 
@@ -396,3 +397,42 @@ def test_every_shipped_dataset_can_be_audited_or_its_line_says_how(document):
         if entry["kind"] == "cells" and entry.get("test_fraction") == 1:  # every dose: nothing is trained on it
             continue
         assert design(study(document, audit)).settings[0] == "any_channels", name
+
+
+def test_what_an_audit_buys_does_not_change_once_its_images_are_made(document, tmp_path, monkeypatch):
+    """Nor for its jobs, which do not see the user's folder, nor once that is gone."""
+    monkeypatch.chdir(tmp_path)
+    for split, count in (("train", 300), ("test", 900)):
+        for name in "ab":
+            (tmp_path / "photos" / split / name).mkdir(parents=True)
+            for number in range(count):
+                (tmp_path / "photos" / split / name / f"{number}.png").touch()
+    mine = {"kind": "folder", "path": "photos", "size": 32, "recipe": "cifar", "mean": "own", "std": "own"}
+
+    def audit() -> Study:
+        listing._walked.cache_clear()
+        return study(document, {"dataset": "mine", "budget_gpu_hours": 1}, scale="paper", datasets={"mine": mine})
+
+    first = design(audit())
+    asked.count(audit(), ["mine", "digits"])
+    (tmp_path / "results/data/mine").mkdir(parents=True)
+    np.save(tmp_path / "results/data/mine/images.npy", np.zeros((2400, 2, 2, 3), np.uint8))
+    assert design(audit()) == first
+    (tmp_path / "photos").rename(tmp_path / "elsewhere")
+    job, later, without = audit(), audit(), audit()
+    assert asked.counts(job, called=False) == {"mine": 600}
+    job.count_as(asked.counts(job, called=False))
+    later.count_as(asked.counts(later, called=True))
+    assert design(job) == design(later) == first
+    assert design(without) != first
+    # Where the folder is there, it is what counts.
+    (tmp_path / "elsewhere").rename(tmp_path / "photos")
+    assert asked.counts(audit(), called=True) == {}
+
+
+def test_an_audit_of_cells_says_how_many_there_will_be(document):
+    mine = {"kind": "treatments", "screen": "simulated", "plates": ["Week1_00001"], "recipe": "treatments"}
+    own = {"dataset": "mine", "start": "any_channels"}
+    with pytest.raises(UserError, match=r"nothing says how many cells 'mine' will have.*`images`"):
+        study(document, own, datasets={"mine": mine})
+    assert design(study(document, own, datasets={"mine": {**mine, "images": 5000}})).settings

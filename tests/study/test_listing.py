@@ -113,6 +113,8 @@ def test_the_users_images_are_counted_for_the_plan(folder, tmp_path, monkeypatch
     assert steps() == 5 // 2
     (tmp_path / "results/data/mine").mkdir(parents=True)
     np.save(tmp_path / "results/data/mine/images.npy", np.zeros((100, 2, 2, 3), np.uint8))
+    assert steps() == 5 // 2  # as before they were made
+    folder.rename(tmp_path / "away")
     assert steps() == 100 * 0.8 / 2
 
 

@@ -29,6 +29,25 @@ def test_an_audit_and_its_page_are_planned_with_what_the_objectives_need(tmp_pat
     assert planned["probe"] == planned["measure_embeddings"] == planned["measure_encoder"] == runs
 
 
+def test_an_audit_is_not_drawn_of_a_part_of_its_trainings(tmp_path):
+    """That would be one look more; what else is asked for is drawn."""
+    project = Project(tmp_path)
+    own = copy.deepcopy(OWN)
+    runs = {"dataset": "digits", "transform": "mnist_first", "method": "simclr", "backbone": "vgg11"}
+    table = {"title": "Mine", "runs": runs, "metrics": ["knn"], "rows": ["method"], "columns": ["metric"]}
+    own["panels"]["mine"]["table"] = table
+    (project.folder / "audit.yaml").write_text(yaml.safe_dump(own))
+    command = ["--configfile", "audit.yaml", "--config", "partial=true", "only=mine", "--", "report_own"]
+    assert project.planned(*command) == {"mine_table": 1, "report_own": 1}
+    said = project.snakemake("--dry-run", "--quiet", *command).stdout
+    assert "phenoviews: mine_audit: left out, as an audit is told of all its trainings or not at all" in said
+    folder = project.folder / "results/own/panels/mine"
+    folder.mkdir(parents=True)
+    for suffix in ("json", "csv", "md", "yaml", "png", "pdf"):
+        (folder / f"audit.{suffix}").touch()
+    assert "left out" not in project.snakemake("--dry-run", "--quiet", *command).stdout
+
+
 def test_with_looks_the_trainings_up_to_the_first_are_planned_and_the_plan_counts_all_that_may_be(tmp_path):
     project = Project(tmp_path)
     own = copy.deepcopy(OWN)

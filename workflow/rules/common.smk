@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 from phenoviews.errors import UserError
 from phenoviews.prepared import SNAKEMAKE
 from phenoviews.study import Run, Study, at_hand, chosen, composites, listing, looks, paths, resources
+from phenoviews.study.asked import count, counts
 from phenoviews.study.asked import write as write_asked
 from phenoviews.study.audits import ladder
 from phenoviews.study.chosen import CHOOSERS, CLUSTERED, EMBEDDED, ENCODED, FIGURES, READERS, SCREEN_READERS, SWEEPS
@@ -81,6 +82,7 @@ document, said = users(
     config, SHIPPED, {} if workflow.modifier.skip_configfile else workflow.config_settings.overwrite_config
 )
 study = user_errors(Study, document, SHIPPED, said)
+study.count_as(counts(study, workflow.is_main_process))
 if workflow.is_main_process and at_hand.has_models(study):
     for panel in study.asked:
         user_errors(at_hand.check, study.of(panel), study.runs(panel))
@@ -382,6 +384,7 @@ def note_what_is_asked():
         }
         if trainings:
             stopping(write_asked, study.at(scale), trainings)
+            stopping(count, study.at(scale), {run.dataset for run in trainings})
 
 
 def told():
@@ -415,6 +418,7 @@ def panel_file(panel, suffix) -> str:
 def panel_files(panels) -> list[str]:
     """What people look at first: a file of each of these panels, and the pictures of their plates. A panel does not depend
     on the pictures, so that drawing one anew makes no table again."""
+    panels = [panel for panel in panels if is_to_be_had(panel)]
     datasets = [run.dataset for panel in panels for run in study.runs(panel) if not study.config["partial"]]
     looks = [file for panel in panels for file in paths.first_look(study.of(panel), [panel])]
     return looks + paths.plate_pictures(study, datasets)
@@ -426,6 +430,26 @@ def sweep_files(panel) -> dict[str, list[str]]:
     return paths.sweep_sources(study.of(panel), {name: [place.run for place in of] for name, of in sources.items()})
 
 
+def is_drawn(panel) -> bool:
+    """Whether a panel is made. With `partial: true` an audit is not: to look at a part of its trainings would be one look
+    more than those over which its error is spent."""
+    return not (study.config["partial"] and panel.is_audit)
+
+
+def is_to_be_had(panel) -> bool:
+    """Whether a panel is made, or was."""
+    return is_drawn(panel) or all(map(os.path.exists, page_files(panel).values()))
+
+
+def say_what_is_left_out():
+    left = [panel.name for panel in study.asked if not is_to_be_had(panel)]
+    if left:
+        print(
+            f"phenoviews: {', '.join(left)}: left out, as an audit is told of all its trainings or not at all",
+            file=sys.stderr,
+        )
+
+
 def partial_panels() -> tuple[dict, dict, dict]:
     """With `partial: true` what of each panel, and of its sweeps, is there, and how it says so; else None for each."""
     if not study.config["partial"]:
@@ -434,7 +458,7 @@ def partial_panels() -> tuple[dict, dict, dict]:
 
     look = Present(study)
     return tuple(
-        {name: user_errors(of, panel) for name, panel in study.panels.items()}
+        {name: user_errors(of, panel) for name, panel in study.panels.items() if is_drawn(panel)}
         for of in (look.panel, look.sweeps, look.note)
     )
 
@@ -573,7 +597,7 @@ def page_rule(scale) -> str:
 def page_panels(scale) -> dict:
     """The panels of a scale that are on its page."""
     there = study.at(scale)
-    return {panel.name: panel for panel in study.asked if study.of(panel) is there}
+    return {panel.name: panel for panel in study.asked if study.of(panel) is there and is_to_be_had(panel)}
 
 
 def page_runs(scale) -> list[Run]:
@@ -668,6 +692,7 @@ def name_pages():
 
 if workflow.is_main_process:
     atexit.register(name_pages)
+    say_what_is_left_out()
 
 
 def look_only_when_a_job_ends():

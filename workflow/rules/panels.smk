@@ -10,7 +10,7 @@ for name in TARGETS:
 # With `partial: true`, what of each is there.
 MADE_OF, SWEEPS_OF, LACKS = partial_panels()
 
-for panel in study.panels.values():
+for panel in filter(is_drawn, study.panels.values()):
     if panel.measures_of_sweeps:
 
         # Takes minutes, hence no local rule.

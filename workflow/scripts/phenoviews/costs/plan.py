@@ -6,6 +6,7 @@ what several panels need is one job, and counted once in every sum. Jobs that ar
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -138,12 +139,13 @@ class Plan:
     def guesses(self) -> list[str]:
         """What is planned for without being known, a sentence each."""
         names = dict.fromkeys(name for one in self.panels for name in one.datasets)
-        return [
-            f"Nothing says how many images dataset '{name}' has, for {self.study.entry('datasets', name)['path']} is "
-            f"not there: {UNKNOWN:,} are assumed. Correct the path, or say how many with `images`."
-            for name in names
-            if is_guessed(self.study, name)
-        ]
+        lines = []
+        for name in filter(functools.partial(is_guessed, self.study), names):
+            path = self.study.entry("datasets", name).get("path")
+            what = f"images dataset '{name}' has, for {path} is not there" if path else f"cells '{name}' will have"
+            remedy = "Correct the path, or say how many" if path else "Say about how many"
+            lines.append(f"Nothing says how many {what}: {UNKNOWN:,} are assumed. {remedy} with `images`.")
+        return lines
 
     def downloads(self) -> list[tuple[str, str, float | None]]:
         """See `sizes.downloads`."""

@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
 def checked(config: Path, only: str | None) -> None:
     """Print what is found of the screens that `config` has, and save their pictures."""
     mine = _document(config)
-    study = Study(merge(shipped(), mine))
+    # Panels may ask for what this is to tell: an audit for the number of cells.
+    study = Study(merge(shipped(), {key: value for key, value in mine.items() if key not in ("panels", "only")}))
     names = [only] if only else list(mine.get("screens", {}))
     if not names:
         raise UserError(f"{config}: has no `screens`; add one, or name one of config.yaml by --screen")
@@ -57,10 +58,10 @@ def checked(config: Path, only: str | None) -> None:
         }
         for line in (*look.described(name, screen, table), *look.missing(table, datasets)):
             print(line)
-        lines, figure = look.example(screen, table)
+        lines, nuclei, figure = look.example(screen, table)
         file = Path(SCREEN.format(screen=name)) / "check.png"
         save(figure, file)
-        print("", *lines, f"picture: {file}", sep="\n")
+        print("", *lines, *look.expected(table, datasets, nuclei), f"picture: {file}", sep="\n")
 
 
 def _document(file: Path) -> dict[str, Any]:

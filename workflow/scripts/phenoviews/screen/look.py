@@ -87,9 +87,25 @@ def missing(table: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -> I
             yield f"missing: datasets.{name}: no compound of its plates has a mechanism of action (`moa`)"
 
 
-def example(screen: Mapping[str, Any], table: pd.DataFrame) -> tuple[list[str], Figure]:
-    """Lines on one field, in the middle of those of the control on the first plate, and a picture of its nuclei at the
-    declared diameter and at the one that is suggested."""
+def expected(table: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]], nuclei: int) -> Iterator[str]:
+    """A line for each data set that does not say how many cells it trains with: how many, were there as many `nuclei`
+    in each of its fields."""
+    for name, dataset in datasets.items():
+        if "images" in dataset or dataset.get("cells"):
+            continue
+        fields = table[table["Metadata_Plate"].isin(dataset["plates"])]
+        if "compound" in dataset:
+            fields = fields[fields["Metadata_Control"] | (fields["Metadata_Compound"] == dataset["compound"])]
+        held_out = dataset.get("test_fraction", 0) + dataset["val_fraction"]
+        cells = round(len(fields) * nuclei * dataset.get("fraction", 1) * (1 - held_out))
+        if cells:
+            about = f"about {cells:,} cells to train with, were all fields like this"
+            yield f"datasets.{name}: {about}; say `images: {cells}`"
+
+
+def example(screen: Mapping[str, Any], table: pd.DataFrame) -> tuple[list[str], int, Figure]:
+    """Lines on one field, in the middle of those of the control on the first plate, the number of its nuclei, and a
+    picture of these at the declared diameter and at the one that is suggested."""
     whole = table[(table[[f"Image_{channel}" for channel in screen["channels"]]] != "").all(axis=1)]
     plate = whole[whole["Metadata_Control"] & (whole["Metadata_Plate"] == whole["Metadata_Plate"].iloc[0])]
     row = (plate if len(plate) else whole).iloc[[len(plate if len(plate) else whole) // 2]]
@@ -119,7 +135,7 @@ def example(screen: Mapping[str, Any], table: pd.DataFrame) -> tuple[list[str], 
         lines.append(f"suggested diameter: {diameter:.0f} pixels; set `nuclei: {{diameter: {diameter:.0f}}}`")
         labels = segment(dna, {**params, "diameter": diameter})
         shown[f"suggested, {diameter:.0f} pixels: {labels.max()} nuclei"] = labels
-    return lines, picture(dna, shown, where)
+    return lines, len(found), picture(dna, shown, where)
 
 
 def _median(found: pd.DataFrame) -> str:

@@ -104,6 +104,11 @@ class Study(Resolver):
         """Its scale, and the users' own where one of the panels is at it."""
         return [self.scale, *([OWN] if any(self.of(panel) is not self for panel in self.panels.values()) else [])]
 
+    def count_as(self, counts: Mapping[str, int]) -> None:
+        """Take these numbers of images for those of data sets; see `asked.counts`."""
+        for scale in self.at_work:
+            self.at(scale).counts = counts
+
     @property
     def asked(self) -> list[Panel]:
         """See `plan.asked`."""

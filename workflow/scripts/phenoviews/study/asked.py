@@ -1,19 +1,20 @@
-"""What the last call of Snakemake was asked to train, for whoever looks how far it is."""
+"""What the last call of Snakemake was asked to train, for whoever looks how far it is, and for its jobs."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from phenoviews.files import write_text
-from phenoviews.study import plan
+from phenoviews.files import read_json, write_json, write_text
+from phenoviews.study import names, paths, plan
 from phenoviews.study.resolve import Resolver
 from phenoviews.study.run import Run
 
 ASKED = "results/{scale}/asked.json"
+COUNTS = Path("results/counts.json")  # {data set of the user's: how many images to train with}
 
 
 def write(study: Resolver, trainings: Mapping[Run, bool]) -> None:
@@ -40,3 +41,31 @@ def read(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {"when": 0.0, "trainings": {}}
     return found
+
+
+def count(study: Resolver, datasets: Iterable[str]) -> None:
+    """Note how many images there are of the user's own that a call trains with."""
+    found = {name: plan.images(study, name) for name in datasets if "path" in study.entry("datasets", name)}
+    there = _counts()
+    if found.items() - there.items():
+        write_json(COUNTS, there | found)
+
+
+def counts(study: Resolver, called: bool) -> dict[str, int]:
+    """What `count` noted, for a process that does not count by itself: for a job all; for the process that is `called`
+    images that the user has taken away since."""
+    found = _counts()
+    return {name: of for name, of in found.items() if not called or _is_away(study, name)}
+
+
+def _counts() -> dict[str, int]:
+    try:
+        found: dict[str, int] = read_json(COUNTS)
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _is_away(study: Resolver, name: str) -> bool:
+    entry = study.config["datasets"].get(names.parse(name)[0], {})
+    return "path" in entry and not Path(paths.users_path(entry["path"])).exists()

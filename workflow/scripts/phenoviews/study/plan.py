@@ -94,6 +94,11 @@ def _audited(study: Resolver, panel: Panel) -> None:
             f"training is learnt from in another; ask for '{name}+split_seed=0', one split for all of the audit's seeds"
         )
     path = study.entry("datasets", name).get("path")
+    if path is None and _counted(study, name) is None:
+        raise UserError(
+            f"dataset: nothing says how many cells '{name}' will have, and what an audit buys depends on it; say about "
+            "how many with `images`: `python -m phenoviews.screen check` expects a number"
+        )
     found = listing.classes(paths.users_path(path)) if path else None
     if panel.audited_data == TEST and found is not None and found < 2:
         raise UserError(
@@ -385,8 +390,8 @@ def images(study: Resolver, dataset: str) -> int:
 
 
 def is_guessed(study: Resolver, dataset: str) -> bool:
-    """Whether `images` is a guess about images of the user's: they are not there, and how many they are is not said."""
-    return "path" in study.entry("datasets", dataset) and _counted(study, dataset) is None
+    """Whether `images` is a guess: they are to be trained with, are not there, and how many they are is not said."""
+    return _counted(study, dataset) is None and _shares(study.entry("datasets", dataset)) > 0
 
 
 def _shares(entry: Mapping[str, Any]) -> float:
@@ -397,8 +402,9 @@ def _shares(entry: Mapping[str, Any]) -> float:
 def _counted(study: Resolver, dataset: str) -> int | None:
     """As `images`; None where it would be a guess.
 
-    Those that are made are counted where they lie, so that a job that needs them has no folder of the user's to walk
-    over; before that the folder is counted.
+    What an audit buys depends on it, so it is the same before and after images are made: a folder of the user's is
+    counted, if it is there, and not what was made of it. A job has no folder to walk over, and is told what the call
+    that began it has counted.
     """
     entry = study.entry("datasets", dataset)
     if "images" in entry:
@@ -406,7 +412,8 @@ def _counted(study: Resolver, dataset: str) -> int | None:
     shares = _shares(entry)
     if entry.get("cells"):
         return int(entry["cells"] * shares)
+    if dataset in study.counts:
+        return study.counts[dataset]
+    listed = listing.training_images(paths.users_path(entry["path"]), shares) if "path" in entry else None
     made = listing.rows(Path(paths.IMAGES.format(dataset=dataset)))
-    if made is not None:
-        return int(made * shares)
-    return listing.training_images(paths.users_path(entry["path"]), shares) if "path" in entry else None
+    return int(made * shares) if listed is None and made is not None else listed

@@ -58,6 +58,8 @@ class Resolver:
     def __init__(self, config: dict[str, Any]):
         self.config = config
         self.scale: str = config["scale"]
+        # How many images to train with data sets have, where they are not to be counted here; see `asked.counts`.
+        self.counts: Mapping[str, int] = {}
 
     # ------------------------------------------------------------------------------------------------------- entries
     def base(self, section: str, name: str) -> Any:
