@@ -210,6 +210,7 @@ def test_every_study_in_the_documents_has_a_name():
         "given",
         "hue",
         "lab",
+        "lengths",
         "mine",
         "mnist",
         "photos",

@@ -193,24 +193,41 @@ def test_the_yaml_is_a_transform_with_a_reason_for_every_part():
 def test_the_report_says_what_and_for_whom_and_what_would_tell():
     judged, found = said(scores(np.random.default_rng(6), {"mine+hue=0.0": (9, 0, 0, 27)}, sd=3))
     text = audit.report(
-        judged, found, PANEL, None, None, ["`mine` tells the plate"], {"the network before any training": 41.2}
+        judged,
+        found,
+        PANEL,
+        None,
+        None,
+        [audit.Told("mine", {"class": 20.0, "plate": 61.5}, ["plate"])],
+        {"the network before any training": 41.2},
     )
     assert "**Recommended: `mine+hue=0.0` in place of `mine`.**" in text
     assert re.search(r"about \d+ seeds of each, [\d.e+]+ GPU hours in all, would tell differences of 2 points", text)
     assert "* the network before any training: 41.2" in text
-    assert "## What it should not tell" in text
+    assert "## What it should not tell\n\n* `mine` tells the plate better than the class." in text
+    assert "| setting | class | plate |" in text
+    assert "| mine | 20.0 | 61.5 |" in text
 
 
 def test_a_nuisance_that_is_told_better_than_the_class_is_named():
     rows = [
-        {"metric": "told", "transform": setting, "seed": seed, "nuisance": name, "value": value + seed}
+        {
+            "metric": "told",
+            "transform": setting,
+            "method": "simclr+epochs=5",
+            "seed": seed,
+            "nuisance": name,
+            "value": value + seed,
+        }
         for setting, plate in (("mine", 60), ("other", 5))
         for seed in range(4)
         for name, value in (("class", 20 + seed), ("plate", plate))
     ]
-    first, second = audit.told_nuisances(pd.DataFrame(rows))
-    assert "tells the plate 61.5 % beyond chance, more than the class" in first
-    assert "beside the class" in second
+    untrained = [{**row, "transform": "plain", "method": "untrained"} for row in rows if row["transform"] == "other"]
+    found = audit.told_nuisances(pd.DataFrame([*rows, *untrained]))
+    assert [(one.setting, one.better) for one in found] == [("mine", ["plate"]), ("other", []), ("untrained", [])]
+    assert found[0].percent == {"class": 23.0, "plate": 61.5}
+    assert audit.said_of_nuisances(found) == ["`mine` tells the plate better than the class."]
 
 
 def test_an_operation_alone_is_judged_against_none():

@@ -91,6 +91,9 @@ def contrasts(y: Floats) -> Contrasts:
     if np.any(known):
         by_seed, count = by_seed[:, known], count[known]
         mean, variance = np.nanmean(by_seed, axis=0), np.nanvar(by_seed, axis=0, ddof=1)
+        # What counts few things, as the mechanisms of a class, may change by the same in every seed. That is no proof
+        # that it always does: one seed more might have had no change (Laplace's rule of succession).
+        variance = np.where(variance < SAME**2, mean**2 / (count[:, None] + 1), variance)
         most = np.sum(trainings) - np.sum(np.any(trainings, axis=0)) - np.sum(np.any(trainings, axis=1)) + 1
         variance, df = moderated(variance, np.broadcast_to((count - 1.0)[:, None], variance.shape), float(most))
         change[rows[known], columns[known]], change[columns[known], rows[known]] = mean, -mean

@@ -691,7 +691,7 @@ def report(
     panel: Mapping[str, Any],
     by_itself: Judged | None,
     again: Judged | None,
-    nuisances: Sequence[str],
+    nuisances: Sequence[Told],
     baselines: Mapping[str, float],
     told_beside: Sequence[Scores] = (),
     lengths: Sequence[Length] = (),
@@ -704,7 +704,7 @@ def report(
         by_itself: as from `alone`.
         again: the set and what is recommended in its place, with new seeds, on the half that tells; None where nothing
             is recommended.
-        nuisances: a line for each set that tells a nuisance, from `told_nuisances`.
+        nuisances: as from `told_nuisances`.
         baselines: {what is known without any training: percent}.
         told_beside: as from `beside`.
         lengths: as from `at_lengths`.
@@ -751,7 +751,7 @@ def report(
         observed, floor, p = judged.opposition(np.random.default_rng(0))
         lines += ["", f"Opposed pairs of classes: {observed}; noise alone has {floor:.1f} on average (p = {p:.3f})."]
     if nuisances:
-        lines += ["", "## What it should not tell", "", *(f"* {line}" for line in nuisances)]
+        lines += ["", "## What it should not tell", "", *_table_of_nuisances(nuisances)]
     return "\n".join(lines) + "\n"
 
 
@@ -845,7 +845,7 @@ def _listed(words: Sequence[str]) -> str:
 
 def document(
     judged: Judged, recommendation: Recommendation, panel: Mapping[str, Any], by_itself: Judged | None,
-    again: Judged | None, nuisances: Sequence[str], baselines: Mapping[str, float], told_beside: Sequence[Scores] = (),
+    again: Judged | None, nuisances: Sequence[Told], baselines: Mapping[str, float], told_beside: Sequence[Scores] = (),
     lengths: Sequence[Length] = (), lead: Sequence[str] = (), beyond: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """What a page shows of an audit, as plain data; the arguments of `report`.
@@ -900,7 +900,12 @@ def document(
             }
             for one in told_beside
         ],
-        "nuisances": list(nuisances),
+        "nuisances": {
+            "said": said_of_nuisances(nuisances),
+            "told": [{"setting": one.setting, "percent": dict(one.percent)} for one in nuisances],
+        }
+        if nuisances
+        else None,
         "looks": looks_of(judged, panel["design"]),
         "lengths": {
             "said": said_of_lengths(lengths, panel),
@@ -1009,22 +1014,43 @@ def _pair(judged: Judged, pair: Sequence[str]) -> str:
     )
 
 
-def told_nuisances(records: pd.DataFrame) -> list[str]:
-    """Of each setting what of plate, week, row and column its embeddings tell, and whether better than the class.
+@dataclass(frozen=True)
+class Told:
+    """What neighbours in other wells tell of a setting's images: `percent` beyond chance of the class and of plate,
+    week, row and column; and which of these are shown to be told `better` than the class."""
 
-    `records`: of the measure `nuisances`.
-    """
-    lines = []
-    for setting, of in records[records["metric"] == "told"].groupby("transform", sort=False):
+    setting: str
+    percent: Mapping[str, float]
+    better: Sequence[str]
+
+
+def told_nuisances(records: pd.DataFrame) -> list[Told]:
+    """`records`: of the measure `nuisances`."""
+    told = records[records["metric"] == "told"]
+    settings = told["transform"].mask(told["method"].str.split("+").str[0] == UNTRAINED, UNTRAINED)
+    found = []
+    for setting, of in told.groupby(settings, sort=False):
         wide = of.pivot_table(index="seed", columns="nuisance", values="value")
         if "class" not in wide:
             continue
-        for nuisance in [name for name in wide if name != "class"]:
-            beyond = (wide[nuisance] - wide["class"]).dropna().to_numpy()
-            p = over_seeds(beyond)[0] if len(beyond) else np.nan
-            more = "more than" if p < LEVEL else "beside"
-            lines.append(
-                f"`{setting}` tells the {nuisance} {wide[nuisance].mean():.1f} % beyond chance, {more} the class "
-                f"({wide['class'].mean():.1f} %)"
-            )
-    return lines
+        beyond = {name: (wide[name] - wide["class"]).dropna().to_numpy() for name in wide if name != "class"}
+        better = [str(name) for name, of_seeds in beyond.items() if len(of_seeds) and over_seeds(of_seeds)[0] < LEVEL]
+        found.append(Told(str(setting), {"class": wide["class"].mean(), **wide[[*beyond]].mean()}, better))
+    return found
+
+
+def said_of_nuisances(told: Sequence[Told]) -> list[str]:
+    """A sentence for each setting that tells one better than the class."""
+    return [
+        f"`{one.setting}` tells the {' and the '.join(one.better)} better than the class." for one in told if one.better
+    ]
+
+
+def _table_of_nuisances(told: Sequence[Told]) -> list[str]:
+    names = list(dict.fromkeys(name for one in told for name in one.percent))
+    lines = [f"* {line}" for line in said_of_nuisances(told)] or ["Nothing is shown to be told better than the class."]
+    lines += ["", "In percent beyond chance, by neighbours in other wells:", ""]
+    lines += [f"| setting | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
+    return lines + [
+        f"| {one.setting} | {' | '.join(f'{one.percent.get(name, np.nan):.1f}' for name in names)} |" for one in told
+    ]

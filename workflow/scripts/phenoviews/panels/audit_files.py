@@ -232,7 +232,7 @@ def write(
         baselines["intensities alone, channel by channel (all held-out images)"] = intensity_accuracy(
             np.load(images, mmap_mode="r"), pd.read_parquet(Path(images).with_name("index.parquet"))
         )
-    nuisances = []
+    nuisances: list[audit.Told] = []
     if "nuisances" in files:
         told = records.read(zip(runs, files["nuisances"], strict=True))
         nuisances = audit.told_nuisances(told)
