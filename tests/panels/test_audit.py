@@ -43,7 +43,7 @@ DESIGN = {
 }  # fmt: skip
 PANEL = {
     "title": "Mine", "name": "lab_audit", "start": "mine", "entry": ENTRY, "design": DESIGN,
-    "scale": {"note": ""}, "margin": 2.0,
+    "scale": {"note": ""}, "margin": 2.0, "evaluated": "test",
 }  # fmt: skip
 
 
@@ -207,6 +207,13 @@ def test_the_report_says_what_and_for_whom_and_what_would_tell():
     assert "## What it should not tell\n\n* `mine` tells the plate better than the class." in text
     assert "| setting | class | plate |" in text
     assert "| mine | 20.0 | 61.5 |" in text
+
+
+def test_what_is_counted_on_cells_of_the_trainings_too_is_not_called_held_out():
+    judged, found = said(scores(np.random.default_rng(6), {"mine+hue=0.0": (9, 0, 0, 27)}, sd=3))
+    text = audit.report(judged, found, {**PANEL, "evaluated": "all"}, None, None, [], {})
+    assert "Counted by accuracy, on all cells, those that are trained with among them; " in text
+    assert "held-out" not in text
 
 
 def test_a_nuisance_that_is_told_better_than_the_class_is_named():

@@ -38,6 +38,7 @@ def found(early_effects: np.ndarray, shorter: bool = True) -> tuple[list[audit.L
     rng = np.random.default_rng(0)
     panel = {
         "metrics": {name: asdict(counted(name)) for name in COUNTABLE},
+        "evaluated": "test",
         "lengths": {"epochs": 8, "at": [2, 4], "shorter_trainings": shorter, "schedule": "cosine"},
     }
     early = pd.concat(

@@ -159,7 +159,8 @@ def audited(
              for part, levels in of_parts.items()]  # fmt: skip
     panel = {
         "name": "p_audit", "title": "What <mine> should have", "start": "mine", "entry": ENTRY, "margin": 2.0,
-        "budget_gpu_hours": 1, "judged": ["top1"], "of_classes": True, "told": ["top1", AGREEMENT], "each": each,
+        "budget_gpu_hours": 1, "judged": ["top1"], "of_classes": True, "evaluated": "test",
+        "told": ["top1", AGREEMENT], "each": each,
         "metrics": {key: asdict(counted(key)) for key in COUNTABLE}, "beside": [],
         "design": {"parts": parts, "settings": AUDITED, "pairs": [], "alone": {}, "apart": [], "told": 2, "hours": 0.3,
                    "declared": {"keep": ["random_rotate_90"]}},

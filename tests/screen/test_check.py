@@ -77,8 +77,8 @@ def test_a_screen_is_checked_with_its_audit_which_needs_to_know_how_many_cells_t
     audit = {"dataset": "mine", "start": "any_channels", "method": "simclr", "backbone": "resnet18"}
     config["panels"] = {"mine": {"audit": {**audit, "budget_gpu_hours": 6, "shortest": 0.125}}}
     check(folder, config)
-    # 10 fields of 9 nuclei, of which a fifth is held out.
-    assert "datasets.mine: about 72 cells to train with, were all fields like this; say `images: 72`" in (
+    # 10 fields of 9 nuclei, of which nothing is held out.
+    assert "datasets.mine: about 90 cells to train with, were all fields like this; say `images: 90`" in (
         capsys.readouterr().out
     )
     config["datasets"]["mine"]["images"] = 2000

@@ -46,6 +46,7 @@ DRAWS = 199
 UNTRAINED = "untrained"
 NOTHING = "none"
 SPENT_BY = "obrien_fleming"  # of `curves.spending.SPENDING`, where an audit does not say
+_ALL = {"test": "all held-out images", "all": "all cells, those that are trained with among them"}
 UNITS = {"rankme": "dimensions"}  # of metrics that are neither percentages nor numbers about 1
 
 
@@ -627,7 +628,7 @@ def said_of_lengths(found: Sequence[Length], panel: Mapping[str, Any]) -> list[s
         "rate), so that one that ends there is another; what it would rank is only told by training it, with `epochs`."
     )
     return [
-        f"Changes of {label}, all held-out images, ranked as in the end; 95 % intervals, over settings.",
+        f"Changes of {label}, {_ALL[panel['evaluated']]}, ranked as in the end; 95 % intervals, over settings.",
         *lines,
         f"{what} Nothing is chosen by this: looks count seeds of whole trainings.",
     ]
@@ -778,7 +779,7 @@ def in_short(
     seeds, hours = budget_that_tells(judged, panel["design"])
     spread = float(np.nanmean(np.nanstd(scores.y[:, :, 0], axis=0, ddof=1))) if len(scores.seeds) > 1 else np.nan
     lines = [*lead, by_parts + follows]
-    lines += [_confirmed(again, name, start)] if again else []
+    lines += [_confirmed(again, name, start, panel["evaluated"])] if again else []
     lines += beyond
     undecided = judged.verdicts[1:].count(CANNOT)
     if undecided:
@@ -787,9 +788,9 @@ def in_short(
             f"{hours:.3g} GPU hours in all, would tell differences of {judged.margin:g} {scores.unit}."
         )
     lines.append(
-        f"Counted by {scores.objective}, on {_where(scores, 'chooses')}; {len(scores.seeds)} seeds, between which it "
-        f"varies by {spread:.1f} {scores.unit} (SD). Intervals are right all at once (95 %): paired by seed, for "
-        f"{changes} settings."
+        f"Counted by {scores.objective}, on {_where(scores, 'chooses', panel['evaluated'])}; {len(scores.seeds)} "
+        f"seeds, between which it varies by {spread:.1f} {scores.unit} (SD). Intervals are right all at once (95 %): "
+        f"paired by seed, for {changes} settings."
     )
     return lines + _looked(judged, panel)
 
@@ -958,22 +959,24 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _confirmed(again: Judged, name: str, start: str) -> str:
+def _confirmed(again: Judged, name: str, start: str, evaluated: str) -> str:
     change, reach = again.changes[1, 0], again.found.reach()[0, 1, 0]
     seeds = int(np.isfinite(again.scores.y[:, :, 0]).all(axis=1).sum())
     won = "It wins" if change - reach > 0 else "It loses" if change + reach < 0 else "It is not shown to win"
     return (
-        f"{won} with {seeds} seeds that the choice has not seen, on {_where(again.scores, 'tells')}: "
+        f"{won} with {seeds} seeds that the choice has not seen, on {_where(again.scores, 'tells', evaluated)}: "
         f"{change:+z.1f} ± {reach:.1f} {again.scores.unit} against `{start}` (95 %)."
     )
 
 
-def _where(scores: Scores, what: str) -> str:
+def _where(scores: Scores, what: str, evaluated: str) -> str:
     """The images that scores are of."""
+    if evaluated == "all":
+        return _ALL[evaluated]
     half = f"the half of the held-out images that {what}"
     if scores.halved and scores.metric == "top1":
         return half
-    return "all held-out images" + (f" (its classes by the linear probe, on {half})" if scores.halved else "")
+    return _ALL[evaluated] + (f" (its classes by the linear probe, on {half})" if scores.halved else "")
 
 
 def _table_beside(judged: Judged, told_beside: Sequence[Scores]) -> list[str]:

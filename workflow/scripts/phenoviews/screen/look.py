@@ -18,6 +18,7 @@ from phenoviews.cells.source import Source
 from phenoviews.errors import UserError
 from phenoviews.panels.style import SMALL, WIDTH, style
 from phenoviews.pictures.overlay import marked, outlines
+from phenoviews.study.plan import share_to_train_with
 
 LISTED = 20  # compounds that are told one by one
 UNLIKE = 1.3  # times the declared diameter, or its inverse: from here on another one is suggested
@@ -96,8 +97,7 @@ def expected(table: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]], nuc
         fields = table[table["Metadata_Plate"].isin(dataset["plates"])]
         if "compound" in dataset:
             fields = fields[fields["Metadata_Control"] | (fields["Metadata_Compound"] == dataset["compound"])]
-        held_out = dataset.get("test_fraction", 0) + dataset["val_fraction"]
-        cells = round(len(fields) * nuclei * dataset.get("fraction", 1) * (1 - held_out))
+        cells = round(len(fields) * nuclei * share_to_train_with(dataset))
         if cells:
             about = f"about {cells:,} cells to train with, were all fields like this"
             yield f"datasets.{name}: {about}; say `images: {cells}`"

@@ -58,6 +58,7 @@ def deciding(study: Resolver, panel: Panel) -> dict[str, Any]:
         **{key: panel.declared[key] for key in ("start", "margin")},
         "judged": panel.judged,
         "of_classes": panel.audited_data == TEST,
+        "evaluated": study.evaluated(panel.declared["dataset"]),
         "metrics": {name: asdict(counted(name)) for name in COUNTABLE},
         "entry": audits.entry(study, panel.declared),
         "design": asdict(design(study, panel)),

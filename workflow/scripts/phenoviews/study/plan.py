@@ -386,17 +386,18 @@ def images(study: Resolver, dataset: str) -> int:
     """About how many images a dataset trains with: as it declares, or as its files say; of cells that are not made, and
     of images that are not there, a guess."""
     found = _counted(study, dataset)
-    return int(UNKNOWN * _shares(study.entry("datasets", dataset))) if found is None else found
+    return int(UNKNOWN * share_to_train_with(study.entry("datasets", dataset))) if found is None else found
 
 
 def is_guessed(study: Resolver, dataset: str) -> bool:
     """Whether `images` is a guess: they are to be trained with, are not there, and how many they are is not said."""
-    return _counted(study, dataset) is None and _shares(study.entry("datasets", dataset)) > 0
+    return _counted(study, dataset) is None and share_to_train_with(study.entry("datasets", dataset)) > 0
 
 
-def _shares(entry: Mapping[str, Any]) -> float:
-    """The fraction of images that is not held out, where no split of theirs says what they are for."""
-    return float(1 - entry.get("test_fraction", 0) - entry["val_fraction"])
+def share_to_train_with(entry: Mapping[str, Any]) -> float:
+    """The fraction of images that is trained with, where no split of theirs says what they are for."""
+    held_out = 0 if entry.get("split_by") == "none" else entry.get("test_fraction", 0)
+    return float(entry.get("fraction", 1) * (1 - held_out - entry["val_fraction"]))
 
 
 def _counted(study: Resolver, dataset: str) -> int | None:
@@ -409,7 +410,7 @@ def _counted(study: Resolver, dataset: str) -> int | None:
     entry = study.entry("datasets", dataset)
     if "images" in entry:
         return int(entry["images"])
-    shares = _shares(entry)
+    shares = share_to_train_with(entry)
     if entry.get("cells"):
         return int(entry["cells"] * shares)
     if dataset in study.counts:
