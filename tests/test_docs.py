@@ -219,6 +219,7 @@ def test_every_study_in_the_documents_has_a_name():
         "sets",
         "sweep",
         "taxol",
+        "treatments",
         "vit",
         "weeks",
         "wells",

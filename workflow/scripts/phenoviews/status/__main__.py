@@ -55,7 +55,7 @@ def _folders(given: Path | None) -> list[Path]:
     """The folders of scales to look at."""
     if given is not None:
         if not (given / "runs").is_dir() and not (given / Path(ASKED).name).exists():
-            raise UserError(f"{given}: is no folder of a scale, with `runs`; name one such as results/demo")
+            raise UserError(f"{given}: nothing has run there yet, or it is no folder of a scale, such as results/demo")
         return [given]
     found = sorted({file.parent for name in (Path(ASKED).name, "runs") for file in Path("results").glob(f"*/{name}")})
     if not found:
