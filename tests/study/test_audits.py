@@ -285,7 +285,7 @@ def test_the_objective_decides_what_is_measured_and_its_first_is_judged(document
         ({"budget_gpu_hours": 0.01}, r"panels.mine.audit: budget_gpu_hours: 0.01 is too little.*takes 0\.\d+"),
         (
             {"objective": "lables"},
-            r"audit.objective: unknown objective 'lables'; there are: labels, treatments, none, top1.*",
+            r"audit.objective: unknown objective 'lables'; did you mean labels\?",
         ),
         (
             {"objective": "treatments"},

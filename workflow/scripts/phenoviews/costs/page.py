@@ -17,6 +17,7 @@ from phenoviews.costs.plan import GPUS, PanelCost, Plan, Sum
 from phenoviews.files import write_text
 from phenoviews.study.audits import MOST_SEEDS
 from phenoviews.study.document import ROOT
+from phenoviews.study.metrics import OBJECTIVES, counted
 
 TEMPLATES = ROOT / "workflow" / "templates"
 MOST_KINDS = 30  # of a table; the rest is summed up in its last line
@@ -178,7 +179,8 @@ def _panel_row(name: str, of: Sum, shared: str) -> list[str]:
 def _audits(plan: Plan) -> list[Section]:
     """What the budgets of its audits buy, where there are any."""
     rows = [
-        [panel.name, str(len(of.settings)), str(len(of.seeds)), f"{epochs:,}", str(of.told), str(len(of.new_seeds)),
+        [panel.name, " or ".join(counted(metric).label for metric in OBJECTIVES[panel.declared["objective"][0]]),
+         str(len(of.settings)), str(len(of.seeds)), f"{epochs:,}", str(of.told), str(len(of.new_seeds)),
          _number(of.declared["budget_gpu_hours"])]
         for panel, of, epochs in plan.audits()
     ]  # fmt: skip
@@ -187,7 +189,10 @@ def _audits(plan: Plan) -> list[Section]:
         "their recipe's at most. Where all of that costs less than the budget, more of `tries` or a longer recipe "
         "would use the rest. No difference smaller than one image can be told: with 25 of a class held out, 4 points."
     )
-    columns = ["Audit", "Settings", "Seeds", "Epochs", "told again, at most", "with new seeds", "Budget (GPU-hours)"]
+    columns = [
+        *("Audit", "Judged by, the first that there is", "Settings", "Seeds", "Epochs", "told again, at most"),
+        *("with new seeds", "Budget (GPU-hours)"),
+    ]
     return [Section("Audits", [words], columns, rows)] if rows else []
 
 

@@ -207,7 +207,7 @@ def objective_of(declared: Mapping[str, Any], kind: str) -> list[str]:
     """
     named = declared.get("objective", ["treatments" if kind == "treatments" else "labels"])
     if unknown := [name for name in named if name not in OBJECTIVES]:
-        raise UserError(f"unknown objective '{unknown[0]}'; there are: {', '.join(OBJECTIVES)}")
+        raise UserError(f"unknown objective '{unknown[0]}'{nearest(unknown[0], OBJECTIVES)}")
     return list(named)
 
 
