@@ -81,8 +81,7 @@ SHIPPED = shipped()
 document, said = users(
     config, SHIPPED, {} if workflow.modifier.skip_configfile else workflow.config_settings.overwrite_config
 )
-study = user_errors(Study, document, SHIPPED, said)
-study.count_as(counts(study, workflow.is_main_process))
+study = user_errors(Study, document, SHIPPED, said, counts(document["datasets"], workflow.is_main_process))
 if workflow.is_main_process and at_hand.has_models(study):
     for panel in study.asked:
         user_errors(at_hand.check, study.of(panel), study.runs(panel))

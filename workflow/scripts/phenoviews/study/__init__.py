@@ -35,7 +35,7 @@ class Study(Resolver):
     changes. `said`: the user's part of `config`, which no scale overrides. Where it asks for no
     scale, neither by its name nor by settings for it, panels that are not shipped are at the scale `own`, which is a
     study of its own; what is asked of `self` about a panel is answered by the study that it belongs to (`of`). Both
-    have the same data, which lie in folders without a scale.
+    have the same data, which lie in folders without a scale. `counts`: see `asked.counts`.
     """
 
     def __init__(
@@ -43,10 +43,11 @@ class Study(Resolver):
         config: dict[str, Any],
         shipped: dict[str, Any] | None = None,
         said: Mapping[str, Any] = MappingProxyType({}),
+        counts: Mapping[str, int] = MappingProxyType({}),
     ):
         refuse_mixed(config, shipped or {})
         document = validated(config, said)
-        super().__init__(complete(document, schema()))
+        super().__init__(complete(document, schema()), counts)
         self._made_of = config, shipped, said
         # Compared at the scale, since a change under `scales` is a change too.
         below = complete(at_scale(shipped, self.scale), schema()) if shipped else self.config
@@ -80,7 +81,7 @@ class Study(Resolver):
     @functools.cached_property
     def _own(self) -> Study:
         config, shipped, said = self._made_of
-        return Study({**config, "scale": OWN}, shipped, {**said, "scale": OWN})
+        return Study({**config, "scale": OWN}, shipped, {**said, "scale": OWN}, self.counts)
 
     def unreached(self, runs: Iterable[Run]) -> list[str]:
         """What the user says and does not reach the method of one of these runs; see `document.unreached`."""
@@ -103,11 +104,6 @@ class Study(Resolver):
     def at_work(self) -> list[str]:
         """Its scale, and the users' own where one of the panels is at it."""
         return [self.scale, *([OWN] if any(self.of(panel) is not self for panel in self.panels.values()) else [])]
-
-    def count_as(self, counts: Mapping[str, int]) -> None:
-        """Take these numbers of images for those of data sets; see `asked.counts`."""
-        for scale in self.at_work:
-            self.at(scale).counts = counts
 
     @property
     def asked(self) -> list[Panel]:

@@ -51,11 +51,10 @@ def count(study: Resolver, datasets: Iterable[str]) -> None:
         write_json(COUNTS, there | found)
 
 
-def counts(study: Resolver, called: bool) -> dict[str, int]:
+def counts(datasets: Any, called: bool) -> dict[str, int]:
     """What `count` noted, for a process that does not count by itself: for a job all; for the process that is `called`
-    images that the user has taken away since."""
-    found = _counts()
-    return {name: of for name, of in found.items() if not called or _is_away(study, name)}
+    images that the user has taken away since. `datasets`: the entries of a document."""
+    return {name: of for name, of in _counts().items() if not called or _is_away(datasets, name)}
 
 
 def _counts() -> dict[str, int]:
@@ -66,6 +65,8 @@ def _counts() -> dict[str, int]:
     return found
 
 
-def _is_away(study: Resolver, name: str) -> bool:
-    entry = study.config["datasets"].get(names.parse(name)[0], {})
-    return "path" in entry and not Path(paths.users_path(entry["path"])).exists()
+def _is_away(datasets: Any, name: str) -> bool:
+    # Not looked at by the schema yet.
+    entry = datasets.get(names.parse(name)[0]) if isinstance(datasets, Mapping) else None
+    path = entry.get("path") if isinstance(entry, Mapping) else None
+    return isinstance(path, str) and not Path(paths.users_path(path)).exists()

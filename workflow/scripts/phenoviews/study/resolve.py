@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from phenoviews import spelling
@@ -55,11 +56,11 @@ LEAST = {"vgg": 32, "convnext": 32}  # pixels; others make do with any size that
 class Resolver:
     """A complete config document at its scale, and what its names stand for."""
 
-    def __init__(self, config: dict[str, Any]):
+    def __init__(self, config: dict[str, Any], counts: Mapping[str, int] = MappingProxyType({})):
         self.config = config
         self.scale: str = config["scale"]
         # How many images to train with data sets have, where they are not to be counted here; see `asked.counts`.
-        self.counts: Mapping[str, int] = {}
+        self.counts = counts
 
     # ------------------------------------------------------------------------------------------------------- entries
     def base(self, section: str, name: str) -> Any:
