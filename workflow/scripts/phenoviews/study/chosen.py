@@ -24,10 +24,16 @@ EMBEDDED = "phenoviews.measures.embedded.EMBEDDED"
 CLUSTERED = "phenoviews.measures.clustered.CLUSTERED"
 ENCODED = "phenoviews.training.encoded.ENCODED"
 PROFILED = "phenoviews.profiles.run.PROFILED"
+PROBED = "phenoviews.training.on_the_way.PROBED"
 
-# Those of them that are also of encoders that a training had on its way, beside the probe.
-BY_EPOCH_OF = {ENCODED: ("alignment", "knn"), EMBEDDED: ("rankme", "uniformity"), PROFILED: ("scores", "structure")}
-MEASURED_BY_EPOCH = ("probe", *(name for of in BY_EPOCH_OF.values() for name in of))
+# Those of them that are of encoders that a training had on its way.
+BY_EPOCH_OF = {
+    PROBED: ("probe",),
+    ENCODED: ("alignment", "knn"),
+    EMBEDDED: ("rankme", "uniformity"),
+    PROFILED: ("scores", "structure"),
+}
+MEASURED_BY_EPOCH = tuple(name for of in BY_EPOCH_OF.values() for name in of)
 
 # The operations of evaluated images, which are resized and normalised, nothing else.
 EVALUATION = frozenset({"normalize"})

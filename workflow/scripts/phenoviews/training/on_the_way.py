@@ -17,9 +17,12 @@ from phenoviews.study.metrics import BY_EPOCH
 from phenoviews.study.metrics import measured as metrics_of
 from phenoviews.study.resolved import Embedding, Probe
 from phenoviews.training.embed import loader
-from phenoviews.training.encoded import ENCODED, subject
+from phenoviews.training.encoded import ENCODED, Measure, subject
 from phenoviews.training.probe import probe
 from phenoviews.training.snapshots import embedded
+
+# What is trained on the encoder. A registry, as the others are, so that what trains no probe does not depend on it.
+PROBED: dict[str, Measure] = {"probe": lambda encoder, settings: probe(encoder, Probe.from_dict(settings))[0]}
 
 
 def measured(
@@ -36,7 +39,7 @@ def measured(
     there are none.
 
     Args:
-        measure: `probe`, or one of `ENCODED`, `EMBEDDED` or `PROFILED`.
+        measure: one of `PROBED`, `ENCODED`, `EMBEDDED` or `PROFILED`.
         run: an `Embedding`, as plain data.
         snapshots, epochs, folder: as for `snapshots.encoders`.
         index: of the evaluated images.
@@ -56,11 +59,7 @@ def measured(
                 found = PROFILED[measure](*profiles(index, test, settings["across_cells"]), its)
             else:
                 with subject(*loader(run, files), seed=seed, data=data, test=test, threads=threads) as encoder:
-                    found = (
-                        probe(encoder, Probe.from_dict(settings))[0]
-                        if measure == "probe"
-                        else ENCODED[measure](encoder, settings)
-                    )
+                    found = (PROBED if measure in PROBED else ENCODED)[measure](encoder, settings)
         except NotMeasured as reason:
             found = values.missing([name.removesuffix(BY_EPOCH) for name in wanted], str(reason))
         found = found.assign(metric=found["metric"] + BY_EPOCH, epoch=float(number))
