@@ -202,6 +202,7 @@ def _watch_over(asking: socket.socket, telling: socket.socket, handlers: Mapping
     if not _is_mine(asking):
         return
     said, streams, _, _ = socket.recv_fds(asking, LARGEST, 3)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # one that comes before the job has its handlers waits for these
     process = os.fork()
     if process == 0:
         try:
@@ -211,6 +212,7 @@ def _watch_over(asking: socket.socket, telling: socket.socket, handlers: Mapping
             _replace_standard_streams(streams)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
             known = {*sys.modules}
             code = _run(json.loads(said))
             more = [name for name in sys.modules if name not in known and not _is_ours(name)]
