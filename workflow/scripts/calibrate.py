@@ -7,6 +7,7 @@ from phenoviews.costs.paces import CALIBRATION, Costs, Paces
 from phenoviews.costs.plan import plan
 from phenoviews.files import write_json
 from phenoviews.study import Study
+from phenoviews.study.asked import counts
 from phenoviews.study.document import shipped
 from phenoviews.training.calibrate import calibrate
 
@@ -15,7 +16,8 @@ COPIED = 0.5  # seconds of a job beside its steps that begins as a copy; 83 trai
 with reported(snakemake.log[0]):
     # Elsewhere the imports, of which every training has about as many.
     started = COPIED if leaves_copies() else time.process_time()
-    study = Study(snakemake.params.document, shipped(), snakemake.params.said)
+    document = snakemake.params.document
+    study = Study(document, shipped(), snakemake.params.said, counts(document["datasets"], called=True))
     costs = Costs(study.config)
     wanted = plan(study, study.asked, Paces(costs, []))
     runs = [study.pretraining(jobs[0].run) for _, _, jobs in wanted.kinds()]

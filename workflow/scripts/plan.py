@@ -8,10 +8,12 @@ from phenoviews.costs.finished import finished, folders
 from phenoviews.costs.paces import Costs, Paces, calibration
 from phenoviews.costs.plan import plan
 from phenoviews.study import Study
+from phenoviews.study.asked import counts
 from phenoviews.study.document import shipped
 
 with reported(snakemake.log[0]):
-    study = Study(snakemake.params.document, shipped(), snakemake.params.said)
+    document = snakemake.params.document
+    study = Study(document, shipped(), snakemake.params.said, counts(document["datasets"], called=True))
     paces = Paces(Costs(study.config), list(finished(folders(Path("results")))), calibration())
     folder = Path("results") / study.at_work[-1]
     gist = page.write(

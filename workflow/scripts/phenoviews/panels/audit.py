@@ -565,7 +565,7 @@ def at_lengths(
     runs: Sequence[Mapping[str, Any]], early: pd.DataFrame, last: pd.DataFrame, panel: Mapping[str, Any], name: str,
     settings: Sequence[str],
 ) -> list[Length]:  # fmt: skip
-    """What settings (the set itself first) do after each length of training, on all held-out images.
+    """What settings (the set itself first) do after each length of training, on all images that are evaluated.
 
     Args:
         early: records of what was measured on the way, with epoch; `last`: of the trainings' ends.

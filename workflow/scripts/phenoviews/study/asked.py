@@ -36,17 +36,13 @@ def write(study: Resolver, trainings: Mapping[Run, bool]) -> None:
 
 def read(folder: Path) -> dict[str, Any]:
     """What `write` noted in the folder of a scale; without trainings where no call began there."""
-    try:
-        found: dict[str, Any] = json.loads((folder / Path(ASKED).name).read_text())
-    except (OSError, ValueError):
-        return {"when": 0.0, "trainings": {}}
-    return found
+    return _noted(folder / Path(ASKED).name, {"when": 0.0, "trainings": {}})
 
 
 def count(study: Resolver, datasets: Iterable[str]) -> None:
     """Note how many images there are of the user's own that a call trains with."""
     found = {name: plan.images(study, name) for name in datasets if "path" in study.entry("datasets", name)}
-    there = _counts()
+    there = _noted(COUNTS, {})
     if found.items() - there.items():
         write_json(COUNTS, there | found)
 
@@ -54,14 +50,14 @@ def count(study: Resolver, datasets: Iterable[str]) -> None:
 def counts(datasets: Any, called: bool) -> dict[str, int]:
     """What `count` noted, for a process that does not count by itself: for a job all; for the process that is `called`
     images that the user has taken away since. `datasets`: the entries of a document."""
-    return {name: of for name, of in _counts().items() if not called or _is_away(datasets, name)}
+    return {name: of for name, of in _noted(COUNTS, {}).items() if not called or _is_away(datasets, name)}
 
 
-def _counts() -> dict[str, int]:
+def _noted(file: Path, otherwise: dict[str, Any]) -> dict[str, Any]:
     try:
-        found: dict[str, int] = read_json(COUNTS)
+        found: dict[str, Any] = read_json(file)
     except (OSError, ValueError):
-        return {}
+        return otherwise
     return found
 
 

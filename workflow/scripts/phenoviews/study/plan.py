@@ -93,11 +93,15 @@ def _audited(study: Resolver, panel: Panel) -> None:
             f"dataset: '{name}' is drawn by the seed of each run, so that an image that is held out of one "
             f"training is learnt from in another; ask for '{name}+split_seed=0', one split for all of the audit's seeds"
         )
-    path = study.entry("datasets", name).get("path")
+    entry = study.entry("datasets", name)
+    path = entry.get("path")
     if path is None and _counted(study, name) is None:
+        is_screen = "screen" in entry
+        what = "cells" if is_screen else "images"
+        tells = ": `python -m phenoviews.screen check` expects a number" if is_screen else ""
         raise UserError(
-            f"dataset: nothing says how many cells '{name}' will have, and what an audit buys depends on it; say about "
-            "how many with `images`: `python -m phenoviews.screen check` expects a number"
+            f"dataset: nothing says how many {what} '{name}' will have, and what an audit buys depends on it; say "
+            f"about how many with `images`{tells}"
         )
     found = listing.classes(paths.users_path(path)) if path else None
     if panel.audited_data == TEST and found is not None and found < 2:
@@ -416,5 +420,7 @@ def _counted(study: Resolver, dataset: str) -> int | None:
     if dataset in study.counts:
         return study.counts[dataset]
     listed = listing.training_images(paths.users_path(entry["path"]), shares) if "path" in entry else None
+    if listed is not None:
+        return listed
     made = listing.rows(Path(paths.IMAGES.format(dataset=dataset)))
-    return int(made * shares) if listed is None and made is not None else listed
+    return None if made is None else int(made * shares)
